@@ -1,0 +1,248 @@
+// Package api is the admin port's contract: request and response types, and the
+// client that the command line uses. It imports no server code. Field names
+// are append-only within a major version.
+package api
+
+import "time"
+
+// Status is what a node says of itself. State is "starting" or "running".
+type Status struct {
+	Org     string   `json:"org"`
+	Node    string   `json:"node"`
+	PeerID  string   `json:"peer_id"`
+	Name    string   `json:"name"`
+	Country string   `json:"country"`
+	Words   []string `json:"words"`
+	Addrs   []string `json:"addrs"`
+	Peers   int      `json:"peers"`
+	Topics  []string `json:"topics"`
+	// Records and Objects count what is accepted, Held held objects.
+	Records int `json:"records"`
+	Objects int `json:"objects"`
+	Held    int `json:"held"`
+	// Waiting counts records that wait: for a chain, or (too large for gossip) for catch-up.
+	Waiting int       `json:"waiting"`
+	State   string    `json:"state"`
+	Network string    `json:"network"`
+	Version string    `json:"version"`
+	Started time.Time `json:"started"`
+}
+
+// Peer is one peer, connected or kept.
+type Peer struct {
+	ID        string   `json:"id"`
+	Org       string   `json:"org,omitempty"`
+	Petname   string   `json:"petname,omitempty"`
+	Level     string   `json:"level"`
+	Addrs     []string `json:"addrs"`
+	Connected bool     `json:"connected"`
+	Kept      bool     `json:"kept"`
+	Score     float64  `json:"score"`
+	Topics    int      `json:"topics"`
+	Mesh      int      `json:"mesh"`
+	LatencyMS float64  `json:"latency_ms"`
+	Rejected  int      `json:"rejected"`
+	State     string   `json:"state"`
+}
+
+// Topic is one topic, joined or not.
+type Topic struct {
+	Name     string `json:"name"`
+	Joined   bool   `json:"joined"`
+	Peers    int    `json:"peers"`
+	Mesh     int    `json:"mesh"`
+	Received uint64 `json:"received"`
+	Rejected uint64 `json:"rejected"`
+	Ignored  uint64 `json:"ignored"`
+}
+
+// TrustEntry is one line of the trust list.
+type TrustEntry struct {
+	Org     string   `json:"org"`
+	Petname string   `json:"petname"`
+	Level   string   `json:"level"`
+	Topics  []string `json:"topics,omitempty"`
+	Expires string   `json:"expires"` // YYYY-MM-DD
+	Reason  string   `json:"reason,omitempty"`
+	// Effective is the level in force now (expiry applied); answer only.
+	Effective string `json:"effective,omitempty"`
+	// Name and Country are what the organisation says of itself, not identity; answer only.
+	Name    string `json:"name,omitempty"`
+	Country string `json:"country,omitempty"`
+	// Words are the eight words of the fingerprint; answer only.
+	Words []string `json:"words,omitempty"`
+}
+
+// PublishParams says how to publish; the body of the request is the STIX itself.
+type PublishParams struct {
+	Topic string
+	// TLP is "clear" or "green"; others are refused by the guard.
+	TLP string
+	// Confidence is 0..100, -1 for none.
+	Confidence int
+	// ValidFor is how long silent indicators hold, 0 for none.
+	ValidFor time.Duration
+	Hold     time.Duration
+	Producer string
+	Upstream string
+}
+
+// PublishResult names what went out and what did not.
+type PublishResult struct {
+	Records []string  `json:"records"`
+	Objects int       `json:"objects"`
+	Skipped []Skipped `json:"skipped"`
+	Invalid int       `json:"invalid"`
+	Denied  int       `json:"denied"`
+	Waiting int       `json:"waiting"`
+}
+
+// Skipped names one object that did not go out.
+type Skipped struct {
+	ID     string `json:"id"`
+	Code   string `json:"code"`
+	Reason string `json:"reason"`
+}
+
+// Progress is a sign of life during long work.
+type Progress struct {
+	Done  int `json:"done"`
+	Total int `json:"total"`
+}
+
+// CheckItem is what the node believes about one value.
+type CheckItem struct {
+	Value string `json:"value"` // as asked
+	Type  string `json:"type"`
+	// Normal is the value's normal form.
+	Normal string `json:"normal"`
+	// Verdict is malicious, suspicious, known, allowed, expired or unknown.
+	Verdict string `json:"verdict"`
+	Score   int    `json:"score"`
+	// State is accepted, held, disputed, withdrawn, refused, not-evaluated or none.
+	State   string   `json:"state"`
+	Sources []Source `json:"sources"`
+}
+
+// Source is one voice about a value.
+type Source struct {
+	Org        string    `json:"org"`
+	Petname    string    `json:"petname"`
+	Level      string    `json:"level"`
+	Object     string    `json:"object"`
+	Record     string    `json:"record"`
+	Created    time.Time `json:"created"`
+	Confidence int       `json:"confidence"` // the undecayed claim, -1 when silent
+	State      string    `json:"state"`
+	ValidUntil time.Time `json:"valid_until,omitzero"`
+	Topic      string    `json:"topic"`
+	TLP        string    `json:"tlp"`
+}
+
+// Explanation is the arithmetic behind a score; numbers are fractions of 1
+// except Score and Claimed (0..100), so that it can be recomputed by hand.
+type Explanation struct {
+	Value   string   `json:"value"`
+	Verdict string   `json:"verdict"`
+	State   string   `json:"state"`
+	Score   int      `json:"score"`
+	Gate    int      `json:"gate"`
+	Support float64  `json:"support"`
+	Refute  float64  `json:"refute"`
+	Terms   []Term   `json:"terms"`
+	Why     []string `json:"why"`
+}
+
+// Term is one voice in an Explanation: v = weight * q * min(claimed,95)/100 * decay.
+type Term struct {
+	Org     string  `json:"org"`
+	Petname string  `json:"petname"`
+	Group   string  `json:"group"`
+	Level   string  `json:"level"`
+	Weight  float64 `json:"weight"`
+	Q       float64 `json:"q"`
+	Claimed int     `json:"claimed"`
+	Decay   float64 `json:"decay"`
+	V       float64 `json:"v"`
+	Counted bool    `json:"counted"`
+	Refutes bool    `json:"refutes"`
+	Why     string  `json:"why,omitempty"`
+	Object  string  `json:"object"`
+	Record  string  `json:"record"`
+}
+
+// Object is one version of one object as this node holds it.
+type Object struct {
+	ID       string    `json:"id"`
+	Type     string    `json:"type"`
+	Org      string    `json:"org"`
+	Petname  string    `json:"petname"`
+	Level    string    `json:"level"`
+	Record   string    `json:"record"`
+	Index    int       `json:"index"`
+	Topic    string    `json:"topic"`
+	TLP      string    `json:"tlp"`
+	State    string    `json:"state"`
+	Reason   string    `json:"reason,omitempty"`
+	Modified time.Time `json:"modified"`
+	Created  time.Time `json:"created"`
+	Received time.Time `json:"received"`
+	From     string    `json:"from"`
+	Values   []Value   `json:"values"`
+	// STIX is the object as published, decoded; the exact bytes come from the raw endpoint.
+	STIX any `json:"stix,omitempty"`
+}
+
+// Value is a value an object can be looked up by.
+type Value struct {
+	Type  string `json:"type"`
+	Value string `json:"value"`
+}
+
+// Event is one entry of the change sequence.
+type Event struct {
+	Seq     uint64    `json:"seq"`
+	At      time.Time `json:"at"`
+	Kind    string    `json:"kind"`
+	Record  string    `json:"record"`
+	Org     string    `json:"org"`
+	Petname string    `json:"petname"`
+	Topic   string    `json:"topic"`
+	Objects int       `json:"objects"`
+	Reason  string    `json:"reason,omitempty"`
+}
+
+// HeldItem is one held object.
+type HeldItem struct {
+	Record  string    `json:"record"`
+	Index   int       `json:"index"`
+	Object  string    `json:"object"`
+	Type    string    `json:"type"`
+	Org     string    `json:"org"`
+	Petname string    `json:"petname"`
+	Reason  string    `json:"reason"`
+	Whole   bool      `json:"whole"` // the whole record is held
+	Since   time.Time `json:"since"`
+	From    string    `json:"from"`
+	Values  []Value   `json:"values"`
+}
+
+// List is every list's shape: a page and the cursor to go on with.
+type List[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty"`
+}
+
+// Problem is an error (RFC 9457) with the reason code, who is to blame and what to do.
+type Problem struct {
+	Type   string `json:"type,omitempty"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Code   string `json:"code"`
+	Fix    string `json:"fix"`
+	Blame  string `json:"blame"`
+}
+
+// Error gives the particulars and the remedy.
+func (p *Problem) Error() string { return p.Detail }

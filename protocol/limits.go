@@ -1,0 +1,33 @@
+package protocol
+
+import "time"
+
+// Every number that a conforming node holds others to (SPEC 8). Each is a
+// limit on what comes from outside; the comment gives its reason.
+const (
+	MaxRecordBytes       = 1 << 20              // a record of any kind, as sent; catch-up carries it in one round
+	MaxGossipBytes       = 60 << 10             // a record by gossip; leaves room under the pubsub maximum
+	MaxPubsubBytes       = 128 << 10            // one pubsub RPC message
+	MaxHeaderBytes       = 4 << 10              // the COSE_Sign1 header alone
+	TargetRecordBytes    = 16 << 10             // what the packer aims at: larger records slow the mesh
+	MaxRawBytes          = 8 << 20              // a body after decompression
+	MaxRawRatio          = 64                   // and not more than this many times the body as sent
+	MaxWindowBytes       = 8 << 20              // zstd window
+	MaxLeaves            = 500                  // objects in a record
+	MaxObjectBytes       = 1 << 20              // one STIX object
+	MaxIdentityBytes     = 16 << 10             // body of an identity record
+	MaxOpaqueBytes       = 16 << 10             // body of a record of unknown kind
+	MaxOpaqueControl     = 2 << 10              // the same on the control topic
+	MaxKind              = 1 << 15              // kinds from here up are Ignored
+	MaxTopicName         = 40                   // characters
+	MaxUpstream          = 100                  // bytes of an upstream label
+	MaxStatementBytes    = 8 << 10              // one chain statement
+	MaxRoots             = 5                    // root keys of an organisation
+	MaxCertificates      = 64                   // live certificates kept per organisation
+	MaxPeerIDs           = 8                    // peer ids in a certificate
+	MaxStorage           = 400 * 24 * time.Hour // expires - created
+	MaxOperationsWindow  = 400 * 24 * time.Hour // life of an operations key
+	MaxCertificateWindow = 90 * 24 * time.Hour  // life of a node certificate
+	CertificateWindow    = 30 * 24 * time.Hour  // life a node gives its own certificate
+	ClockSkew            = 10 * time.Minute     // how far ahead a clock may be
+)

@@ -1,0 +1,117 @@
+package protocol
+
+import (
+	"io"
+	"time"
+
+	"tocsin/protocol/stix"
+)
+
+// Header is a record's signed header, decoded (SPEC 4.2).
+type Header struct {
+	Topic       Topic
+	Kind        Kind
+	Sequence    uint64   // 1, 2, 3 ... per (record key, topic)
+	Previous    RecordID // zero at sequence 1
+	Created     time.Time
+	Expires     time.Time
+	TLP         stix.TLP
+	Upstream    string // label of the source this was taken from, or ""
+	Defaults    Defaults
+	Count       int
+	Root        Digest
+	RawLength   int
+	BodyLength  int
+	BodyHash    Digest
+	Certificate Digest
+}
+
+// Defaults are what the importing operator states where an object is silent;
+// signed, applied by every receiver in the same way (SPEC REC-20).
+type Defaults struct {
+	Producer   string        // "" when not stated
+	Confidence int           // -1 when not stated
+	ValidFor   time.Duration // whole seconds, 0 when not stated
+}
+
+// Record is a record whose header, signature, body hash and sizes were checked.
+// Only Sign and Verify make one. Signed content: everything Header and Open
+// give. Nothing local is in it. It is immutable and safe for concurrent use.
+type Record struct {
+	raw          []byte
+	header       Header
+	id           RecordID
+	cert         *Certificate
+	headerLength int
+}
+
+// Draft is what the publisher decides of a record.
+type Draft struct {
+	Topic    Topic
+	Kind     Kind
+	Sequence uint64
+	Previous RecordID
+	Created  time.Time
+	Expires  time.Time
+	TLP      stix.TLP
+	Upstream string
+	Defaults Defaults
+	// Objects are the leaves in order: STIX objects exactly as they will be read.
+	Objects [][]byte
+	// Statements is the body of an identity record instead of Objects.
+	Statements []*Statement
+	// Rand gives the salts, 16 bytes a leaf.
+	Rand io.Reader
+}
+
+// Sign packs and signs a record. key must be cert's record key. Errors name the
+// limit that the draft exceeds; nothing is dropped to make it fit.
+func Sign(network string, d Draft, cert *Certificate, key Signer) (*Record, error) {
+	panic("unwritten")
+}
+
+// Verify checks a record as it came (SPEC 7): framing, canonical form, limits,
+// times, certificate, signature, body hash. It does not decompress the body. It
+// keeps raw; the caller must not change it. On error the code in it decides
+// the relay verdict (VerdictOf); a record with unknown certificate gives
+// cert.unknown, and UnknownCertificate names it.
+func Verify(raw []byte, chains *Chains, now time.Time) (*Record, error) { panic("unwritten") }
+
+// UnknownCertificate returns the certificate digest that a cert.unknown error is about.
+func UnknownCertificate(err error) (Digest, bool) { panic("unwritten") }
+
+// CheckTopic reports (topic.mismatch) when the record came on another topic than its own.
+func (r *Record) CheckTopic(t Topic) error { panic("unwritten") }
+
+// ID names the record.
+func (r *Record) ID() RecordID { return r.id }
+
+// Raw returns the record as sent. The caller must not change it.
+func (r *Record) Raw() []byte { return r.raw }
+
+// Header returns the signed header.
+func (r *Record) Header() Header { return r.header }
+
+// Org is the organisation whose certificate signed the record.
+func (r *Record) Org() OrgID { return r.cert.Org }
+
+// Key is the record key that signed: with the topic, it names the key log.
+func (r *Record) Key() KeyID { return r.cert.RecordKey.ID() }
+
+// Certificate returns the signer's certificate.
+func (r *Record) Certificate() *Certificate { return r.cert }
+
+// Statements returns the chain that an identity record carries, else nil.
+func (r *Record) Statements() []*Statement { panic("unwritten") }
+
+// Leaf is one object in a record with its salt.
+type Leaf struct {
+	Salt   [16]byte
+	Object []byte
+}
+
+// Open decompresses the body within the limits and holds the leaves against
+// the signed root. Errors: body.framing, body.size, body.root: the
+// publisher's doing, since the signature covers the body hash. The leaves
+// share one buffer that the caller owns.
+func (r *Record) Open() ([]Leaf, error) { panic("unwritten") }
