@@ -1,0 +1,109 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"tocsin/protocol/reason"
+)
+
+// problemBase is the start of every problem's type: a URN that names the reason
+// code and needs no internet to mean something.
+const problemBase = "urn:tocsin:reason:"
+
+// GetStatus is the HTTP status of the answer that carries the problem.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType is the media type of a problem (RFC 9457).
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+// NewProblem makes a problem from a code and its particulars; blame and fix
+// come from the catalogue.
+func NewProblem(code reason.Code, detail string) *Problem {
+	entry, _ := reason.Lookup(code)
+	p := &Problem{
+		Type:   problemBase + string(code),
+		Title:  entry.Text,
+		Status: statusOf(code),
+		Detail: detail,
+		Code:   string(code),
+		Fix:    entry.Fix,
+		Blame:  string(entry.Blame),
+	}
+	if p.Title == "" {
+		p.Title = string(code)
+	}
+	if p.Blame == "" {
+		p.Blame = string(reason.BlameNobody)
+	}
+	return p
+}
+
+// WithFix replaces the catalogue's remedy by one that fits the case at hand.
+func (p *Problem) WithFix(fix string) *Problem {
+	p.Fix = fix
+	return p
+}
+
+// ProblemOf turns any error into a problem: one that is a problem already stays
+// as it is, one that carries a reason code keeps it, an ended context is
+// timed.out or interrupted, and the rest is internal. nil gives nil.
+func ProblemOf(err error) *Problem {
+	if err == nil {
+		return nil
+	}
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
+	}
+	code := reason.Of(err)
+	switch {
+	case code != "":
+	case errors.Is(err, context.DeadlineExceeded):
+		code = reason.TimedOut
+	case errors.Is(err, context.Canceled):
+		code = reason.Interrupted
+	default:
+		code = reason.Internal
+	}
+	// The code stands in a field of its own; the sentence need not repeat it.
+	return NewProblem(code, strings.ReplaceAll(err.Error(), " ["+string(code)+"]", ""))
+}
+
+// statusOf maps a reason code to the HTTP status of the answer. What the table
+// and the families do not name is the content's fault: 422.
+func statusOf(code reason.Code) int {
+	if status, ok := statuses[code]; ok {
+		return status
+	}
+	switch family, _, _ := strings.Cut(string(code), "."); family {
+	case "store":
+		return http.StatusInternalServerError
+	case "out":
+		return http.StatusForbidden
+	}
+	return http.StatusUnprocessableEntity
+}
+
+var statuses = map[reason.Code]int{
+	reason.NotFound:      http.StatusNotFound,
+	reason.NodeNotFound:  http.StatusServiceUnavailable,
+	reason.NodeStarting:  http.StatusServiceUnavailable,
+	reason.NodeExists:    http.StatusConflict,
+	reason.NodeRunning:   http.StatusConflict,
+	reason.Conflict:      http.StatusConflict,
+	reason.DupHeld:       http.StatusConflict,
+	reason.LogFork:       http.StatusConflict,
+	reason.Ambiguous:     http.StatusBadRequest,
+	reason.UsageInvalid:  http.StatusBadRequest,
+	reason.ConfigInvalid: http.StatusInternalServerError,
+	reason.SocketPath:    http.StatusInternalServerError,
+	reason.PeerDial:      http.StatusBadGateway,
+	reason.InputSize:     http.StatusRequestEntityTooLarge,
+	reason.AccessDenied:  http.StatusForbidden,
+	reason.TopicTLP:      http.StatusForbidden,
+	reason.TimedOut:      http.StatusGatewayTimeout,
+	reason.Interrupted:   499,
+	reason.Internal:      http.StatusInternalServerError,
+}
