@@ -1,7 +1,5 @@
 package protocol
 
-import "time"
-
 // Proof shows that one object stands in a signed record, without the rest of it
 // (SPEC 5): header, leaf, audit path. It is immutable.
 type Proof struct {
@@ -49,9 +47,3 @@ func AppendFile(dst []byte, items ...FileItem) ([]byte, error) { panic("unwritte
 // ReadFile splits a record file. Errors name the item and the offset.
 func ReadFile(raw []byte) ([]FileItem, error) { panic("unwritten") }
 
-// VerifyOffline is Verify for a record that is looked at later, without
-// the gossip rules on the present (expiry, future, certificate age at now): the
-// signature, the window at created and all rules on bytes still bind.
-func VerifyOffline(raw []byte, chains *Chains) (*Record, error) { panic("unwritten") }
-
-var _ = time.Second

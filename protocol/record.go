@@ -1,9 +1,11 @@
 package protocol
 
 import (
+	"fmt"
 	"io"
 	"time"
 
+	"tocsin/protocol/reason"
 	"tocsin/protocol/stix"
 )
 
@@ -43,6 +45,7 @@ type Record struct {
 	id           RecordID
 	cert         *Certificate
 	headerLength int
+	statements   []*Statement
 }
 
 // Draft is what the publisher decides of a record.
@@ -55,33 +58,27 @@ type Draft struct {
 	Expires  time.Time
 	TLP      stix.TLP
 	Upstream string
+	// Defaults: the zero value states nothing.
 	Defaults Defaults
 	// Objects are the leaves in order: STIX objects exactly as they will be read.
 	Objects [][]byte
 	// Statements is the body of an identity record instead of Objects.
 	Statements []*Statement
+	// Body is the body of a record of any other kind, as it is sent.
+	Body []byte
 	// Rand gives the salts, 16 bytes a leaf.
 	Rand io.Reader
 }
 
-// Sign packs and signs a record. key must be cert's record key. Errors name the
-// limit that the draft exceeds; nothing is dropped to make it fit.
-func Sign(network string, d Draft, cert *Certificate, key Signer) (*Record, error) {
-	panic("unwritten")
-}
-
-// Verify checks a record as it came (SPEC 7): framing, canonical form, limits,
-// times, certificate, signature, body hash. It does not decompress the body. It
-// keeps raw; the caller must not change it. On error the code in it decides
-// the relay verdict (VerdictOf); a record with unknown certificate gives
-// cert.unknown, and UnknownCertificate names it.
-func Verify(raw []byte, chains *Chains, now time.Time) (*Record, error) { panic("unwritten") }
-
-// UnknownCertificate returns the certificate digest that a cert.unknown error is about.
-func UnknownCertificate(err error) (Digest, bool) { panic("unwritten") }
-
 // CheckTopic reports (topic.mismatch) when the record came on another topic than its own.
-func (r *Record) CheckTopic(t Topic) error { panic("unwritten") }
+func (r *Record) CheckTopic(t Topic) error {
+	// VER-14
+	if r.header.Topic == t {
+		return nil
+	}
+	return reason.New(reason.TopicMismatch,
+		fmt.Sprintf("record %s of topic %s came on topic %s", r.id, r.header.Topic, t))
+}
 
 // ID names the record.
 func (r *Record) ID() RecordID { return r.id }
@@ -102,16 +99,28 @@ func (r *Record) Key() KeyID { return r.cert.RecordKey.ID() }
 func (r *Record) Certificate() *Certificate { return r.cert }
 
 // Statements returns the chain that an identity record carries, else nil.
-func (r *Record) Statements() []*Statement { panic("unwritten") }
-
-// Leaf is one object in a record with its salt.
-type Leaf struct {
-	Salt   [16]byte
-	Object []byte
-}
+func (r *Record) Statements() []*Statement { return r.statements }
 
 // Open decompresses the body within the limits and holds the leaves against
 // the signed root. Errors: body.framing, body.size, body.root: the
 // publisher's doing, since the signature covers the body hash. The leaves
-// share one buffer that the caller owns.
-func (r *Record) Open() ([]Leaf, error) { panic("unwritten") }
+// share one buffer that the caller owns. A record of another kind than
+// objects has no leaves.
+func (r *Record) Open() ([]Leaf, error) {
+	if r.header.Kind != KindObjects {
+		return nil, nil
+	}
+	raw, err := decompress(r.raw[r.headerLength:], r.header.RawLength)
+	if err != nil {
+		return nil, fmt.Errorf("open record %s: %w", r.id, err)
+	}
+	leaves, root, err := readLeaves(raw, r.header.Count)
+	if err != nil {
+		return nil, fmt.Errorf("open record %s: %w", r.id, err)
+	}
+	// REC-16
+	if root != r.header.Root {
+		return nil, reason.New(reason.BodyRoot, fmt.Sprintf("open record %s: its leaves do not hash to the signed root", r.id))
+	}
+	return leaves, nil
+}
