@@ -5,6 +5,12 @@ package api
 
 import "time"
 
+// The states of a node.
+const (
+	StateStarting = "starting"
+	StateRunning  = "running"
+)
+
 // Status is what a node says of itself. State is "starting" or "running".
 type Status struct {
 	Org     string   `json:"org"`

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"context"
+
+	"tocsin/node/admin/api"
+)
+
+// withNode runs do against the node, once it is ready, within --timeout.
+func (g *globals) withNode(ctx context.Context, do func(context.Context, *api.Client) error) error {
+	return g.withNodeOpen(ctx, func(ctx context.Context, c *api.Client) error {
+		ctx, cancel := context.WithTimeout(ctx, g.timeout)
+		defer cancel()
+		return do(ctx, c)
+	})
+}
+
+// withNodeOpen is withNode for work that takes as long as it takes: only the
+// wait for a starting node is bounded by --timeout.
+func (g *globals) withNodeOpen(ctx context.Context, do func(context.Context, *api.Client) error) error {
+	socket, err := g.socket()
+	if err != nil {
+		return err
+	}
+	c := api.NewClient(socket)
+	defer c.Close()
+	wait, cancel := context.WithTimeout(ctx, g.timeout)
+	defer cancel()
+	if err := c.Ready(wait); err != nil {
+		return err
+	}
+	return do(ctx, c)
+}

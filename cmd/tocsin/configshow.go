@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tocsin/node"
+)
+
+func newConfigCommand(g *globals) *cobra.Command {
+	c := group("config", "Show and check the configuration", newConfigShowCommand(g), newConfigCheckCommand(g))
+	c.PersistentFlags().StringArrayVar(&g.set, "set", nil, "lay key=value over the configuration (repeatable)")
+	return c
+}
+
+// configValue is one line of "config show".
+type configValue struct {
+	Key    string `json:"key"`
+	Value  any    `json:"value"`
+	Origin string `json:"origin,omitempty"`
+}
+
+func newConfigShowCommand(g *globals) *cobra.Command {
+	var withOrigin bool
+	c := &cobra.Command{
+		Use:   "show",
+		Short: "Print the configuration in force, as TOML",
+		Long: `Print the configuration that "tocsin run" would use. Precedence, weakest first:
+defaults, tocsin.toml, conf.d/*.toml in name order, environment (TOCSIN_A__B is
+a.b), --set key=value. It asks no node.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, from, err := loadConfig(g)
+			if err != nil {
+				return err
+			}
+			values := configValues(cfg, from, withOrigin)
+			if g.format == "jsonl" {
+				for _, v := range values {
+					if err := writeJSON(g.out, v); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+			return g.emit(map[string]any{"items": values}, func(w io.Writer) { showConfig(w, values) })
+		},
+	}
+	c.Flags().BoolVar(&withOrigin, "origin", false, "say where each value comes from")
+	return c
+}
+
+func newConfigCheckCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "Check the configuration without running anything",
+		Long:  "Check the configuration files, the environment and --set. Exit code 2 when something cannot be used.",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			paths, err := g.paths()
+			if err != nil {
+				return err
+			}
+			if _, _, err := loadConfig(g); err != nil {
+				return err
+			}
+			files, err := configFiles(paths)
+			if err != nil {
+				return err
+			}
+			answer := struct {
+				OK    bool     `json:"ok"`
+				Files []string `json:"files"`
+			}{true, append([]string{}, files...)}
+			return g.emit(answer, func(w io.Writer) {
+				fmt.Fprintf(w, "Sound: %s\n", firstOf(strings.Join(files, ", "), "no file, defaults only"))
+			})
+		},
+	}
+}
+
+// configValues lists every key in name order with its value in force.
+func configValues(cfg node.Config, from origins, withOrigin bool) []configValue {
+	found := map[string]any{}
+	collect(reflect.ValueOf(cfg), "", found)
+	var values []configValue
+	for _, key := range slices.Sorted(maps.Keys(found)) {
+		v := configValue{Key: key, Value: found[key]}
+		if withOrigin {
+			v.Origin = from[key]
+		}
+		values = append(values, v)
+	}
+	return values
+}
+
+func collect(v reflect.Value, prefix string, into map[string]any) {
+	for field, value := range v.Fields() {
+		key := prefix + field.Tag.Get("koanf")
+		if value.Kind() == reflect.Struct {
+			collect(value, key+".", into)
+			continue
+		}
+		if value.Kind() == reflect.Slice && value.IsNil() {
+			value = reflect.MakeSlice(value.Type(), 0, 0)
+		}
+		into[key] = value.Interface()
+	}
+}
+
+// showConfig prints lines that could stand in tocsin.toml, the origin as a comment.
+func showConfig(w io.Writer, values []configValue) {
+	for _, v := range values {
+		origin := ""
+		if v.Origin != "" {
+			origin = "  # " + clean(v.Origin)
+		}
+		fmt.Fprintf(w, "%s = %s%s\n", v.Key, tomlText(v.Value), origin)
+	}
+}
+
+func tomlText(value any) string {
+	switch v := value.(type) {
+	case string:
+		return fmt.Sprintf("%q", v)
+	case []string:
+		quoted := make([]string, len(v))
+		for i, s := range v {
+			quoted[i] = fmt.Sprintf("%q", s)
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
+	}
+	return fmt.Sprint(value)
+}

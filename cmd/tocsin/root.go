@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// defaultTimeout is how long a command waits for the node's answer. Publishing
+// and following events take as long as they take.
+const defaultTimeout = 30 * time.Second
+
+// globals are what every command shares: streams, and the flags that stand on
+// every command.
+type globals struct {
+	streams
+	data    string        // --data: one folder for everything, or ""
+	format  string        // -o: text, json or jsonl
+	color   string        // --color: auto, always or never
+	timeout time.Duration // --timeout
+	quiet   bool          // --quiet: no hints and no progress
+	utc     bool          // --utc: human output in UTC
+	fang    bool          // --fang: human output shows indicators as they are
+	set     []string      // --set a.b=c: configuration, strongest layer
+	started bool          // arguments were understood; later errors are no usage errors
+}
+
+// run executes one command line and returns its exit code.
+func run(ctx context.Context, args []string, s streams) int {
+	g := &globals{streams: s, format: "text"}
+	if wantsJSON(args) {
+		g.format = "json" // so that even a broken command line gets its problem as JSON
+	}
+	root := newRootCommand(g)
+	root.SetArgs(args)
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !g.started {
+		err = asUsage(err)
+	}
+	return g.finish(err)
+}
+
+// newRootCommand builds the command tree. Each command's own file has its constructor.
+func newRootCommand(g *globals) *cobra.Command {
+	root := &cobra.Command{
+		Use:               "tocsin",
+		Short:             "Share threat intelligence without a hub: sign, spread, judge, look up",
+		Long:              "tocsin runs a node of a federation without a hub and talks to it.\n\n" + exitCodeHelp,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return g.check(cmd) },
+		Args:              cobra.NoArgs,
+	}
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if g.format != "text" {
+			return usagef("give a command: tocsin help lists them")
+		}
+		return cmd.Help()
+	}
+	g.addFlags(root)
+	root.SetHelpCommand(newHelpCommand(g))
+	root.AddCommand(
+		newConfigCommand(g),
+		newRunCommand(g),
+		newStatusCommand(g),
+	)
+	return root
+}
+
+func (g *globals) addFlags(root *cobra.Command) {
+	f := root.PersistentFlags()
+	f.StringVar(&g.data, "data", os.Getenv("TOCSIN_DATA"), "folder that holds everything of one node (env TOCSIN_DATA)")
+	f.StringVarP(&g.format, "output", "o", g.format, "output format: text, json or jsonl")
+	f.DurationVar(&g.timeout, "timeout", defaultTimeout, "how long to wait for the node")
+	f.BoolVarP(&g.quiet, "quiet", "q", false, "no hints, no progress")
+	f.StringVar(&g.color, "color", "auto", "colours: auto, always or never (env NO_COLOR)")
+	f.BoolVar(&g.utc, "utc", false, "show times in UTC")
+	f.BoolVar(&g.fang, "fang", false, "show indicators as they are, not defanged")
+}
+
+// check refuses shared flags that mean nothing, then marks the command line as understood.
+func (g *globals) check(_ *cobra.Command) error {
+	if !slices.Contains([]string{"text", "json", "jsonl"}, g.format) {
+		bad := g.format
+		g.format = "text"
+		return usagef("output format %q: want text, json or jsonl", bad)
+	}
+	if !slices.Contains([]string{"auto", "always", "never"}, g.color) {
+		return usagef("colour mode %q: want auto, always or never", g.color)
+	}
+	if g.timeout <= 0 {
+		return usagef("timeout %v: want more than zero", g.timeout)
+	}
+	g.started = true
+	return nil
+}
+
+// group makes a command that only holds others. Called by itself it does what
+// main does, which is its own first sub-command ("tocsin peers" lists them).
+func group(use, short string, main *cobra.Command, others ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use:   use,
+		Short: short,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("unknown command %q for \"tocsin %s\"", args[0], use)
+			}
+			return nil
+		},
+		RunE: main.RunE,
+	}
+	c.Flags().AddFlagSet(main.Flags())
+	c.AddCommand(main)
+	c.AddCommand(others...)
+	return c
+}
+
+// newHelpCommand prints help; -o json gives it as one value.
+func newHelpCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			target, rest, err := cmd.Root().Find(args)
+			if err != nil || target == nil || len(rest) > 0 {
+				return usagef("unknown command %q", strings.Join(args, " "))
+			}
+			if g.format == "text" {
+				return target.Help()
+			}
+			return g.emit(struct {
+				Command string `json:"command"`
+				Help    string `json:"help"`
+			}{target.CommandPath(), target.Long + "\n\n" + target.UsageString()}, nil)
+		},
+	}
+}
+
+// wantsJSON looks for -o json (or jsonl) before the flags are parsed.
+func wantsJSON(args []string) bool {
+	for i, a := range args {
+		for _, flag := range []string{"-o", "--output"} {
+			if a == flag && i+1 < len(args) && strings.HasPrefix(args[i+1], "json") {
+				return true
+			}
+			if strings.HasPrefix(strings.TrimPrefix(strings.TrimPrefix(a, flag), "="), "json") && strings.HasPrefix(a, flag) {
+				return true
+			}
+		}
+		if a == "--" {
+			return false
+		}
+	}
+	return false
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tocsin/node/admin/api"
+	"tocsin/protocol/reason"
+)
+
+func newStatusCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Show the node on one screen",
+		Long:  "Show the node on one screen. Exit code 4 until the node runs; it never waits for a starting one.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			socket, err := g.socket()
+			if err != nil {
+				return err
+			}
+			c := api.NewClient(socket)
+			defer c.Close()
+			ctx, cancel := context.WithTimeout(cmd.Context(), g.timeout)
+			defer cancel()
+			s, err := c.Status(ctx)
+			if err != nil {
+				return err
+			}
+			if s.State != api.StateRunning {
+				return api.NewProblem(reason.NodeStarting, fmt.Sprintf("the node on %s is still starting", socket))
+			}
+			return g.emit(s, func(w io.Writer) { g.showStatus(w, s) })
+		},
+	}
+}
+
+func (g *globals) showStatus(w io.Writer, s *api.Status) {
+	fmt.Fprintf(w, "%s %s (%s)  %s   up %s   %s\n", g.paint("●", colorGood), clean(s.Name), clean(s.Country),
+		s.State, span(time.Since(s.Started)), s.Version)
+	fmt.Fprintf(w, "Org       %s\n          %s\n", s.Org, strings.Join(s.Words, " "))
+	fmt.Fprintf(w, "Node      %s\n", s.PeerID)
+	for i, a := range s.Addrs {
+		label := "Listens"
+		if i > 0 {
+			label = ""
+		}
+		fmt.Fprintf(w, "%-9s %s\n", label, clean(a))
+	}
+	fmt.Fprintf(w, "Mesh      %s on network %s · %s\n", count(s.Peers, "peer"), clean(s.Network), count(len(s.Topics), "topic"))
+	fmt.Fprintf(w, "Store     %s · %s · %d held · %d waiting\n", count(s.Records, "record"), count(s.Objects, "object"), s.Held, s.Waiting)
+	if s.Held > 0 {
+		g.hint("See what is held and why: tocsin quarantine list")
+	}
+	if s.Peers == 0 {
+		g.hint("No peers yet: tocsin peers add MULTIADDR")
+	}
+}
+
+// count writes a number with its noun, plural where it must be.
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}

@@ -1,0 +1,238 @@
+package api
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"tocsin/protocol/reason"
+)
+
+// Status asks the node for its state; it answers while starting, too.
+func (c *Client) Status(ctx context.Context) (*Status, error) {
+	return call[Status](ctx, c, http.MethodGet, "/status", nil, nil)
+}
+
+// Peers lists connected and kept peers.
+func (c *Client) Peers(ctx context.Context) (*List[Peer], error) {
+	return call[List[Peer]](ctx, c, http.MethodGet, "/peers", nil, nil)
+}
+
+// AddPeer connects to a peer and keeps it. A peer that cannot be reached now is
+// kept too: then the answer is not Connected and State says why.
+func (c *Client) AddPeer(ctx context.Context, addr string) (*Peer, error) {
+	return call[Peer](ctx, c, http.MethodPost, "/peers", nil, PeerRequest{Addr: addr})
+}
+
+// RemovePeer stops keeping a peer and closes its connections.
+func (c *Client) RemovePeer(ctx context.Context, peerID string) (*Removed, error) {
+	return call[Removed](ctx, c, http.MethodDelete, "/peers/"+url.PathEscape(peerID), nil, nil)
+}
+
+// Topics lists joined and known topics.
+func (c *Client) Topics(ctx context.Context) (*List[Topic], error) {
+	return call[List[Topic]](ctx, c, http.MethodGet, "/topics", nil, nil)
+}
+
+// JoinTopic joins a topic; joining twice is no error.
+func (c *Client) JoinTopic(ctx context.Context, name string) (*Topic, error) {
+	return call[Topic](ctx, c, http.MethodPut, "/topics/"+url.PathEscape(name), nil, nil)
+}
+
+// LeaveTopic leaves a topic.
+func (c *Client) LeaveTopic(ctx context.Context, name string) (*Topic, error) {
+	return call[Topic](ctx, c, http.MethodDelete, "/topics/"+url.PathEscape(name), nil, nil)
+}
+
+// Trust lists the trust list in force.
+func (c *Client) Trust(ctx context.Context) (*List[TrustEntry], error) {
+	return call[List[TrustEntry]](ctx, c, http.MethodGet, "/trust", nil, nil)
+}
+
+// TrustEntry shows what the list says of an organisation (full id or unique prefix).
+func (c *Client) TrustEntry(ctx context.Context, org string) (*TrustEntry, error) {
+	return call[TrustEntry](ctx, c, http.MethodGet, "/trust/"+url.PathEscape(org), nil, nil)
+}
+
+// AddTrust puts a new entry in force; conflict when the organisation is listed.
+func (c *Client) AddTrust(ctx context.Context, e TrustEntry) (*TrustEntry, error) {
+	return call[TrustEntry](ctx, c, http.MethodPost, "/trust", nil, e)
+}
+
+// SetTrust puts an entry in force, in place of an earlier one.
+func (c *Client) SetTrust(ctx context.Context, e TrustEntry) (*TrustEntry, error) {
+	return call[TrustEntry](ctx, c, http.MethodPut, "/trust/"+url.PathEscape(e.Org), nil, e)
+}
+
+// RemoveTrust takes an organisation off the list.
+func (c *Client) RemoveTrust(ctx context.Context, org string) (*Removed, error) {
+	return call[Removed](ctx, c, http.MethodDelete, "/trust/"+url.PathEscape(org), nil, nil)
+}
+
+// Check asks what the node believes about values, in order.
+func (c *Client) Check(ctx context.Context, values []string) (*List[CheckItem], error) {
+	return call[List[CheckItem]](ctx, c, http.MethodPost, "/check", nil, CheckRequest{Values: values})
+}
+
+// Explain asks for the arithmetic behind a value or a STIX id.
+func (c *Client) Explain(ctx context.Context, subject string) (*Explanation, error) {
+	return call[Explanation](ctx, c, http.MethodGet, "/explain", url.Values{"subject": {subject}}, nil)
+}
+
+// Object shows an object: a STIX id (the newest version), RECORD#INDEX, or a unique prefix.
+func (c *Client) Object(ctx context.Context, id string) (*Object, error) {
+	return call[Object](ctx, c, http.MethodGet, "/objects/"+url.PathEscape(id), nil, nil)
+}
+
+// RawObject gives an object's bytes exactly as published.
+func (c *Client) RawObject(ctx context.Context, id string) ([]byte, error) {
+	return c.read(ctx, "/objects/"+url.PathEscape(id)+"/raw")
+}
+
+// Proof gives a record file with the signer's chain and the object with its proof.
+func (c *Client) Proof(ctx context.Context, id string) ([]byte, error) {
+	return c.read(ctx, "/objects/"+url.PathEscape(id)+"/proof")
+}
+
+// Record shows a record (full id or unique prefix).
+func (c *Client) Record(ctx context.Context, id string) (*Record, error) {
+	return call[Record](ctx, c, http.MethodGet, "/records/"+url.PathEscape(id), nil, nil)
+}
+
+// RawRecord gives a record's bytes exactly as sent.
+func (c *Client) RawRecord(ctx context.Context, id string) ([]byte, error) {
+	return c.read(ctx, "/records/"+url.PathEscape(id)+"/raw")
+}
+
+// RecordFile gives a record file: the signer's chain, then the record.
+func (c *Client) RecordFile(ctx context.Context, id string) ([]byte, error) {
+	return c.read(ctx, "/records/"+url.PathEscape(id)+"/file")
+}
+
+// Search looks through what the node holds, newest first.
+func (c *Client) Search(ctx context.Context, p SearchParams) (*List[Object], error) {
+	q := url.Values{}
+	for name, value := range map[string]string{
+		"q": p.Query, "type": p.Type, "topic": p.Topic, "org": p.Org, "state": p.State, "cursor": p.Cursor,
+	} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	for name, t := range map[string]time.Time{"since": p.Since, "until": p.Until} {
+		if !t.IsZero() {
+			q.Set(name, t.UTC().Format(time.RFC3339))
+		}
+	}
+	if p.Limit > 0 {
+		q.Set("limit", strconv.Itoa(p.Limit))
+	}
+	return call[List[Object]](ctx, c, http.MethodGet, "/search", q, nil)
+}
+
+// Quarantine lists what is held, a page at a time.
+func (c *Client) Quarantine(ctx context.Context, cursor string, limit int) (*List[HeldItem], error) {
+	q := url.Values{}
+	if cursor != "" {
+		q.Set("cursor", cursor)
+	}
+	if limit > 0 {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+	return call[List[HeldItem]](ctx, c, http.MethodGet, "/quarantine", q, nil)
+}
+
+// Decide accepts or drops something held.
+func (c *Client) Decide(ctx context.Context, d Decision) (*Decided, error) {
+	return call[Decided](ctx, c, http.MethodPost, "/quarantine/decisions", nil, d)
+}
+
+// Changes gives a page of the change sequence after a number.
+func (c *Client) Changes(ctx context.Context, after uint64, limit int) (*List[Event], error) {
+	q := url.Values{"after": {strconv.FormatUint(after, 10)}}
+	if limit > 0 {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+	return call[List[Event]](ctx, c, http.MethodGet, "/changes", q, nil)
+}
+
+// Events follows the change sequence: each is called for every change after a
+// number (nil for those from now on) until it returns an error, ctx ends or the node
+// stops. It returns nil when the node ended the stream.
+func (c *Client) Events(ctx context.Context, after *uint64, each func(Event) error) error {
+	q := url.Values{}
+	if after != nil {
+		q.Set("after", strconv.FormatUint(*after, 10))
+	}
+	resp, err := c.do(ctx, request{method: http.MethodGet, path: "/events", query: q, accept: "text/event-stream"})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		data, ok := bytes.CutPrefix(lines.Bytes(), []byte("data: "))
+		if !ok {
+			continue // event names, ids, heartbeats
+		}
+		var e Event
+		if err := json.Unmarshal(data, &e); err != nil {
+			return NewProblem(reason.Internal, "read an event: "+err.Error())
+		}
+		if err := each(e); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// Publish sends STIX to be signed and spread. size is the body's length, or -1.
+// progress, which may be nil, is called as the work goes on.
+func (c *Client) Publish(ctx context.Context, p PublishParams, body io.Reader, size int64, progress func(Progress)) (*PublishResult, error) {
+	q := url.Values{"topic": {p.Topic}}
+	for name, value := range map[string]string{"tlp": p.TLP, "producer": p.Producer, "upstream": p.Upstream} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	for name, d := range map[string]time.Duration{"valid_for": p.ValidFor, "hold": p.Hold} {
+		if d != 0 {
+			q.Set(name, d.String())
+		}
+	}
+	if p.Confidence >= 0 {
+		q.Set("confidence", strconv.Itoa(p.Confidence))
+	}
+	resp, err := c.do(ctx, request{
+		method: http.MethodPost, path: "/objects", query: q, body: body, size: size,
+		contentType: "application/octet-stream", accept: MediaNDJSON,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	lines := json.NewDecoder(resp.Body)
+	for {
+		var line PublishLine
+		if err := lines.Decode(&line); err != nil {
+			return nil, c.dialProblem(ctx, err)
+		}
+		switch {
+		case line.Problem != nil:
+			return nil, line.Problem
+		case line.Result != nil:
+			return line.Result, nil
+		case line.Progress != nil && progress != nil:
+			progress(*line.Progress)
+		}
+	}
+}
