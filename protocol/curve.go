@@ -66,9 +66,9 @@ func checkEdwards(raw []byte) error {
 	return nil
 }
 
-// uncompress gives the SEC 1 uncompressed form of a compressed P-256 point. The
+// uncompressPoint gives the SEC 1 uncompressed form of a compressed P-256 point. The
 // compressed form is unique: x below p, and a prefix of 2 or 3.
-func uncompress(raw []byte) ([]byte, error) {
+func uncompressPoint(raw []byte) ([]byte, error) {
 	if len(raw) != 33 {
 		return nil, fmt.Errorf("%d bytes: want 33", len(raw))
 	}
@@ -83,7 +83,7 @@ func uncompress(raw []byte) ([]byte, error) {
 	return point, nil
 }
 
-func compress(point []byte) []byte {
+func compressPoint(point []byte) []byte {
 	return append([]byte{2 | point[64]&1}, point[1:33]...)
 }
 

@@ -6,42 +6,6 @@ import (
 	"tocsin/protocol/stix"
 )
 
-// StatementType says what a statement states. It is part of the signed bytes
-// (external_aad), so no statement can be read as another kind.
-type StatementType string
-
-// The statement types of SPEC 3.
-const (
-	StatementGenesis     StatementType = "genesis"
-	StatementOperations  StatementType = "operations"
-	StatementCertificate StatementType = "certificate"
-)
-
-// Statement is one link of an organisation's chain: parsed, canonical, its
-// place in a chain not yet checked. It is immutable.
-type Statement struct {
-	raw    []byte
-	typ    StatementType
-	digest Digest
-	org    OrgID
-	claims any
-}
-
-// ParseStatement reads one statement (SPEC 3.1). Errors are Errors of this package.
-func ParseStatement(raw []byte) (*Statement, error) { panic("unwritten") }
-
-// Raw returns the statement as sent. The caller must not change it.
-func (s *Statement) Raw() []byte { return s.raw }
-
-// Type says what the statement states.
-func (s *Statement) Type() StatementType { return s.typ }
-
-// Digest names the statement; signatures are not part of it.
-func (s *Statement) Digest() Digest { return s.digest }
-
-// Org is the organisation that the statement belongs to.
-func (s *Statement) Org() OrgID { return s.org }
-
 // Genesis founds an organisation (SPEC 3.2).
 type Genesis struct {
 	// Name, Country (ISO 3166-1 alpha-2), Sector and Contacts are what the
@@ -84,65 +48,127 @@ type Certificate struct {
 // Digest names the certificate; record headers point to it.
 func (c *Certificate) Digest() Digest { return c.digest }
 
+// The claims of a genesis statement (SPEC 3.2).
+const (
+	genesisVersion = iota + 1
+	genesisName
+	genesisCountry
+	genesisSector
+	genesisContacts
+	genesisRoots
+	genesisThreshold
+	genesisNext
+	genesisNextThreshold
+	genesisCreated
+	lastGenesis = genesisCreated
+)
+
+// The claims of an operations statement (SPEC 3.3).
+const (
+	operationsOrg = iota + 1
+	operationsRootVersion
+	operationsSerial
+	operationsKey
+	operationsNotBefore
+	operationsNotAfter
+	lastOperations = operationsNotAfter
+)
+
+// The claims of a certificate (SPEC 3.4).
+const (
+	certificateOrg = iota + 1
+	certificateSerial
+	certificateRecordKey
+	certificatePeerIDs
+	certificateEncryptionKey
+	certificateTopics
+	certificateKinds
+	certificateMaxTLP
+	certificateNotBefore
+	certificateNotAfter
+	lastCertificate = certificateNotAfter
+)
+
+// rootVersion is the root that genesis states; later ones come with the root
+// statements of the next revision.
+const rootVersion = 1
+
+func readGenesis(r *claimReader) (*Genesis, error) {
+	if err := checkRootVersion(r, genesisVersion); err != nil {
+		return nil, err
+	}
+	g := &Genesis{
+		Name:     r.label(genesisName, MaxNameBytes),
+		Country:  r.country(genesisCountry),
+		Contacts: r.labels(genesisContacts, MaxContacts, MaxContactBytes),
+		Roots:    r.keys(genesisRoots),
+		Next:     r.keyIDs(genesisNext),
+		Created:  r.time(genesisCreated),
+	}
+	if r.has(genesisSector) {
+		g.Sector = r.label(genesisSector, MaxSectorBytes)
+	}
+	// STM-08: at least one, at most all.
+	g.Threshold = int(r.number(genesisThreshold, 1, uint64(len(g.Roots))))
+	g.NextThreshold = int(r.number(genesisNextThreshold, 1, uint64(len(g.Next))))
+	for _, root := range g.Roots {
+		for _, next := range g.Next {
+			if root.ID() == next { // a successor that is known protects nothing
+				r.fail(genesisNext)
+			}
+		}
+	}
+	return g, r.err
+}
+
+func readOperations(r *claimReader) (*Operations, error) {
+	if err := checkRootVersion(r, operationsRootVersion); err != nil {
+		return nil, err
+	}
+	o := &Operations{
+		Org:         OrgID(r.digest(operationsOrg)),
+		RootVersion: rootVersion,
+		Serial:      r.number(operationsSerial, 1, 1<<63-1),
+		Key:         r.publicKey(operationsKey),
+	}
+	o.NotBefore, o.NotAfter = r.window(operationsNotBefore, operationsNotAfter, MaxOperationsWindow)
+	return o, r.err
+}
+
+func readCertificate(r *claimReader) (*Certificate, error) {
+	c := &Certificate{
+		Org:           OrgID(r.digest(certificateOrg)),
+		Serial:        r.number(certificateSerial, 1, 1<<63-1),
+		RecordKey:     r.publicKey(certificateRecordKey),
+		PeerIDs:       r.peerIDs(certificatePeerIDs),
+		EncryptionKey: r.optionalBytes(certificateEncryptionKey, MaxEncryptionKey),
+		Topics:        r.topics(certificateTopics),
+		Kinds:         r.kinds(certificateKinds),
+		MaxTLP:        stix.TLP(r.number(certificateMaxTLP, 0, uint64(stix.Red))),
+	}
+	c.NotBefore, c.NotAfter = r.window(certificateNotBefore, certificateNotAfter, MaxCertificateWindow)
+	return c, r.err
+}
+
 // SignGenesis makes the founding statement, signed by at least g.Threshold of
-// the root keys, and returns it; its Org is the new organisation's id.
-func SignGenesis(network string, g Genesis, roots ...Signer) (*Statement, error) { panic("unwritten") }
+// the root keys, and returns it; its Org is the new organisation's id. The
+// order of roots, successors and signers does not matter.
+func SignGenesis(network string, g Genesis, roots ...Signer) (*Statement, error) {
+	s, err := signStatement(network, StatementGenesis, g.claims(), roots)
+	if err != nil {
+		return nil, err
+	}
+	return s, verifyGenesis(s)
+}
 
-// SignOperations makes an operations statement, signed by root keys.
+// SignOperations makes an operations statement, signed by root keys. Whether
+// they are enough is for Chains.With to say, which knows the genesis.
 func SignOperations(network string, o Operations, roots ...Signer) (*Statement, error) {
-	panic("unwritten")
+	return signStatement(network, StatementOperations, o.claims(), roots)
 }
 
-// SignCertificate makes a node certificate, signed by the operations key.
+// SignCertificate makes a node certificate, signed by the operations key. The
+// order of peer ids, topics and kinds does not matter.
 func SignCertificate(network string, c Certificate, operations Signer) (*Statement, error) {
-	panic("unwritten")
+	return signStatement(network, StatementCertificate, c.claims(), []Signer{operations})
 }
-
-// Org is a verified organisation inside Chains.
-type Org struct {
-	ID           OrgID
-	Genesis      Genesis
-	Operations   []Operations
-	Certificates []*Certificate
-}
-
-// Chains is an immutable snapshot of the identity chains that a node knows, of
-// one network. Verify reads it; any number of goroutines may share it. The
-// zero value is not usable.
-type Chains struct {
-	network string
-	orgs    map[OrgID]*chainState
-	certs   map[Digest]*Certificate
-}
-
-type chainState struct{}
-
-// NewChains returns an empty snapshot for a network ("main", "test", ...).
-func NewChains(network string) *Chains { panic("unwritten") }
-
-// Network is the name that every signature is bound to.
-func (c *Chains) Network() string { return c.network }
-
-// With returns a snapshot that also knows the statements that verify against
-// what is known or against each other, in any order; added counts those that
-// were new. Each error belongs to one statement that was left out. An
-// organisation's chain is bounded (limits.go). c itself does not change.
-func (c *Chains) With(statements ...*Statement) (next *Chains, added int, errs []error) {
-	panic("unwritten")
-}
-
-// Org returns what is known of an organisation.
-func (c *Chains) Org(id OrgID) (*Org, bool) { panic("unwritten") }
-
-// Orgs returns the ids of all known organisations in ascending order.
-func (c *Chains) Orgs() []OrgID { panic("unwritten") }
-
-// Certificate finds a certificate by its digest.
-func (c *Chains) Certificate(d Digest) (*Certificate, bool) { panic("unwritten") }
-
-// Chain returns an organisation's statements in an order in which they verify
-// (genesis first): what travels in an identity record or heads a record file.
-func (c *Chains) Chain(id OrgID) []*Statement { panic("unwritten") }
-
-// PeerOrg returns the organisation that certified a libp2p peer id (binary form) at now.
-func (c *Chains) PeerOrg(peer []byte, now time.Time) (OrgID, bool) { panic("unwritten") }

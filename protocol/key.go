@@ -57,7 +57,7 @@ func NewPublicKey(alg Alg, raw []byte) (PublicKey, error) {
 		}
 		return PublicKey{alg: alg, bytes: string(raw)}, nil
 	case ES256:
-		point, err := uncompress(raw)
+		point, err := uncompressPoint(raw)
 		if err != nil {
 			return PublicKey{}, reason.Wrap(reason.KeyInvalid, fmt.Sprintf("ES256 public key %x", raw), err)
 		}
@@ -165,7 +165,7 @@ func NewPrivateKey(alg Alg, seed []byte) (*PrivateKey, error) {
 		if err != nil {
 			return nil, reason.Wrap(reason.KeyInvalid, "ES256 private key", err)
 		}
-		key.ec, public = ec, compress(point)
+		key.ec, public = ec, compressPoint(point)
 	default:
 		return nil, reason.New(reason.AlgUnknown, "private key of "+alg.String())
 	}

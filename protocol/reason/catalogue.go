@@ -22,6 +22,7 @@ const (
 	CertUnknown    Code = "cert.unknown"
 	CertExpired    Code = "cert.expired"
 	ChainInvalid   Code = "chain.invalid"
+	ChainLimit     Code = "chain.limit"
 	TimeFuture     Code = "time.future"
 	TimeExpired    Code = "time.expired"
 	VersionUnknown Code = "version.unknown"

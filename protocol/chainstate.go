@@ -1,0 +1,214 @@
+package protocol
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"tocsin/protocol/reason"
+)
+
+// chainState is one organisation's verified chain, as a snapshot holds it:
+// immutable, and small enough for one identity record.
+type chainState struct {
+	org          *Org
+	genesis      *Statement
+	operations   []*Statement // oldest first
+	certificates []*Statement // oldest first
+}
+
+func (c *chainState) holds(s *Statement) bool {
+	return c.genesis == s || slices.Contains(c.operations, s) || slices.Contains(c.certificates, s)
+}
+
+// chainDraft collects statements that verify. It belongs to one call of With.
+type chainDraft struct {
+	genesis      *Statement
+	operations   []*Statement
+	certificates []*Statement
+	fresh        []*Statement // those of the above that the snapshot lacked
+}
+
+func newChainDraft(c *chainState) *chainDraft {
+	if c == nil {
+		return &chainDraft{}
+	}
+	return &chainDraft{
+		genesis:      c.genesis,
+		operations:   slices.Clone(c.operations),
+		certificates: slices.Clone(c.certificates),
+	}
+}
+
+// add verifies a statement against what the draft holds. What the draft holds
+// already is not looked at again: its digest says that it states the same.
+func (d *chainDraft) add(s *Statement) error {
+	same := func(t *Statement) bool { return t.digest == s.digest }
+	switch s.typ {
+	case StatementGenesis:
+		if d.genesis != nil {
+			return nil
+		}
+		if err := verifyGenesis(s); err != nil {
+			return err
+		}
+		d.genesis = s
+	case StatementOperations:
+		if slices.ContainsFunc(d.operations, same) {
+			return nil
+		}
+		if err := d.verifyOperations(s); err != nil {
+			return err
+		}
+		d.operations = append(d.operations, s)
+	case StatementCertificate:
+		if slices.ContainsFunc(d.certificates, same) {
+			return nil
+		}
+		if err := d.verifyCertificate(s); err != nil {
+			return err
+		}
+		d.certificates = append(d.certificates, s)
+	}
+	d.fresh = append(d.fresh, s)
+	return nil
+}
+
+// verifyGenesis holds a genesis against the roots that it names itself.
+func verifyGenesis(s *Statement) error {
+	return verifyByRoots(s, s.claims.(*Genesis))
+}
+
+// verifyByRoots checks that at least the threshold of the root keys, and
+// nobody else, signed (STM-08, STM-09). Signers are ascending, so none counts twice.
+func verifyByRoots(s *Statement, g *Genesis) error {
+	if n := len(s.env.signatures); n < g.Threshold {
+		return reason.New(reason.ChainInvalid,
+			fmt.Sprintf("%s: %d root keys signed, the threshold is %d", describe(s), n, g.Threshold))
+	}
+	return s.verify(func(id KeyID) (PublicKey, bool) {
+		i := slices.IndexFunc(g.Roots, func(k PublicKey) bool { return k.ID() == id })
+		if i < 0 {
+			return PublicKey{}, false
+		}
+		return g.Roots[i], true
+	})
+}
+
+func (d *chainDraft) verifyOperations(s *Statement) error {
+	if d.genesis == nil {
+		return reason.New(reason.CertUnknown, describe(s)+": its organisation is not known")
+	}
+	return verifyByRoots(s, d.genesis.claims.(*Genesis))
+}
+
+// verifyCertificate checks the signature of an operations key that is known and
+// whose window holds the certificate's (STM-10). A key or window that is not
+// known may come with a statement that we lack, so that is nobody's fault.
+func (d *chainDraft) verifyCertificate(s *Statement) error {
+	signer := s.env.signatures[0].signer
+	var key PublicKey
+	inside := false
+	for _, o := range d.operations {
+		if ops := o.claims.(*Operations); ops.Key.ID() == signer {
+			key = ops.Key
+			inside = inside || certifies(o, s)
+		}
+	}
+	if key == (PublicKey{}) {
+		return reason.New(reason.CertUnknown, describe(s)+": no operations statement is known for its signer "+signer.String())
+	}
+	if err := s.verify(func(KeyID) (PublicKey, bool) { return key, true }); err != nil {
+		return err
+	}
+	if !inside {
+		return reason.New(reason.CertUnknown, describe(s)+": no operations statement is known that covers its time")
+	}
+	return nil
+}
+
+// certifies reports whether certificate s rests on operations statement o: made
+// by its key, its window inside the key's.
+func certifies(o, s *Statement) bool {
+	ops, cert := o.claims.(*Operations), s.claims.(*Certificate)
+	return ops.Key.ID() == s.env.signatures[0].signer &&
+		!cert.NotBefore.Before(ops.NotBefore) && !cert.NotAfter.After(ops.NotAfter)
+}
+
+// state chooses what is kept (STM-13): the newest operations statements, then
+// the newest certificates that rest on them, as long as all of it fits into one
+// identity record. It depends on the set of statements only, not their order.
+func (d *chainDraft) state() *chainState {
+	slices.SortFunc(d.operations, newestFirst)
+	slices.SortFunc(d.certificates, newestFirst)
+	d.operations = d.operations[:min(len(d.operations), MaxOperations)]
+
+	state := &chainState{genesis: d.genesis}
+	room := MaxIdentityBytes - len(d.genesis.raw)
+	keepOperations := func(o *Statement) {
+		state.operations = append(state.operations, o)
+		room -= len(o.raw)
+	}
+	for _, s := range d.certificates {
+		i := slices.IndexFunc(d.operations, func(o *Statement) bool { return certifies(o, s) })
+		if i < 0 || len(state.certificates) == MaxCertificates {
+			continue
+		}
+		o, need := d.operations[i], len(s.raw)
+		held := slices.Contains(state.operations, o)
+		if !held {
+			need += len(o.raw)
+		}
+		if need > room {
+			continue
+		}
+		if !held {
+			keepOperations(o)
+		}
+		state.certificates = append(state.certificates, s)
+		room -= len(s.raw)
+	}
+	for _, o := range d.operations {
+		if !slices.Contains(state.operations, o) && len(o.raw) <= room {
+			keepOperations(o)
+		}
+	}
+	slices.SortFunc(state.operations, newestFirst)
+	slices.Reverse(state.operations)
+	slices.Reverse(state.certificates)
+	state.org = state.describe()
+	return state
+}
+
+func (c *chainState) describe() *Org {
+	org := &Org{ID: c.genesis.org, Genesis: *c.genesis.claims.(*Genesis)}
+	for _, o := range c.operations {
+		org.Operations = append(org.Operations, *o.claims.(*Operations))
+	}
+	for _, s := range c.certificates {
+		org.Certificates = append(org.Certificates, s.claims.(*Certificate))
+	}
+	return org
+}
+
+// newestFirst orders statements of one type by their end, then by digest.
+func newestFirst(a, b *Statement) int {
+	end := func(s *Statement) int64 {
+		switch v := s.claims.(type) {
+		case *Operations:
+			return v.NotAfter.UnixMilli()
+		case *Certificate:
+			return v.NotAfter.UnixMilli()
+		}
+		return 0
+	}
+	if ea, eb := end(a), end(b); ea != eb {
+		if ea > eb {
+			return -1
+		}
+		return 1
+	}
+	return bytes.Compare(a.digest[:], b.digest[:])
+}
+
+func describe(s *Statement) string { return string(s.typ) + " " + s.digest.String() }
