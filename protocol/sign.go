@@ -46,7 +46,7 @@ func sign(network string, d Draft, cert *Certificate, key Signer) (*Record, erro
 	if !cert.RecordKey.Verify(msg, sig) {
 		return nil, reason.New(reason.SigInvalid, "the signer gave a signature that does not verify")
 	}
-	copy(raw[len(w.header)-signatureBytes:], sig)
+	copy(raw[len(w.header)-SignatureBytes:], sig)
 	return &Record{
 		raw: raw, header: h, id: sha256.Sum256(msg), cert: cert,
 		headerLength: len(w.header), statements: d.Statements,

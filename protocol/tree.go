@@ -8,7 +8,9 @@ func leafHash(salt, object []byte) Digest {
 	h.Write([]byte{0})
 	h.Write(salt)
 	h.Write(object)
-	return Digest(h.Sum(nil))
+	var d Digest
+	h.Sum(d[:0])
+	return d
 }
 
 func nodeHash(left, right Digest) Digest {

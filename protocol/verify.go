@@ -151,24 +151,34 @@ func (r *Record) check(w *wireRecord, msg []byte, chains *Chains, now *time.Time
 		}
 		chains = next
 	}
+	cert, err := w.checkSigner(h, msg, chains, now)
+	if err != nil {
+		return err
+	}
+	r.cert = cert
+	return r.checkBodyHash(w.body)
+}
+
+// checkSigner finds the certificate that a header names and holds the header
+// and its signature against it.
+func (w *wireRecord) checkSigner(h *Header, msg []byte, chains *Chains, now *time.Time) (*Certificate, error) {
 	// VER-10
 	cert, ok := chains.Certificate(h.Certificate)
 	if !ok {
-		return reason.Wrap(reason.CertUnknown, "find the signer", &unknownCertificate{h.Certificate})
+		return nil, reason.Wrap(reason.CertUnknown, "find the signer", &unknownCertificate{h.Certificate})
 	}
-	r.cert = cert
 	if err := checkScope(h, cert); err != nil {
-		return err
+		return nil, err
 	}
 	// VER-11
 	if now != nil && now.After(cert.NotAfter.Add(ClockSkew)) {
-		return reason.New(reason.CertExpired, fmt.Sprintf("certificate %s ended at %s", cert.Digest(), cert.NotAfter.Format(time.RFC3339)))
+		return nil, reason.New(reason.CertExpired, fmt.Sprintf("certificate %s ended at %s", cert.Digest(), cert.NotAfter.Format(time.RFC3339)))
 	}
 	// VER-12
-	if w.alg() != cert.RecordKey.Alg() || !cert.RecordKey.Verify(msg, w.sign1.Signature) {
-		return reason.New(reason.SigInvalid, fmt.Sprintf("the signature is not one by the record key of certificate %s", cert.Digest()))
+	if w.alg() != cert.RecordKey.Alg() || !cert.RecordKey.Verify(msg, w.message.Signature) {
+		return nil, reason.New(reason.SigInvalid, fmt.Sprintf("the signature is not one by the record key of certificate %s", cert.Digest()))
 	}
-	return r.checkBodyHash(w.body)
+	return cert, nil
 }
 
 // checkPresent holds the record's times against the clock.
@@ -218,44 +228,54 @@ func (r *Record) readStatements(body []byte, chains *Chains) (*Chains, error) {
 	if err := r.checkBodyHash(body); err != nil {
 		return nil, err
 	}
-	statements, err := splitStatements(body)
+	statements, hashes, err := splitStatements(chains.Network(), body)
 	if err != nil {
 		return nil, err
 	}
-	hashes := make([]Digest, len(statements))
-	for i, s := range statements {
-		hashes[i] = leafHash(nil, s.Raw())
-	}
-	if len(statements) != r.header.Count || treeHash(hashes) != r.header.Root {
+	if len(hashes) == 0 || len(hashes) != r.header.Count || treeHash(hashes) != r.header.Root {
 		return nil, reason.New(reason.ChainInvalid, "the statements are not those that the header counts and hashes")
 	}
 	next, _, errs := chains.With(statements...)
 	for _, err := range errs {
-		if reason.Of(err) != reason.CertUnknown {
-			return nil, reason.Wrap(reason.ChainInvalid, "add the statements of an identity record", err)
+		switch {
+		case VerdictOf(err) == Reject:
+			return nil, reason.Wrap(reason.ChainInvalid, "hold the statements against their chain", err)
+		case reason.Of(err) == reason.CertUnknown:
+			missing := &unknownCertificate{firstUnknown(statements, next, r.header.Certificate)}
+			return nil, reason.Wrap(reason.CertUnknown, err.Error(), missing)
 		}
-	}
-	if len(errs) > 0 {
-		return nil, reason.Wrap(reason.CertUnknown, "add the statements of an identity record",
-			errors.Join(errs[0], &unknownCertificate{r.header.Certificate}))
 	}
 	r.statements = statements
 	return next, nil
 }
 
-// splitStatements reads a CBOR sequence of statements.
-func splitStatements(body []byte) ([]*Statement, error) {
-	var statements []*Statement
+// firstUnknown names the certificate to ask for when statements rest on what is
+// not known: the first that could not be added, else the signer's own.
+func firstUnknown(statements []*Statement, chains *Chains, signer Digest) Digest {
+	for _, s := range statements {
+		if _, ok := chains.Certificate(s.Digest()); s.Type() == StatementCertificate && !ok {
+			return s.Digest()
+		}
+	}
+	return signer
+}
+
+// splitStatements reads a CBOR sequence of statements. It hashes all of them and
+// returns those that this revision of the protocol can read.
+func splitStatements(network string, body []byte) (statements []*Statement, hashes []Digest, err error) {
 	for rest := body; len(rest) > 0; {
 		item, after, err := nextItem(rest)
 		if err != nil {
-			return nil, reason.Wrap(reason.ChainInvalid, fmt.Sprintf("read statement %d", len(statements)), err)
+			return nil, nil, reason.Wrap(reason.ChainInvalid, fmt.Sprintf("read statement %d", len(hashes)), err)
 		}
-		s, err := ParseStatement(item)
-		if err != nil {
-			return nil, reason.Wrap(reason.ChainInvalid, fmt.Sprintf("read statement %d", len(statements)), err)
+		s, err := ParseStatement(network, item)
+		switch {
+		case err == nil:
+			statements = append(statements, s)
+		case VerdictOf(err) == Reject:
+			return nil, nil, reason.Wrap(reason.ChainInvalid, fmt.Sprintf("read statement %d", len(hashes)), err)
 		}
-		statements, rest = append(statements, s), after
+		hashes, rest = append(hashes, leafHash(nil, item)), after
 	}
-	return statements, nil
+	return statements, hashes, nil
 }

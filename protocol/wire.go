@@ -1,23 +1,20 @@
 package protocol
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"tocsin/protocol/reason"
 	"tocsin/protocol/stix"
 )
 
-// The first byte of a header, the COSE_Sign1 tag (18), and the length of both
-// kinds of signature.
-const (
-	tagSign1       = 0xd2
-	signatureBytes = 64
-	recordVersion  = 1
-)
+// recordVersion is the version of the claims map that is written and judged here.
+const recordVersion = 1
 
 // The keys of the protected map (RFC 9052); 4 is COSE's "kid".
 const (
@@ -55,18 +52,9 @@ const (
 	defaultValidFor   = 3
 )
 
-// coseSign1 is a header on the wire, behind its tag.
-type coseSign1 struct {
-	_           struct{} `cbor:",toarray"`
-	Protected   []byte
-	Unprotected claims
-	Payload     []byte
-	Signature   []byte
-}
-
 // wireRecord is a record taken apart: canonical, nothing in it judged yet.
 type wireRecord struct {
-	sign1     coseSign1
+	message   sign1Message
 	protected claims
 	payload   claims
 	header    []byte // the header's bytes, tag included
@@ -93,32 +81,29 @@ func splitRecord(raw []byte) (*wireRecord, error) {
 // off at the limit of a header.
 func splitHeader(raw []byte, more bool) (*wireRecord, error) {
 	// REC-02
-	if len(raw) == 0 || raw[0] != tagSign1 {
+	if !bytes.HasPrefix(raw, headSign1) {
 		return nil, reason.New(reason.WireFraming, "a record begins with the tag of COSE_Sign1")
 	}
-	item, _, err := nextItem(raw[1:])
+	item, _, err := nextItem(raw[len(headSign1):])
 	if more && errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, reason.New(reason.WireSize, fmt.Sprintf("a header of more than %d bytes", MaxHeaderBytes))
 	}
 	if err != nil {
 		return nil, reason.Wrap(reason.WireFraming, "read the header", err)
 	}
-	w := &wireRecord{header: raw[:1+len(item)]}
-	if err := decodeStrict(item, &w.sign1); err != nil {
+	w := &wireRecord{header: raw[:len(headSign1)+len(item)]}
+	if err := decodeStrict(item, &w.message); err != nil {
 		return nil, wireError("read the header", err, reason.WireFraming)
 	}
-	if len(w.sign1.Unprotected) != 0 {
-		return nil, reason.New(reason.WireFraming, "the unprotected map of a header is not empty")
-	}
-	if len(w.sign1.Signature) != signatureBytes {
+	if len(w.message.Signature) != SignatureBytes {
 		return nil, reason.New(reason.WireFraming,
-			fmt.Sprintf("a signature of %d bytes, want %d", len(w.sign1.Signature), signatureBytes))
+			fmt.Sprintf("a signature of %d bytes, want %d", len(w.message.Signature), SignatureBytes))
 	}
 	// REC-03
-	if w.protected, err = decodeClaims(w.sign1.Protected); err != nil {
+	if w.protected, err = decodeClaims(w.message.Protected); err != nil {
 		return nil, wireError("read the protected map", err, reason.WireCanonical)
 	}
-	if w.payload, err = decodeClaims(w.sign1.Payload); err != nil {
+	if w.payload, err = decodeClaims(w.message.Payload); err != nil {
 		return nil, wireError("read the claims", err, reason.WireCanonical)
 	}
 	return w, nil
@@ -136,8 +121,7 @@ func wireError(what string, err error, code reason.Code) error {
 // signedBytes is the Sig_structure of RFC 9052 that the signature covers.
 func (w *wireRecord) signedBytes(network string) []byte {
 	// REC-04
-	aad := mustEncode([]any{"tocsin/1", network, "record"})
-	return mustEncode([]any{"Signature1", w.sign1.Protected, aad, w.sign1.Payload})
+	return sigStructure1(w.message.Protected, externalAAD(network, "record"), w.message.Payload)
 }
 
 // checkKnown refuses, without blame, what a later version of the protocol may
@@ -221,12 +205,12 @@ func (w *wireRecord) readHeader() (Header, error) {
 // encodeHeader writes a header with a signature of zeros, which is the last
 // thing in it.
 func encodeHeader(h Header, alg Alg) []byte {
-	w := coseSign1{
+	m := sign1Message{
 		Protected: mustEncode(map[uint64]any{protectedAlg: int64(alg), protectedCertificate: h.Certificate[:]}),
 		Payload:   mustEncode(h.claims()),
-		Signature: make([]byte, signatureBytes),
+		Signature: make([]byte, SignatureBytes),
 	}
-	return append([]byte{tagSign1}, mustEncode(w)...)
+	return append(slices.Clone(headSign1), mustEncode(m)...)
 }
 
 // claims is readHeader backwards.
