@@ -1,0 +1,47 @@
+# make help lists the targets. GO may be set to another toolchain.
+GO ?= go
+BIN := bin/tocsin
+
+.PHONY: help build demo test lint fmt fuzz bench vectors clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+build: ## build bin/tocsin
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/tocsin
+
+demo: build ## five organisations and a hostile node on this machine; leaves them running
+	$(BIN) demo
+
+test: lint ## every check: format, vet, modernisers, staticcheck, all tests, short fuzz, the demo
+	$(GO) test ./...
+	$(MAKE) fuzz FUZZTIME=2s
+	$(MAKE) build
+	$(BIN) demo --once
+
+lint: ## gofmt, vet, modernisers, staticcheck
+	@test -z "$$(gofmt -l . )" || { gofmt -l . ; echo 'run make fmt'; exit 1; }
+	$(GO) vet ./...
+	$(GO) fix -diff ./...
+	$(GO) tool staticcheck ./...
+
+fmt: ## format all code
+	gofmt -w .
+
+# Every fuzz target of every package, FUZZTIME each.
+FUZZTIME ?= 30s
+fuzz: ## run each fuzz target for FUZZTIME (30s)
+	@set -e; $(GO) list ./... | while read -r p; do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz' || true); do \
+	    echo "fuzz $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; \
+	  done; \
+	done
+
+bench: ## limit, reference and product side by side; prints ratios
+	$(GO) run ./cmd/bench
+
+vectors: ## make the test vectors of SPEC 11 anew
+	$(GO) generate ./protocol
+
+clean: ## remove what build made
+	rm -rf bin
