@@ -3,7 +3,10 @@
 // are append-only within a major version.
 package api
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // The states of a node.
 const (
@@ -195,8 +198,10 @@ type Object struct {
 	Received time.Time `json:"received"`
 	From     string    `json:"from"`
 	Values   []Value   `json:"values"`
-	// STIX is the object as published, decoded; the exact bytes come from the raw endpoint.
-	STIX any `json:"stix,omitempty"`
+	// Versions counts what is held under this id: versions, and other organisations' voices.
+	Versions int `json:"versions"`
+	// STIX is the object as published, but for white space; the exact bytes come from the raw endpoint.
+	STIX json.RawMessage `json:"stix,omitempty"`
 }
 
 // Value is a value an object can be looked up by.

@@ -1,0 +1,49 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/node/admin/api"
+	"tocsin/node/belief"
+)
+
+// maxCheckBytes is room for MaxCheckValues of generous length.
+const maxCheckBytes = 32 << 20
+
+// checkResource answers what is believed and why. Nothing of it leaves the node.
+type checkResource struct{ desk *belief.Desk }
+
+func (c *checkResource) register(a huma.API) {
+	handle(a, huma.Operation{
+		OperationID: "check", Method: http.MethodPost, Path: "/check", Summary: "What is believed about values",
+		MaxBodyBytes: maxCheckBytes,
+	}, c.check)
+	handle(a, huma.Operation{OperationID: "explain", Method: http.MethodGet, Path: "/explain", Summary: "The arithmetic behind a score"}, c.explain)
+}
+
+func (c *checkResource) check(_ context.Context, in *struct{ Body api.CheckRequest }) (*body[api.List[api.CheckItem]], error) {
+	items, err := c.desk.Check(in.Body.Values, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	for i := range items {
+		if items[i].Sources == nil {
+			items[i].Sources = []api.Source{}
+		}
+	}
+	return answer(api.List[api.CheckItem]{Items: items})
+}
+
+func (c *checkResource) explain(_ context.Context, in *struct {
+	Subject string `query:"subject" required:"true" minLength:"1" maxLength:"16384"`
+}) (*body[*api.Explanation], error) {
+	e, err := c.desk.Explain(in.Subject, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return answer(e)
+}

@@ -1,0 +1,210 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"tocsin/node/admin/api"
+	"tocsin/node/outbox"
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+	"tocsin/protocol/stix"
+)
+
+const (
+	// maxPublications at a time, since each holds its file in memory.
+	maxPublications = 2
+	// progressEvery is the pace of progress lines.
+	progressEvery = 250 * time.Millisecond
+)
+
+type publishResource struct {
+	publish func(context.Context, outbox.Request) (outbox.Result, error)
+	slots   chan struct{} // one taken per publication under way
+}
+
+// publishIn is a publication's parameters; the body is the STIX itself and is
+// read once a slot is free.
+type publishIn struct {
+	Topic      string `query:"topic" required:"true"`
+	TLP        string `query:"tlp" default:"green"`
+	Confidence int    `query:"confidence" default:"-1" minimum:"-1" maximum:"100"`
+	ValidFor   string `query:"valid_for"`
+	Hold       string `query:"hold"`
+	Producer   string `query:"producer" maxLength:"100"`
+	Upstream   string `query:"upstream" maxLength:"100"`
+}
+
+func (p *publishResource) register(a huma.API) {
+	handle(a, huma.Operation{
+		OperationID: "publish", Method: http.MethodPost, Path: "/objects", Summary: "Publish a STIX bundle or object",
+		Description: "The body is STIX 2.1 or 2.0. With Accept: " + api.MediaNDJSON + " the answer is a stream of progress lines that ends with the result or a problem.",
+	}, p.post)
+}
+
+func (p *publishResource) post(_ context.Context, in *publishIn) (*huma.StreamResponse, error) {
+	req, hold, err := in.request()
+	if err != nil {
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(ctx huma.Context) {
+		r, w := humago.Unwrap(ctx)
+		a := &publishAnswer{w: w, stream: strings.Contains(r.Header.Get("Accept"), api.MediaNDJSON)}
+		res, err := p.run(r, req, hold, a)
+		if err != nil {
+			a.problem(publishProblem(err, res))
+			return
+		}
+		a.result(showResult(res))
+	}}, nil
+}
+
+// run takes a slot, reads the body, waits out the undo window and publishes.
+func (p *publishResource) run(r *http.Request, req outbox.Request, hold time.Duration, a *publishAnswer) (outbox.Result, error) {
+	ctx := r.Context()
+	select {
+	case p.slots <- struct{}{}:
+		defer func() { <-p.slots }()
+	case <-ctx.Done():
+		return outbox.Result{}, ctx.Err()
+	}
+	var err error
+	if req.Data, err = readBody(r); err != nil {
+		return outbox.Result{}, err
+	}
+	if hold > 0 {
+		// Nothing is signed before the window ends: a client that leaves takes it all back.
+		select {
+		case <-time.After(hold):
+		case <-ctx.Done():
+			return outbox.Result{}, ctx.Err()
+		}
+	}
+	req.Progress = a.progress
+	return p.publish(ctx, req)
+}
+
+// readBody reads the whole file, within its bound.
+func readBody(r *http.Request) ([]byte, error) {
+	tooLarge := reason.New(reason.InputSize, fmt.Sprintf("publish: the file has more than %d bytes; split it", int64(api.MaxPublishBytes)))
+	if r.ContentLength > api.MaxPublishBytes {
+		return nil, tooLarge
+	}
+	raw, err := io.ReadAll(io.LimitReader(r.Body, api.MaxPublishBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("publish: read the file: %w", err)
+	}
+	if len(raw) > api.MaxPublishBytes {
+		return nil, tooLarge
+	}
+	return raw, nil
+}
+
+func (in *publishIn) request() (req outbox.Request, hold time.Duration, err error) {
+	req = outbox.Request{Confidence: in.Confidence, Producer: in.Producer, Upstream: in.Upstream}
+	if req.Topic, err = protocol.ParseTopic(in.Topic); err != nil {
+		return req, 0, reason.Wrap(reason.UsageInvalid, "publish", err)
+	}
+	if req.TLP, err = stix.ParseTLP(in.TLP); err != nil {
+		return req, 0, reason.Wrap(reason.UsageInvalid, "publish", err)
+	}
+	if req.ValidFor, err = duration("valid_for", in.ValidFor); err != nil {
+		return req, 0, err
+	}
+	hold, err = duration("hold", in.Hold)
+	if err == nil && hold > api.MaxHold {
+		err = reason.New(reason.UsageInvalid, fmt.Sprintf("publish: hold %v: at most %v", hold, api.MaxHold))
+	}
+	return req, hold, err
+}
+
+func duration(name, text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return 0, reason.New(reason.UsageInvalid, fmt.Sprintf("publish: %s %q: want a duration such as 36h", name, text))
+	}
+	return d, nil
+}
+
+// publishProblem says, beside what went wrong, what had gone out before.
+func publishProblem(err error, res outbox.Result) *api.Problem {
+	p := problemOf("publish", err)
+	if len(res.Records) == 0 {
+		return p
+	}
+	said := *p
+	said.Detail = fmt.Sprintf("%s (%d objects in %d records went out before)", p.Detail, res.Objects, len(res.Records))
+	return &said
+}
+
+func showResult(res outbox.Result) *api.PublishResult {
+	out := &api.PublishResult{
+		Records: []string{}, Objects: res.Objects, Skipped: []api.Skipped{},
+		Invalid: res.Invalid, Denied: res.Denied, Waiting: res.Waiting,
+	}
+	for _, id := range res.Records {
+		out.Records = append(out.Records, id.String())
+	}
+	for _, s := range res.Skipped {
+		out.Skipped = append(out.Skipped, api.Skipped{ID: s.ID, Code: string(s.Code), Reason: s.Reason})
+	}
+	return out
+}
+
+// publishAnswer writes the answer of one publication: a single value, or a
+// stream of lines. It belongs to the request's goroutine.
+type publishAnswer struct {
+	w      http.ResponseWriter
+	stream bool
+	begun  bool
+	last   time.Time
+}
+
+func (a *publishAnswer) progress(done, total int) {
+	now := time.Now()
+	if !a.stream || now.Sub(a.last) < progressEvery {
+		return
+	}
+	a.last = now
+	a.line(api.PublishLine{Progress: &api.Progress{Done: done, Total: total}})
+}
+
+func (a *publishAnswer) result(res *api.PublishResult) {
+	if a.stream {
+		a.line(api.PublishLine{Result: res})
+		return
+	}
+	a.w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(a.w).Encode(res) // a client that left needs no answer
+}
+
+func (a *publishAnswer) problem(p *api.Problem) {
+	if a.begun {
+		a.line(api.PublishLine{Problem: p})
+		return
+	}
+	writeProblem(a.w, p)
+}
+
+// line writes one line of the stream at once. When the client is gone its
+// context ends, which stops the publication between two records.
+func (a *publishAnswer) line(l api.PublishLine) {
+	c := http.NewResponseController(a.w)
+	if !a.begun {
+		a.begun = true
+		a.w.Header().Set("Content-Type", api.MediaNDJSON)
+	}
+	_ = errors.Join(c.SetWriteDeadline(time.Now().Add(writeTimeout)), json.NewEncoder(a.w).Encode(l), c.Flush())
+}

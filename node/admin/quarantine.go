@@ -1,0 +1,133 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/node/admin/api"
+	"tocsin/node/intake"
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+	"tocsin/storage"
+)
+
+type quarantineResource struct {
+	names  names
+	find   finder
+	store  *storage.Store
+	intake *intake.Pipeline
+}
+
+func (q *quarantineResource) register(a huma.API) {
+	handle(a, huma.Operation{OperationID: "quarantine-list", Method: http.MethodGet, Path: "/quarantine", Summary: "What is held, and why"}, q.list)
+	handle(a, huma.Operation{OperationID: "quarantine-decide", Method: http.MethodPost, Path: "/quarantine/decisions", Summary: "Accept or drop something held"}, q.decide)
+}
+
+func (q *quarantineResource) list(_ context.Context, in *struct {
+	Cursor string `query:"cursor"`
+	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
+}) (*body[api.List[api.HeldItem]], error) {
+	after, err := parseCursor(in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	held, next, err := q.store.Quarantine(after, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	list := api.List[api.HeldItem]{Items: []api.HeldItem{}}
+	for _, h := range held {
+		o := q.names.object(h.Hit)
+		list.Items = append(list.Items, api.HeldItem{
+			Record: o.Record, Index: o.Index, Object: o.ID, Type: o.Type, Org: o.Org, Petname: o.Petname, Reason: o.Reason,
+			Whole: h.RecordHeld, Since: h.Since, From: h.From, Values: o.Values,
+		})
+	}
+	if next != (storage.Ref{}) {
+		list.Next = fmt.Sprintf("%s#%d", next.Record, next.Index)
+	}
+	return answer(list)
+}
+
+func parseCursor(text string) (storage.Ref, error) {
+	if text == "" {
+		return storage.Ref{}, nil
+	}
+	record, index, _ := strings.Cut(text, "#")
+	id, err := protocol.ParseRecordID(record)
+	n, err2 := strconv.Atoi(index)
+	if err != nil || err2 != nil {
+		return storage.Ref{}, reason.New(reason.UsageInvalid, fmt.Sprintf("cursor %q: pass on what the page before gave", text))
+	}
+	return storage.Ref{Record: id, Index: n}, nil
+}
+
+func (q *quarantineResource) decide(ctx context.Context, in *struct{ Body api.Decision }) (*body[api.Decided], error) {
+	refs, err := q.held(in.Body.Subject)
+	if err != nil {
+		return nil, err
+	}
+	act := q.intake.Reject
+	if in.Body.Accept {
+		act = q.intake.Release
+	}
+	out := api.Decided{Accepted: in.Body.Accept, Items: []api.Ref{}}
+	for _, ref := range refs {
+		if err := act(ctx, ref, in.Body.Reason); err != nil {
+			return nil, fmt.Errorf("decide on %s after %d of %d: %w", in.Body.Subject, len(out.Items), len(refs), err)
+		}
+		out.Items = append(out.Items, api.Ref{Record: ref.Record.String(), Index: ref.Index})
+	}
+	log.Infow("operator decided on what was held", "subject", in.Body.Subject, "accept", in.Body.Accept, "items", len(refs))
+	return answer(out)
+}
+
+// held finds what a subject names in quarantine: a record held as a whole is one
+// thing (index -1), else each held object counts by itself.
+func (q *quarantineResource) held(subject string) ([]storage.Ref, error) {
+	hits, err := q.hits(subject)
+	if err != nil {
+		return nil, err
+	}
+	var refs []storage.Ref
+	whole := map[protocol.RecordID]bool{}
+	for _, h := range hits {
+		switch {
+		case h.RecordHeld && !whole[h.Record]:
+			whole[h.Record] = true
+			refs = append(refs, storage.Ref{Record: h.Record, Index: -1})
+		case !h.RecordHeld && h.State == storage.Held:
+			refs = append(refs, h.Ref)
+		}
+	}
+	if len(refs) > 0 {
+		return refs, nil
+	}
+	if id, err := q.find.record(subject); err == nil && !isSTIX(subject) {
+		if _, state, err := q.store.Record(id); err == nil && state == storage.Held {
+			return []storage.Ref{{Record: id, Index: -1}}, nil // held before it was opened
+		}
+	}
+	return nil, reason.New(reason.NotFound, fmt.Sprintf("nothing of %s is held", subject))
+}
+
+// hits finds all objects that a subject names.
+func (q *quarantineResource) hits(subject string) ([]storage.Hit, error) {
+	switch {
+	case isSTIX(subject):
+		return q.find.versions(subject)
+	case strings.Contains(subject, "#"):
+		h, _, err := q.find.object(subject)
+		return []storage.Hit{h}, err
+	}
+	id, err := q.find.record(subject)
+	if err != nil {
+		return nil, err
+	}
+	return q.store.Leaves(id)
+}

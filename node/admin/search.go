@@ -1,0 +1,218 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/node/admin/api"
+	"tocsin/node/identity"
+	"tocsin/protocol"
+	"tocsin/protocol/pattern"
+	"tocsin/protocol/reason"
+	"tocsin/storage"
+)
+
+const (
+	// searchRecords bounds the records that one call opens; the cursor goes on from there.
+	searchRecords = 2_000
+	// searchWindow is how many changes are read at a time, walking back.
+	searchWindow = 500
+)
+
+type searchResource struct {
+	names    names
+	store    *storage.Store
+	identity *identity.Book
+}
+
+type searchIn struct {
+	Query  string    `query:"q" maxLength:"4096"`
+	Type   string    `query:"type"`
+	Topic  string    `query:"topic"`
+	Org    string    `query:"org"`
+	State  string    `query:"state" enum:",accepted,held,not-evaluated,withdrawn,refused"`
+	Since  time.Time `query:"since"`
+	Until  time.Time `query:"until"`
+	Limit  int       `query:"limit" default:"100" minimum:"1" maximum:"1000"`
+	Cursor string    `query:"cursor"`
+}
+
+func (s *searchResource) register(a huma.API) {
+	handle(a, huma.Operation{OperationID: "search", Method: http.MethodGet, Path: "/search", Summary: "Objects that a text or a value stands in, newest first"}, s.get)
+}
+
+func (s *searchResource) get(ctx context.Context, in *searchIn) (*body[api.List[api.Object]], error) {
+	q, err := s.query(in)
+	if err != nil {
+		return nil, err
+	}
+	list := api.List[api.Object]{Items: []api.Object{}}
+	if q.value.Type != pattern.Text && in.Query != "" {
+		hits, err := s.store.Lookup(q.value)
+		if err != nil {
+			return nil, err
+		}
+		slices.SortStableFunc(hits, func(a, b storage.Hit) int { return b.Created.Compare(a.Created) })
+		for _, h := range hits {
+			if q.admits(h) && len(list.Items) < in.Limit {
+				list.Items = append(list.Items, s.names.object(h))
+			}
+		}
+		return answer(list)
+	}
+	return s.scan(ctx, q, in, list)
+}
+
+// scan walks the change sequence back from the cursor. It stops when the page is
+// full or when it has opened enough records; Next says where to go on.
+func (s *searchResource) scan(ctx context.Context, q *query, in *searchIn, list api.List[api.Object]) (*body[api.List[api.Object]], error) {
+	at, skip, err := s.start(in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	w := &walk{store: s.store, at: at}
+	for range searchRecords {
+		seq, id, ok, err := w.next()
+		if err != nil || !ok {
+			return &body[api.List[api.Object]]{list}, err
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		hits, err := s.matches(q, id)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range hits {
+			if seq == at && h.Index < skip {
+				continue
+			}
+			if len(list.Items) == in.Limit {
+				list.Next = fmt.Sprintf("%d.%d", seq, h.Index)
+				return answer(list)
+			}
+			list.Items = append(list.Items, s.names.object(h))
+		}
+	}
+	if w.at > 0 {
+		list.Next = fmt.Sprintf("%d.0", w.at)
+	}
+	return answer(list)
+}
+
+// start reads a cursor: the change to begin with, and the first object of its record.
+func (s *searchResource) start(cursor string) (seq uint64, index int, err error) {
+	if cursor == "" {
+		return s.store.Sequence(), 0, nil
+	}
+	if _, err := fmt.Sscanf(cursor, "%d.%d", &seq, &index); err != nil {
+		return 0, 0, reason.New(reason.UsageInvalid, fmt.Sprintf("cursor %q: pass on what the page before gave", cursor))
+	}
+	return seq, index, nil
+}
+
+// walk steps back through the records of the change sequence.
+type walk struct {
+	store  *storage.Store
+	at     uint64 // the next change to look at
+	window []storage.Change
+}
+
+// next gives the next record that came in, and its change's number.
+func (w *walk) next() (seq uint64, id protocol.RecordID, ok bool, err error) {
+	for w.at > 0 {
+		if len(w.window) == 0 {
+			first := w.at - min(w.at, searchWindow)
+			w.window, err = w.store.Changes(first, int(w.at-first))
+			if err != nil {
+				return 0, id, false, err
+			}
+			if len(w.window) == 0 { // forgotten by expiry: nothing older is there
+				w.at = 0
+				break
+			}
+		}
+		c := w.window[len(w.window)-1]
+		w.window = w.window[:len(w.window)-1]
+		w.at = c.Seq - 1
+		if c.Kind == "accepted" || c.Kind == "held" {
+			return c.Seq, c.Record, true, nil
+		}
+	}
+	return 0, id, false, nil
+}
+
+// query is a search request, read.
+type query struct {
+	in    *searchIn
+	text  string             // lower case
+	value pattern.Observable // the query as a value
+	org   *protocol.OrgID    // nil for any
+	topic *protocol.Topic    // nil for any
+}
+
+func (s *searchResource) query(in *searchIn) (*query, error) {
+	q := &query{in: in, text: strings.ToLower(in.Query), value: pattern.Refang(in.Query)}
+	if in.Org != "" {
+		org, err := s.names.resolve(in.Org)
+		if err != nil {
+			return nil, err
+		}
+		q.org = &org
+	}
+	if in.Topic != "" {
+		topic, err := protocol.ParseTopic(in.Topic)
+		if err != nil {
+			return nil, reason.Wrap(reason.UsageInvalid, "search", err)
+		}
+		q.topic = &topic
+	}
+	return q, nil
+}
+
+// admits holds a hit against everything but the text.
+func (q *query) admits(h storage.Hit) bool {
+	in := q.in
+	return (q.org == nil || h.Org == *q.org) && (q.topic == nil || h.Topic == *q.topic) &&
+		(in.Type == "" || h.Type == in.Type) && (in.State == "" || stateOf(h) == in.State) &&
+		(in.Since.IsZero() || !h.Created.Before(in.Since)) && (in.Until.IsZero() || h.Created.Before(in.Until))
+}
+
+// matches gives the objects of one record that the query is about. A record that
+// is gone by now has none.
+func (s *searchResource) matches(q *query, id protocol.RecordID) ([]storage.Hit, error) {
+	leaves, err := s.store.Leaves(id)
+	if err != nil && reason.Of(err) != reason.NotFound {
+		return nil, err
+	}
+	leaves = slices.DeleteFunc(leaves, func(h storage.Hit) bool { return !q.admits(h) })
+	if q.text == "" || len(leaves) == 0 {
+		return leaves, nil
+	}
+	r, _, err := openRecord(s.store, s.identity.Chains(), id)
+	if err != nil {
+		return nil, err
+	}
+	bodies, err := r.Open()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(leaves, func(h storage.Hit) bool {
+		return h.Index >= len(bodies) || !q.mentions(h, bodies[h.Index].Object)
+	}), nil
+}
+
+// mentions looks for the text in the object's bytes and in its values' normal forms.
+func (q *query) mentions(h storage.Hit, raw []byte) bool {
+	if bytes.Contains(bytes.ToLower(raw), []byte(q.text)) {
+		return true
+	}
+	return slices.ContainsFunc(h.Values, func(v pattern.Value) bool { return strings.Contains(v.Observable.Value, q.text) })
+}

@@ -1,0 +1,226 @@
+// Package admin is the operator's HTTP API: a unix socket for the command line
+// now, one file per resource, each with only what it needs. Whoever may open the
+// socket holds the node's authority. The package knows no libp2p: the mesh is a
+// few plain functions. It judges nothing itself.
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	logging "github.com/ipfs/go-log/v2"
+	"golang.org/x/net/netutil"
+
+	"tocsin/node/admin/api"
+	"tocsin/node/belief"
+	"tocsin/node/identity"
+	"tocsin/node/intake"
+	"tocsin/node/outbox"
+	"tocsin/node/policy"
+	"tocsin/node/settings"
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+	"tocsin/storage"
+)
+
+var log = logging.Logger("tocsin/admin")
+
+// The limits of the port. It serves people and scripts on one machine.
+const (
+	maxConnections  = 64
+	maxHeaderBytes  = 128 << 10
+	headerTimeout   = 5 * time.Second  // a header comes at once or not at all
+	idleTimeout     = 2 * time.Minute  // between requests of one connection
+	shutdownTimeout = 2 * time.Second  // for requests under way; the whole node has five seconds
+	writeTimeout    = 30 * time.Second // for one write of a stream: a reader that stalls is let go
+)
+
+// Self says which node this is.
+type Self struct {
+	Org           protocol.OrgID
+	Node, PeerID  string
+	Name, Country string
+	Network       string
+	Version       string
+	Started       time.Time
+}
+
+// Deps are what the resources work with. All fields are required.
+type Deps struct {
+	Self     Self
+	Store    *storage.Store
+	Policy   *policy.Book
+	Identity *identity.Book
+	Settings *settings.Book
+	Desk     *belief.Desk
+	Intake   *intake.Pipeline
+	Mesh     Mesh
+	// Publish is the way out.
+	Publish func(context.Context, outbox.Request) (outbox.Result, error)
+	// Running is true once the node's listeners are bound and its parts work;
+	// until then only the status is answered.
+	Running func() bool
+}
+
+// Mesh is the mesh as plain functions, all of which may be called concurrently.
+type Mesh struct {
+	// Addrs are the full listen addresses.
+	Addrs func() []string
+	// Peers and Topics are snapshots.
+	Peers  func() []PeerInfo
+	Topics func() []TopicInfo
+	// Connect dials and keeps a peer; peer.dial when it cannot be reached now.
+	Connect func(ctx context.Context, addr string) (peerID string, err error)
+	// Disconnect stops keeping a peer; not.found when it is neither kept nor connected.
+	Disconnect func(peerID string) error
+	Join       func(protocol.Topic) error
+	Leave      func(protocol.Topic) error
+	// Waiting counts records that wait for a chain.
+	Waiting func() int
+}
+
+// PeerInfo is what the mesh says of one peer.
+type PeerInfo struct {
+	ID        string
+	Org       protocol.OrgID
+	OrgKnown  bool
+	Addrs     []string
+	Connected bool
+	Kept      bool
+	Since     time.Time
+	Score     float64
+	Topics    int
+	Mesh      int
+	Latency   time.Duration
+	Rejected  int
+	LastError string
+}
+
+// TopicInfo is what the mesh says of one joined topic.
+type TopicInfo struct {
+	Topic      protocol.Topic
+	Peers      int
+	Mesh       int
+	Received   uint64
+	Rejected   uint64
+	Ignored    uint64
+	LastRecord time.Time
+}
+
+// Server is the admin port. New binds the socket, Run serves, Close releases.
+type Server struct {
+	socket   string
+	listener net.Listener
+	handler  http.Handler
+	running  func() bool
+	closing  sync.Once
+}
+
+// New binds the socket and wires the resources; nothing is answered before Run.
+func New(socket string, d Deps) (*Server, error) {
+	l, err := listen(socket)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{socket: socket, listener: l, running: d.Running}
+	s.handler = s.guard(NewHandler(d))
+	return s, nil
+}
+
+// NewHandler wires the resources without a listener.
+func NewHandler(d Deps) http.Handler {
+	mux := http.NewServeMux()
+	a := humago.New(mux, apiConfig(d.Self.Version))
+	n := names{policy: d.Policy, identity: d.Identity, self: d.Self}
+	find := finder{store: d.Store}
+	(&statusResource{d.Self, d.Store, d.Mesh, d.Running}).register(a)
+	(&peerResource{n, d.Mesh, d.Settings}).register(a)
+	(&topicResource{d.Mesh, d.Settings}).register(a)
+	(&trustResource{n, d.Policy, d.Intake}).register(a)
+	(&publishResource{d.Publish, make(chan struct{}, maxPublications)}).register(a)
+	(&checkResource{d.Desk}).register(a)
+	(&objectResource{n, find, d.Store, d.Identity}).register(a)
+	(&recordResource{n, find, d.Store, d.Identity}).register(a)
+	(&searchResource{n, d.Store, d.Identity}).register(a)
+	(&eventResource{n, d.Store, make(chan struct{}, maxFollowers)}).register(a)
+	(&quarantineResource{n, find, d.Store, d.Intake}).register(a)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeProblem(w, api.NewProblem(reason.NotFound, fmt.Sprintf("%s %s: no such resource", r.Method, r.URL.Path)))
+	})
+	return mux
+}
+
+// apiConfig describes the API. Documentation pages would load scripts from the
+// internet and schema links echo the Host header; both are off.
+func apiConfig(version string) huma.Config {
+	c := huma.DefaultConfig("tocsin admin API", version)
+	c.OpenAPIPath = api.Prefix + "/openapi"
+	c.DocsPath = ""
+	c.SchemasPath = ""
+	c.CreateHooks = nil
+	c.Transformers = []huma.Transformer{toProblem}
+	return c
+}
+
+// Run serves until ctx ends or the listener fails. Requests under way then get
+// shutdownTimeout; streams end at once, because their context is ctx.
+func (s *Server) Run(ctx context.Context) error {
+	server := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(netutil.LimitListener(s.listener, maxConnections)) }()
+	select {
+	case err := <-done:
+		return fmt.Errorf("serve admin socket %s: %w", s.socket, err)
+	case <-ctx.Done():
+	}
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(bounded); err != nil {
+		log.Infow("requests were cut off", "err", err)
+		_ = server.Close() // the listener is closed already; connections have no error to give
+	}
+	<-done
+	return nil
+}
+
+// Close releases the socket. It may be called after Run returned, and more than once.
+func (s *Server) Close() error {
+	var err error
+	s.closing.Do(func() { err = s.listener.Close() })
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// guard answers only the status while the node starts, and turns a panic of a
+// handler into an answer: the node goes on, and the operator hears of it.
+func (s *Server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if fault := recover(); fault != nil {
+				log.Errorw("handler panicked", "method", r.Method, "path", r.URL.Path, "fault", fault, "stack", string(debug.Stack()))
+				writeProblem(w, api.NewProblem(reason.Internal, fmt.Sprintf("%s %s: %v", r.Method, r.URL.Path, fault)))
+			}
+		}()
+		if !s.running() && r.URL.Path != api.Prefix+"/status" {
+			writeProblem(w, api.NewProblem(reason.NodeStarting, "the node is still starting"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,49 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/node/admin/api"
+	"tocsin/node/identity"
+	"tocsin/storage"
+)
+
+type statusResource struct {
+	self    Self
+	store   *storage.Store
+	mesh    Mesh
+	running func() bool
+}
+
+func (s *statusResource) register(a huma.API) {
+	handle(a, huma.Operation{OperationID: "status", Method: http.MethodGet, Path: "/status", Summary: "The node at a glance"}, s.get)
+}
+
+func (s *statusResource) get(context.Context, *nothing) (*body[api.Status], error) {
+	st := api.Status{
+		Org: s.self.Org.String(), Node: s.self.Node, PeerID: s.self.PeerID,
+		Name: s.self.Name, Country: s.self.Country, Words: identity.Words(s.self.Org),
+		Network: s.self.Network, Version: s.self.Version, Started: s.self.Started,
+		Addrs: []string{}, Topics: []string{}, State: api.StateStarting,
+	}
+	if !s.running() {
+		return answer(st)
+	}
+	st.State = api.StateRunning
+	st.Addrs = append(st.Addrs, s.mesh.Addrs()...)
+	for _, p := range s.mesh.Peers() {
+		if p.Connected {
+			st.Peers++
+		}
+	}
+	for _, t := range s.mesh.Topics() {
+		st.Topics = append(st.Topics, t.Topic.String())
+	}
+	c := s.store.Counts()
+	st.Records, st.Objects, st.Held = c.Records, c.Objects, c.Held
+	st.Waiting = s.mesh.Waiting()
+	return answer(st)
+}

@@ -1,0 +1,85 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/node/admin/api"
+	"tocsin/node/settings"
+	"tocsin/protocol"
+)
+
+type topicResource struct {
+	mesh     Mesh
+	settings *settings.Book
+}
+
+type topicIn struct {
+	Name string `path:"name"`
+}
+
+func (t *topicResource) register(a huma.API) {
+	handle(a, huma.Operation{OperationID: "topics-list", Method: http.MethodGet, Path: "/topics", Summary: "Joined topics and the well-known others"}, t.list)
+	handle(a, huma.Operation{OperationID: "topics-join", Method: http.MethodPut, Path: "/topics/{name}", Summary: "Join a topic"}, t.join)
+	handle(a, huma.Operation{OperationID: "topics-leave", Method: http.MethodDelete, Path: "/topics/{name}", Summary: "Leave a topic"}, t.leave)
+}
+
+func (t *topicResource) list(context.Context, *nothing) (*body[api.List[api.Topic]], error) {
+	list := api.List[api.Topic]{Items: []api.Topic{}}
+	joined := map[protocol.Topic]bool{}
+	for _, info := range t.mesh.Topics() {
+		joined[info.Topic] = true
+		list.Items = append(list.Items, showTopic(info))
+	}
+	for _, topic := range protocol.DefaultTopics() {
+		if !joined[topic] {
+			list.Items = append(list.Items, api.Topic{Name: topic.String()})
+		}
+	}
+	slices.SortFunc(list.Items, func(a, b api.Topic) int { return strings.Compare(a.Name, b.Name) })
+	return answer(list)
+}
+
+func (t *topicResource) join(_ context.Context, in *topicIn) (*body[api.Topic], error) {
+	topic, err := protocol.ParseTopic(in.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.mesh.Join(topic); err != nil {
+		return nil, err
+	}
+	if err := t.settings.JoinTopic(topic); err != nil {
+		return nil, err
+	}
+	for _, info := range t.mesh.Topics() {
+		if info.Topic == topic {
+			return answer(showTopic(info))
+		}
+	}
+	return answer(api.Topic{Name: topic.String(), Joined: true})
+}
+
+func (t *topicResource) leave(_ context.Context, in *topicIn) (*body[api.Topic], error) {
+	topic, err := protocol.ParseTopic(in.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.mesh.Leave(topic); err != nil {
+		return nil, err
+	}
+	if err := t.settings.LeaveTopic(topic); err != nil {
+		return nil, err
+	}
+	return answer(api.Topic{Name: topic.String()})
+}
+
+func showTopic(i TopicInfo) api.Topic {
+	return api.Topic{
+		Name: i.Topic.String(), Joined: true, Peers: i.Peers, Mesh: i.Mesh,
+		Received: i.Received, Rejected: i.Rejected, Ignored: i.Ignored,
+	}
+}

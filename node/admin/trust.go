@@ -1,0 +1,173 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/node/admin/api"
+	"tocsin/node/identity"
+	"tocsin/node/intake"
+	"tocsin/node/policy"
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+	"tocsin/protocol/trust"
+)
+
+type trustResource struct {
+	names  names
+	policy *policy.Book
+	intake *intake.Pipeline
+}
+
+type orgIn struct {
+	Org string `path:"org"`
+}
+
+type trustSetIn struct {
+	Org  string `path:"org"`
+	Body api.TrustEntry
+}
+
+func (t *trustResource) register(a huma.API) {
+	handle(a, huma.Operation{OperationID: "trust-list", Method: http.MethodGet, Path: "/trust", Summary: "The trust list in force"}, t.list)
+	handle(a, huma.Operation{OperationID: "trust-show", Method: http.MethodGet, Path: "/trust/{org}", Summary: "One organisation, listed or not"}, t.show)
+	handle(a, huma.Operation{OperationID: "trust-add", Method: http.MethodPost, Path: "/trust", Summary: "List an organisation"}, t.add)
+	handle(a, huma.Operation{OperationID: "trust-set", Method: http.MethodPut, Path: "/trust/{org}", Summary: "Change an entry"}, t.set)
+	handle(a, huma.Operation{OperationID: "trust-remove", Method: http.MethodDelete, Path: "/trust/{org}", Summary: "Take an organisation off the list"}, t.remove)
+}
+
+func (t *trustResource) list(context.Context, *nothing) (*body[api.List[api.TrustEntry]], error) {
+	list := api.List[api.TrustEntry]{Items: []api.TrustEntry{}}
+	for _, e := range t.policy.List().Entries() {
+		list.Items = append(list.Items, t.entry(e))
+	}
+	return answer(list)
+}
+
+// show tells what is known of an organisation; one that nobody lists has level unknown.
+func (t *trustResource) show(_ context.Context, in *orgIn) (*body[api.TrustEntry], error) {
+	org, err := t.names.resolve(in.Org)
+	if err != nil {
+		return nil, err
+	}
+	e, listed := t.policy.List().Entry(org)
+	if _, known := t.names.identity.Chains().Org(org); !listed && !known {
+		return nil, reason.New(reason.NotFound, fmt.Sprintf("organisation %s is neither listed nor known", org))
+	}
+	if !listed {
+		e = trust.Entry{Org: org, Level: trust.Unknown}
+	}
+	return answer(t.entry(e))
+}
+
+func (t *trustResource) add(ctx context.Context, in *struct{ Body api.TrustEntry }) (*body[api.TrustEntry], error) {
+	org, err := t.names.resolve(in.Body.Org)
+	if err != nil {
+		return nil, err
+	}
+	if e, listed := t.policy.List().Entry(org); listed {
+		return nil, reason.New(reason.Conflict, fmt.Sprintf("organisation %s is listed already as %q, level %s; change it with trust set", org, e.Petname, e.Level))
+	}
+	return t.put(ctx, trust.Entry{Org: org}, in.Body)
+}
+
+func (t *trustResource) set(ctx context.Context, in *trustSetIn) (*body[api.TrustEntry], error) {
+	org, err := t.names.resolve(in.Org)
+	if err != nil {
+		return nil, err
+	}
+	e, listed := t.policy.List().Entry(org)
+	if !listed {
+		return nil, reason.New(reason.NotFound, fmt.Sprintf("organisation %s is not listed; list it with trust add", org))
+	}
+	return t.put(ctx, e, in.Body)
+}
+
+// put lays what the request says over an entry and puts it in force. What was
+// held only because its organisation was not listed is judged again; that goes on
+// when the client leaves, since the list has changed already.
+func (t *trustResource) put(ctx context.Context, e trust.Entry, in api.TrustEntry) (*body[api.TrustEntry], error) {
+	if e.Org == t.names.self.Org {
+		return nil, reason.New(reason.Conflict, "this is the node's own organisation: it is believed without being listed")
+	}
+	if err := change(&e, in); err != nil {
+		return nil, err
+	}
+	if err := t.policy.Set(e); err != nil {
+		return nil, err
+	}
+	accepted, err := t.intake.Rejudge(context.WithoutCancel(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("the entry for %s is in force; judge what is held again: %w", e.Org, err)
+	}
+	log.Infow("trust entry set", "org", e.Org, "petname", e.Petname, "level", e.Level, "accepted", accepted)
+	return answer(t.entry(e))
+}
+
+// change applies the fields that a request fills in.
+func change(e *trust.Entry, in api.TrustEntry) error {
+	if in.Petname != "" {
+		e.Petname = in.Petname
+	}
+	if in.Reason != "" {
+		e.Reason = in.Reason
+	}
+	if in.Level != "" {
+		level, err := trust.ParseLevel(in.Level)
+		if err != nil {
+			return reason.Wrap(reason.UsageInvalid, "set trust", err)
+		}
+		e.Level = level
+	}
+	if in.Expires != "" {
+		day, err := time.Parse(time.DateOnly, in.Expires)
+		if err != nil {
+			return reason.New(reason.UsageInvalid, fmt.Sprintf("set trust: expiry %q: want YYYY-MM-DD", in.Expires))
+		}
+		e.Expires = day
+	}
+	if len(in.Topics) > 0 {
+		for _, name := range in.Topics {
+			if _, err := protocol.ParseTopic(name); err != nil && name != "*" {
+				return reason.Wrap(reason.UsageInvalid, "set trust", err)
+			}
+		}
+		e.Scopes = []trust.Scope{{Topics: in.Topics}}
+	}
+	return nil
+}
+
+func (t *trustResource) remove(_ context.Context, in *orgIn) (*body[api.Removed], error) {
+	org, err := t.names.resolve(in.Org)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.policy.Remove(org); err != nil {
+		return nil, err
+	}
+	return answer(api.Removed{Removed: org.String()})
+}
+
+func (t *trustResource) entry(e trust.Entry) api.TrustEntry {
+	out := api.TrustEntry{
+		Org: e.Org.String(), Petname: e.Petname, Level: e.Level.String(), Reason: e.Reason,
+		Effective: t.names.level(e.Org, ""), Words: identity.Words(e.Org),
+	}
+	if !e.Expires.IsZero() {
+		out.Expires = e.Expires.Format(time.DateOnly)
+	}
+	for _, s := range e.Scopes {
+		out.Topics = append(out.Topics, s.Topics...)
+	}
+	slices.Sort(out.Topics)
+	out.Topics = slices.Compact(out.Topics)
+	if known, ok := t.names.identity.Chains().Org(e.Org); ok {
+		out.Name, out.Country = known.Genesis.Name, known.Genesis.Country
+	}
+	return out
+}
