@@ -5,10 +5,12 @@
 package trust
 
 import (
+	"strconv"
 	"time"
 
 	"tocsin/protocol"
 	"tocsin/protocol/pattern"
+	"tocsin/protocol/reason"
 )
 
 // Level is how far an organisation's word counts here.
@@ -26,24 +28,70 @@ const (
 )
 
 // String gives the level as it stands in a trust list.
-func (l Level) String() string { panic("unwritten") }
+func (l Level) String() string {
+	switch l {
+	case Blocked:
+		return "blocked"
+	case Unknown:
+		return "unknown"
+	case Observed:
+		return "observed"
+	case Partner:
+		return "partner"
+	case Anchor:
+		return "anchor"
+	case Own:
+		return "own"
+	}
+	return "level " + strconv.Itoa(int(l))
+}
 
 // ParseLevel reads blocked, observed, partner or anchor.
-func ParseLevel(s string) (Level, error) { panic("unwritten") }
+func ParseLevel(s string) (Level, error) {
+	for _, l := range [...]Level{Blocked, Observed, Partner, Anchor} {
+		if s == l.String() {
+			return l, nil
+		}
+	}
+	return Unknown, reason.New(reason.UsageInvalid, "level "+strconv.Quote(s)+": write blocked, observed, partner or anchor")
+}
+
+// listed reports whether a list may say this level of an organisation.
+func (l Level) listed() bool { return l == Blocked || l >= Observed && l <= Anchor }
+
+// weight is the level's weight in 1/10,000.
+func (l Level) weight() int {
+	switch l {
+	case Unknown:
+		return 1000
+	case Observed:
+		return 2000
+	case Partner:
+		return 5000
+	case Anchor:
+		return 8000
+	case Own:
+		return 9500
+	}
+	return 0
+}
 
 // Entry is what a trust list says of one organisation.
 type Entry struct {
-	Org        protocol.OrgID
+	Org protocol.OrgID
+	// Petname is the local name, "" for none; no two entries of a list share one.
 	Petname    string
 	Level      Level
 	Scopes     []Scope
 	Automation Automation
 	Vouch      *Vouch
+	// Rate is "", "low", "normal" or "high".
 	Rate       string
 	DirectPeer bool
-	Expires    time.Time
-	Verified   *Verified
-	Reason     string
+	// Expires is a day: the entry holds until that day ends in UTC.
+	Expires  time.Time
+	Verified *Verified
+	Reason   string
 }
 
 // Scope limits or changes an entry for some topics and kinds of observables.
@@ -78,51 +126,13 @@ type Verified struct {
 	On  time.Time
 }
 
-// GroupRule makes several voices count as one.
+// GroupRule makes several voices count as one: those of the organisations it
+// names, and those that state its upstream label. An organisation that a rule
+// names belongs to that rule whatever upstream it states.
 type GroupRule struct {
 	Name     string
 	Upstream string
 	Orgs     []protocol.OrgID
-}
-
-// List is a trust list: immutable, safe for concurrent use.
-type List struct{}
-
-// Parse reads a trust list in TOML, strictly: unknown or duplicate keys, a
-// short fingerprint, a missing expiry and the like are errors (trust.file) that
-// name file, line and column. name is the file's name for messages.
-func Parse(name string, raw []byte) (*List, error) { panic("unwritten") }
-
-// Empty is a list without entries.
-func Empty() *List { panic("unwritten") }
-
-// Merge lays over's entries over l's (by organisation) and joins group rules.
-func (l *List) Merge(over *List) *List { panic("unwritten") }
-
-// With returns a list in which e stands, in place of an earlier entry of that organisation.
-func (l *List) With(e Entry) (*List, error) { panic("unwritten") }
-
-// Without returns a list that does not name org.
-func (l *List) Without(org protocol.OrgID) *List { panic("unwritten") }
-
-// Entries returns the entries ordered by OrgID. The caller owns the slice.
-func (l *List) Entries() []Entry { panic("unwritten") }
-
-// Entry returns what the list says of org.
-func (l *List) Entry(org protocol.OrgID) (Entry, bool) { panic("unwritten") }
-
-// Encode writes the list as TOML that Parse reads back to the same list.
-func (l *List) Encode() []byte { panic("unwritten") }
-
-// Digest identifies the list's contents for audits and explanations.
-func (l *List) Digest() protocol.Digest { panic("unwritten") }
-
-// Level is the effective level of org for a topic and kind of observable at now:
-// expiry applied (anchor and partner become observed, observed unknown,
-// blocked stays), the first matching scope applied. An entry with scopes none of
-// which match counts as observed at most. topic or kind "" means any.
-func (l *List) Level(org protocol.OrgID, topic string, kind pattern.Type, now time.Time) Level {
-	panic("unwritten")
 }
 
 // Claim is one voice about one value, as storage knows it.
@@ -176,19 +186,24 @@ type Assessment struct {
 	Shown, Gate int
 	// Support and Refute are S and R of the formula, shown part.
 	Support, Refute int
-	Terms           []Term
+	// Terms has one term per claim, counted ones first, the strongest first.
+	Terms []Term
 	// Disputed is true when a counted voice refutes.
 	Disputed bool
-	// Expired is true when there were supporting claims and all are past valid_until.
+	// Expired is true when there were supporting claims and all are past
+	// valid_until. Held claims and those of blocked organisations are left out of this.
 	Expired bool
 	// Next is when a threshold (80, 50, 20, an expiry) is crossed next, or zero.
+	// It looks at the gate score alone; where voices refute it may be early, never late.
 	Next time.Time
 }
 
+// The thresholds of the gate score, in its unit.
+const (
+	Actionable = 8000
+	Alert      = 5000
+	Context    = 2000
+)
+
 // Points rounds a score half up to whole points, 0..100.
 func Points(score int) int { return (score + 50) / 100 }
-
-// Assess judges the claims about one value. warn is the weight in 1/10,000 of
-// a warning list hit (9500 hard, 5000 soft, 0 none), which refutes. The order of claims does
-// not matter.
-func (l *List) Assess(claims []Claim, warn int, now time.Time) Assessment { panic("unwritten") }

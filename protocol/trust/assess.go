@@ -1,0 +1,407 @@
+package trust
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The caps of the arithmetic, in 1/10,000: how much all observed organisations
+// together may support a value, and the shown score that pools never lift over.
+const (
+	poolCap  = 3000
+	shownCap = 7900
+)
+
+// What is claimed without a number, and the most that a claim counts.
+const (
+	silentClaim = 50
+	mostClaim   = 95
+)
+
+// class is the part of the formula that a voice enters.
+type class uint8
+
+const (
+	supporting class = iota // partner, anchor, own
+	refuting                // partner, anchor, own
+	observing               // the pool of observed organisations
+	strange                 // the pool of unknown ones
+	silent                  // nothing: blocked, or a refutation that has no weight
+)
+
+// cause is why a voice does not count.
+type cause uint8
+
+const (
+	counts cause = iota
+	isBlocked
+	isHeld
+	isExpired
+	isEarly
+	isFaded
+	noRefuter
+	weaker
+	weakerStranger
+)
+
+// String gives the sentence for Term.Why.
+func (c cause) String() string {
+	switch c {
+	case isBlocked:
+		return "the organisation is blocked"
+	case isHeld:
+		return "held in quarantine"
+	case isExpired:
+		return "past its valid_until"
+	case isEarly:
+		return "before its valid_from"
+	case isFaded:
+		return "too old or too small to weigh anything"
+	case noRefuter:
+		return "only partner, anchor and own voices can refute"
+	case weaker:
+		return "a stronger voice of the same group stands for it"
+	case weakerStranger:
+		return "only the strongest stranger counts"
+	}
+	return ""
+}
+
+// voice is a claim with its factors.
+type voice struct {
+	claim *Claim
+	// order sorts by class, then group, then falling v.
+	order uint64
+	// group numbers what counts as one voice; see tally.group. Strangers have none.
+	group                        int32
+	weight, q, claimed, decay, v int32
+	level                        Level
+	class                        class
+	why                          cause
+}
+
+// tally is one assessment under way.
+type tally struct {
+	list *List
+	now  time.Time
+	// upstreams are the labels stated in claims, ordered, so that their numbers do not
+	// depend on the order of claims.
+	upstreams []string
+	voices    []voice
+	// order holds the active voices of listed organisations by class, group and strength.
+	order []*voice
+}
+
+// Assess judges the claims about one value. warn is the weight in 1/10,000 of
+// a warning list hit (9500 hard, 5000 soft, 0 none), which refutes. The order of claims does
+// not matter.
+func (l *List) Assess(claims []Claim, warn int, now time.Time) Assessment {
+	t := l.tally(claims, now)
+	a := t.result(warn)
+	a.Terms = t.terms()
+	return a
+}
+
+// Score is Assess without the terms: for who needs the numbers of many values
+// and explains none of them.
+func (l *List) Score(claims []Claim, warn int, now time.Time) Assessment {
+	return l.tally(claims, now).result(warn)
+}
+
+// tally weighs every claim and settles which voices count.
+func (l *List) tally(claims []Claim, now time.Time) *tally {
+	t := &tally{list: l, now: now, voices: make([]voice, len(claims))}
+	for i := range claims {
+		if u := claims[i].Upstream; u != "" {
+			t.upstreams = append(t.upstreams, u)
+		}
+	}
+	slices.Sort(t.upstreams)
+	t.upstreams = slices.Compact(t.upstreams)
+	var stranger *voice
+	for i := range claims {
+		v := &t.voices[i]
+		t.weigh(v, &claims[i])
+		switch {
+		case v.why != counts:
+		case v.class != strange:
+			t.order = append(t.order, v)
+		case stranger == nil || strength(v, stranger) < 0:
+			if stranger != nil {
+				stranger.why = weakerStranger
+			}
+			stranger = v
+		default:
+			v.why = weakerStranger
+		}
+	}
+	slices.SortFunc(t.order, func(a, b *voice) int {
+		if a.order != b.order {
+			return cmp.Compare(a.order, b.order)
+		}
+		return strength(a, b)
+	})
+	for i, v := range t.order {
+		if i > 0 && t.order[i-1].class == v.class && t.order[i-1].group == v.group {
+			v.why = weaker
+		}
+	}
+	if stranger != nil {
+		t.order = append(t.order, stranger)
+	}
+	return t
+}
+
+// weigh computes a voice's factors: v = weight * q * claimed * decay, one
+// rounding, half up.
+func (t *tally) weigh(v *voice, c *Claim) {
+	v.claim = c
+	v.level = Own
+	entry := -1
+	if !c.Own {
+		v.level = Unknown
+		if i, ok := t.list.index[c.Org]; ok {
+			entry = i
+			v.level = t.list.entries[i].level(c.Topic, c.Kind, t.now)
+		}
+	}
+	if v.level != Unknown {
+		v.group = t.group(c, entry)
+	}
+	v.weight = int32(v.level.weight())
+	v.q = one
+	if c.Q != 0 {
+		v.q = int32(min(max(c.Q, 0), one))
+	}
+	v.claimed = silentClaim * 100
+	if c.Claimed >= 0 {
+		v.claimed = int32(min(c.Claimed, mostClaim)) * 100
+	}
+	if c.ValidUntil.IsZero() || t.now.Before(c.ValidUntil) {
+		v.decay = int32(decay(t.now.Unix()-c.Since.Unix(), halfLife(c.Kind)))
+	}
+	v.v = v.at(v.decay)
+	v.class, v.why = t.classify(v)
+	v.order = uint64(v.class)<<56 | uint64(v.group)<<16 | uint64(one-v.v)
+}
+
+// at is the voice's v with another decay.
+func (v *voice) at(decay int32) int32 {
+	const unit = one * one * one
+	return int32((int64(v.weight)*int64(v.q)*int64(v.claimed)*int64(decay) + unit/2) / unit)
+}
+
+// classify says which part of the formula a voice enters, and why not when it
+// does not. Held content of listed organisations weighs nothing: only strangers and
+// observed ones, who are held as a matter of course, enter their pools.
+func (t *tally) classify(v *voice) (class, cause) {
+	c := v.claim
+	cl := silent
+	switch {
+	case v.level == Blocked:
+		return silent, isBlocked
+	case c.Refutes && v.level < Partner:
+		return silent, noRefuter
+	case c.Refutes:
+		cl = refuting
+	case v.level == Unknown:
+		cl = strange
+	case v.level == Observed:
+		cl = observing
+	default:
+		cl = supporting
+	}
+	switch {
+	case c.Held && v.level >= Partner:
+		return cl, isHeld
+	case !c.ValidUntil.IsZero() && !t.now.Before(c.ValidUntil):
+		return cl, isExpired
+	case t.now.Before(c.ValidFrom):
+		return cl, isEarly
+	case v.v == 0:
+		return cl, isFaded
+	}
+	return cl, counts
+}
+
+// group numbers what counts as one voice: the first of the group rule that names
+// the organisation, the upstream label (or the rule that names it), the organisation.
+// Never a union of these: one shared label must not chain unrelated groups together.
+func (t *tally) group(c *Claim, entry int) int32 {
+	rules, entries := len(t.list.groups), len(t.list.entries)
+	if entry >= 0 {
+		if g := t.list.rules[entry]; g >= 0 {
+			return int32(g)
+		}
+	} else if g, ok := t.list.byOrg[c.Org]; ok {
+		return int32(g)
+	}
+	if c.Upstream != "" {
+		if g, ok := t.list.byUpstream[c.Upstream]; ok {
+			return int32(g)
+		}
+		i, _ := slices.BinarySearch(t.upstreams, c.Upstream)
+		return int32(rules + entries + 1 + i)
+	}
+	if c.Own {
+		return int32(rules + entries)
+	}
+	return int32(rules + entry)
+}
+
+// groupName is the group as explanations show it.
+func (t *tally) groupName(v *voice) string {
+	rules, entries := len(t.list.groups), len(t.list.entries)
+	switch g := int(v.group); {
+	case v.level == Unknown:
+		return "strangers"
+	case g >= 0 && g < rules:
+		return "group:" + t.list.groups[g].Name
+	case g > rules+entries:
+		return "upstream:" + t.upstreams[g-rules-entries-1]
+	case v.claim.Own:
+		return "own"
+	}
+	return v.claim.Org.String()
+}
+
+// odds multiplies up the chance that every voice is wrong, in 1/10^12, rounded
+// half up at each step. Voices come in the order of their group numbers, so the
+// result is the same however the claims came. The steps' rounding cannot turn an order
+// of results around: one more 1/10,000 in any v changes the product by at
+// least 10^-4 of itself, a thousand steps round by 10^-9 at most, and where the product is
+// too small for that margin its result rounds to 1 anyway.
+type odds int64
+
+const certain odds = 1_000_000_000_000
+
+func (o odds) and(v int32) odds { return (o*odds(one-v) + one/2) / one }
+
+// any is the chance that at least one voice is right, in 1/10,000, rounded half up.
+func (o odds) any() int {
+	const unit = certain / one
+	return int((certain - o + unit/2) / unit)
+}
+
+// score is 100 * S * (1-R) in 1/10,000 of 100 points, rounded half up.
+func score(s, r int) int { return (s*(one-r) + one/2) / one }
+
+// result applies the formula to the voices that count.
+func (t *tally) result(warn int) Assessment {
+	warn = min(max(warn, 0), one)
+	support, refute, pool, stranger := certain, certain.and(int32(warn)), certain, int32(0)
+	var a Assessment
+	for _, v := range t.order {
+		if v.why != counts {
+			continue
+		}
+		switch v.class {
+		case supporting:
+			support = support.and(v.v)
+		case refuting:
+			refute = refute.and(v.v)
+			a.Disputed = true
+		case observing:
+			pool = pool.and(v.v)
+		case strange:
+			stranger = v.v
+		}
+	}
+	a.Refute = refute.any()
+	a.Gate = score(support.any(), a.Refute)
+	a.Support = support.and(int32(min(poolCap, pool.any()))).and(stranger).any()
+	a.Shown = score(a.Support, a.Refute)
+	if a.Shown > shownCap {
+		a.Shown = max(a.Gate, shownCap)
+	}
+	a.Expired = t.expired()
+	a.Next = t.next(warn, a.Gate)
+	return a
+}
+
+// expired reports whether every supporting claim that counts for belief at all
+// is past its end.
+func (t *tally) expired() bool {
+	past := false
+	for i := range t.voices {
+		switch v := &t.voices[i]; {
+		case v.claim.Refutes || v.claim.Held || v.why == isBlocked:
+		case v.why != isExpired:
+			return false
+		default:
+			past = true
+		}
+	}
+	return past
+}
+
+// terms lists the voices, counted ones first, the strongest first.
+func (t *tally) terms() []Term {
+	order := make([]*voice, len(t.voices))
+	for i := range t.voices {
+		order[i] = &t.voices[i]
+	}
+	slices.SortFunc(order, func(a, b *voice) int {
+		if (a.why == counts) != (b.why == counts) {
+			if a.why == counts {
+				return -1
+			}
+			return 1
+		}
+		return strength(a, b)
+	})
+	terms := make([]Term, len(order))
+	for i, v := range order {
+		terms[i] = Term{
+			Claim: *v.claim, Petname: t.list.Petname(v.claim.Org), Level: v.level, Group: t.groupName(v),
+			Weight: int(v.weight), Q: int(v.q), Claimed: int(v.claimed), Decay: int(v.decay), V: int(v.v),
+			Counted: v.why == counts, Why: v.why.String(),
+		}
+	}
+	return terms
+}
+
+// strength orders the stronger voice first; equal ones by what they say, so
+// that the order of claims never shows.
+func strength(a, b *voice) int {
+	if a.v != b.v {
+		return cmp.Compare(b.v, a.v)
+	}
+	if c := bytes.Compare(a.claim.Org[:], b.claim.Org[:]); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.claim.Object, b.claim.Object); c != 0 {
+		return c
+	}
+	if c := bytes.Compare(a.claim.Record[:], b.claim.Record[:]); c != 0 {
+		return c
+	}
+	return compareRest(a.claim, b.claim)
+}
+
+func compareRest(a, b *Claim) int {
+	return cmp.Or(
+		strings.Compare(a.Topic, b.Topic),
+		strings.Compare(a.Upstream, b.Upstream),
+		strings.Compare(string(a.Kind), string(b.Kind)),
+		cmp.Compare(flags(a), flags(b)),
+		cmp.Compare(a.Claimed, b.Claimed),
+		cmp.Compare(a.Q, b.Q),
+		a.Since.Compare(b.Since),
+		a.ValidFrom.Compare(b.ValidFrom),
+		a.ValidUntil.Compare(b.ValidUntil),
+	)
+}
+
+func flags(c *Claim) int {
+	n := 0
+	for i, set := range []bool{c.Own, c.Held, c.Refutes} {
+		if set {
+			n |= 1 << i
+		}
+	}
+	return n
+}
