@@ -5,14 +5,23 @@ package p2p
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
+	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
 
 	"tocsin/protocol"
+	"tocsin/protocol/reason"
 	"tocsin/protocol/trust"
 )
+
+var log = logging.Logger("tocsin/p2p")
 
 // Config says how the host is built. The zero value of each field is its default.
 type Config struct {
@@ -57,76 +66,160 @@ type Deps struct {
 }
 
 // Host is a running p2p host. Methods may be called concurrently after New.
-type Host struct{}
+//
+// All fields are set by New and never change; each has a lock of its own where
+// it needs one.
+type Host struct {
+	cfg     Config
+	deps    *Deps
+	network string
+	stop    context.CancelFunc // ends both gossip instances
 
-// New builds the host and binds its listeners; nothing runs before Run.
-func New(cfg Config, deps Deps) (*Host, error) { panic("unwritten") }
+	host    host.Host
+	control *router
+	data    *router
+	judge   *judge
+	peers   *peerTable
+	topics  *topicTable
+	waiting *waitingRoom
+	chains  *chainServer
+}
+
+// How often the node's own identity record is announced.
+const (
+	announceTick  = time.Second      // looks for a change
+	announceAgain = 6 * time.Hour    // repeats, for nodes that came since by other ways
+	announceRest  = 10 * time.Second // least time between two announcements
+)
+
+// New builds the host and binds its listeners; records are read and peers kept
+// connected only while Run runs.
+func New(cfg Config, deps Deps) (*Host, error) {
+	h := &Host{
+		cfg:     cfg,
+		deps:    &deps,
+		network: deps.Chains().Network(),
+		judge:   newJudge(&deps),
+		peers:   newPeerTable(&deps),
+		topics:  newTopicTable(),
+		waiting: newWaitingRoom(),
+	}
+	kept := make([]peer.AddrInfo, 0, len(cfg.Peers))
+	for _, addr := range cfg.Peers {
+		info, err := peer.AddrInfoFromString(addr)
+		if err != nil {
+			return nil, reason.Wrap(reason.ConfigInvalid, fmt.Sprintf("peer %q: want a full multiaddr that ends in /p2p/ID", addr), err)
+		}
+		kept = append(kept, *info)
+	}
+	meter := &writeMeter{}
+	lower, err := newHost(cfg, &gater{peers: h.peers}, meter)
+	if err != nil {
+		return nil, err
+	}
+	h.host = lower
+	lower.Network().Notify(h.watchConnections())
+	ctx, stop := context.WithCancel(context.Background())
+	h.stop = stop
+	h.chains = newChainServer(lower, h.deps)
+	if err := h.startGossip(ctx, meter); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	for _, info := range kept {
+		if info.ID != lower.ID() {
+			h.keep(info)
+		}
+	}
+	return h, nil
+}
+
+// startGossip builds both instances and joins the configured topics; ctx ends the instances.
+func (h *Host) startGossip(ctx context.Context, meter *writeMeter) error {
+	var err error
+	if h.control, err = newRouter(ctx, h.host, controlProtocol, h.network, h.peers, h.refused); err != nil {
+		return err
+	}
+	if h.data, err = newRouter(ctx, h.host, dataProtocol, h.network, h.peers, h.refused); err != nil {
+		return err
+	}
+	meter.control.Store(h.control.trace)
+	meter.data.Store(h.data.trace)
+	for _, t := range append([]protocol.Topic{protocol.TopicControl}, h.cfg.Topics...) {
+		if err := h.Join(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Run gossips, keeps configured peers connected and answers streams until ctx
 // ends. It returns nil when ctx ended, else the fault.
-func (h *Host) Run(ctx context.Context) error { panic("unwritten") }
+func (h *Host) Run(ctx context.Context) error {
+	g, running := errgroup.WithContext(ctx)
+	g.Go(func() error { return h.runTopics(running) })
+	g.Go(func() error { return h.runPeers(running) })
+	g.Go(func() error { return h.runWaiting(running) })
+	g.Go(func() error { return h.runAnnouncements(running) })
+	if h.cfg.MDNS {
+		g.Go(func() error { return h.runMDNS(running) })
+	}
+	err := g.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
 
-// Close releases the listeners.
-func (h *Host) Close() error { panic("unwritten") }
+// Close releases the listeners and ends gossip. It may be called without Run, and after it returned.
+func (h *Host) Close() error {
+	h.chains.close()
+	h.stop()
+	err := h.host.Close()
+	h.chains.wait()
+	return err
+}
 
-// Announce publishes an own or accepted record to the mesh. A record above the gossip limit gives
-// gossip.size: it is for catch-up.
-func (h *Host) Announce(ctx context.Context, r *protocol.Record) error { panic("unwritten") }
+// runAnnouncements publishes the node's own identity record on control: once somebody is there
+// to hear it, when it changes, and every six hours. A neighbour that comes later
+// asks for chains by itself; gossip would not carry the same bytes twice.
+func (h *Host) runAnnouncements(ctx context.Context) error {
+	tick := time.NewTicker(announceTick)
+	defer tick.Stop()
+	var last protocol.RecordID
+	var at time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		r := h.deps.Announcement()
+		j, ok := h.topics.get(protocol.TopicControl)
+		if r == nil || !ok || time.Since(at) < announceRest {
+			continue
+		}
+		if r.ID() == last && time.Since(at) < announceAgain || len(j.handle.ListPeers()) == 0 {
+			continue
+		}
+		if err := h.Announce(ctx, r); err != nil {
+			log.Warnw("own identity not announced", "record", r.ID(), "err", err)
+		}
+		last, at = r.ID(), time.Now()
+	}
+}
 
 // PeerID is the transport id in text form.
-func (h *Host) PeerID() string { panic("unwritten") }
+func (h *Host) PeerID() string { return h.host.ID().String() }
 
 // Addrs are the full listen addresses, with /p2p/.
-func (h *Host) Addrs() []string { panic("unwritten") }
-
-// Connect dials a full multiaddr, keeps the peer from now on, exchanges chains and waits (at most 5 s) until
-// both sides know each other's topics. Errors carry peer.dial.
-func (h *Host) Connect(ctx context.Context, addr string) (peerID string, err error) {
-	panic("unwritten")
+func (h *Host) Addrs() []string {
+	addrs, err := peer.AddrInfoToP2pAddrs(&peer.AddrInfo{ID: h.host.ID(), Addrs: h.host.Addrs()})
+	if err != nil {
+		return nil // an id of our own always encodes
+	}
+	list := make([]string, 0, len(addrs))
+	for _, a := range addrs {
+		list = append(list, a.String())
+	}
+	return list
 }
-
-// Disconnect stops keeping a peer and closes its connections; not.found when it is neither kept nor connected.
-func (h *Host) Disconnect(peerID string) error { panic("unwritten") }
-
-// Join joins a topic; joining twice is no error.
-func (h *Host) Join(t protocol.Topic) error { panic("unwritten") }
-
-// Leave leaves a topic; control cannot be left (conflict).
-func (h *Host) Leave(t protocol.Topic) error { panic("unwritten") }
-
-// PeerInfo is a plain snapshot of one peer.
-type PeerInfo struct {
-	ID        string
-	Org       protocol.OrgID
-	OrgKnown  bool
-	Addrs     []string
-	Connected bool
-	Kept      bool // configured or added: reconnected when lost
-	Since     time.Time
-	Score     float64
-	Topics    int // topics in common
-	Mesh      int // of them, in the mesh
-	Latency   time.Duration
-	Rejected  int // invalid messages from it
-	LastError string
-}
-
-// Peers returns a snapshot of connected and kept peers.
-func (h *Host) Peers() []PeerInfo { panic("unwritten") }
-
-// TopicInfo is a plain snapshot of one joined topic.
-type TopicInfo struct {
-	Topic      protocol.Topic
-	Peers      int // subscribed peers that we see
-	Mesh       int // of them, in our mesh
-	Received   uint64
-	Rejected   uint64
-	Ignored    uint64
-	LastRecord time.Time
-}
-
-// Topics returns a snapshot of joined topics in name order.
-func (h *Host) Topics() []TopicInfo { panic("unwritten") }
-
-// Waiting counts records that wait for their signer's chain.
-func (h *Host) Waiting() int { panic("unwritten") }

@@ -1,0 +1,361 @@
+package p2p
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	libp2pproto "github.com/libp2p/go-libp2p/core/protocol"
+
+	"tocsin/protocol"
+)
+
+// identityProtocol is the stream on which chains are asked for (NET-15).
+const identityProtocol libp2pproto.ID = "/tocsin/identity/1"
+
+const (
+	identityService  = "tocsin/identity"
+	identityDeadline = 10 * time.Second // for a whole exchange, both sides
+
+	maxWanted        = 64       // certificates in one request
+	maxKnown         = 1000     // organisations in one request; above it the answer may repeat what is known
+	maxChainRequest  = 64 << 10 // maxKnown x 44 bytes and maxWanted x 34 fit
+	maxChainResponse = 4 << 20  // of statements; what is cut off is asked for when it is missed
+	serveBuffer      = 64 << 10
+)
+
+// chainRequest asks for identity chains (NET-16).
+type chainRequest struct {
+	_ struct{} `cbor:",toarray"`
+	// Wanted names certificates whose organisations' chains are asked for.
+	Wanted []protocol.Digest
+	// Known says what the asker has, for the answer to leave out; nil asks for nothing more.
+	Known []knownChain
+}
+
+// knownChain is what the asker has of one organisation.
+type knownChain struct {
+	_       struct{} `cbor:",toarray"`
+	Org     protocol.OrgID
+	Summary [8]byte
+}
+
+var errChainRequest = errors.New("chain request is malformed")
+
+// encodeChainRequest writes core deterministic CBOR.
+func encodeChainRequest(q *chainRequest) ([]byte, error) {
+	mode, err := cbor.CoreDetEncOptions().EncMode()
+	if err != nil {
+		return nil, err
+	}
+	return mode.Marshal(q)
+}
+
+// decodeChainRequest reads what encodeChainRequest writes and nothing else.
+func decodeChainRequest(raw []byte) (*chainRequest, error) {
+	if len(raw) > maxChainRequest {
+		return nil, fmt.Errorf("%w: more than %d bytes", errChainRequest, maxChainRequest)
+	}
+	mode, err := cbor.DecOptions{
+		IndefLength:      cbor.IndefLengthForbidden,
+		TagsMd:           cbor.TagsForbidden,
+		MaxArrayElements: maxKnown,
+		MaxMapPairs:      16, // none is allowed; the library takes no less
+		MaxNestedLevels:  4,
+	}.DecMode()
+	if err != nil {
+		return nil, err
+	}
+	var q chainRequest
+	if err := mode.Unmarshal(raw, &q); err != nil {
+		return nil, fmt.Errorf("%w: %w", errChainRequest, err)
+	}
+	if len(q.Wanted) > maxWanted {
+		return nil, fmt.Errorf("%w: %d certificates, at most %d", errChainRequest, len(q.Wanted), maxWanted)
+	}
+	again, err := encodeChainRequest(&q)
+	if err != nil || !bytes.Equal(again, raw) {
+		return nil, fmt.Errorf("%w: not canonical", errChainRequest)
+	}
+	return &q, nil
+}
+
+// summary stands for the set of statements of a chain, whatever their order.
+func summary(chain []*protocol.Statement) (s [8]byte) {
+	digests := make([]protocol.Digest, len(chain))
+	for i, st := range chain {
+		digests[i] = st.Digest()
+	}
+	slices.SortFunc(digests, func(a, b protocol.Digest) int { return bytes.Compare(a[:], b[:]) })
+	h := sha256.New()
+	for _, d := range digests {
+		h.Write(d[:])
+	}
+	return [8]byte(h.Sum(nil)[:8])
+}
+
+// knownChains says what chains hold, at most maxKnown organisations of it.
+func knownChains(chains *protocol.Chains) []knownChain {
+	orgs := chains.Orgs()
+	known := make([]knownChain, 0, min(len(orgs), maxKnown))
+	for _, id := range orgs[:min(len(orgs), maxKnown)] {
+		known = append(known, knownChain{Org: id, Summary: summary(chains.Chain(id))})
+	}
+	return known
+}
+
+// answerOrgs are the organisations whose chains answer q: those of wanted certificates
+// first, then first, then what differs from what the asker knows in ascending order.
+func answerOrgs(q *chainRequest, chains *protocol.Chains, first protocol.OrgID) []protocol.OrgID {
+	var orgs []protocol.OrgID
+	for _, d := range q.Wanted {
+		if c, ok := chains.Certificate(d); ok && !slices.Contains(orgs, c.Org) {
+			orgs = append(orgs, c.Org)
+		}
+	}
+	if q.Known == nil {
+		return orgs
+	}
+	known := make(map[protocol.OrgID][8]byte, len(q.Known))
+	for _, k := range q.Known {
+		known[k.Org] = k.Summary
+	}
+	var differing []protocol.OrgID
+	for _, id := range chains.Orgs() {
+		s, ok := known[id]
+		if (!ok || s != summary(chains.Chain(id))) && !slices.Contains(orgs, id) {
+			differing = append(differing, id)
+		}
+	}
+	slices.SortStableFunc(differing, func(a, b protocol.OrgID) int {
+		return cmp.Compare(notFirst(a, first), notFirst(b, first))
+	})
+	return append(orgs, differing...)
+}
+
+func notFirst(id, first protocol.OrgID) int {
+	if id == first {
+		return 0
+	}
+	return 1
+}
+
+// splitStatements reads a CBOR sequence of statements. A statement of a type
+// that this version does not know, or that is broken, is left out; the rest counts.
+func splitStatements(network string, raw []byte) ([]*protocol.Statement, error) {
+	mode, err := cbor.DecOptions{
+		IndefLength:      cbor.IndefLengthForbidden,
+		MaxArrayElements: protocol.MaxStatementBytes,
+		MaxMapPairs:      protocol.MaxStatementBytes,
+		MaxNestedLevels:  16,
+	}.DecMode()
+	if err != nil {
+		return nil, err
+	}
+	var list []*protocol.Statement
+	for len(raw) > 0 {
+		var item cbor.RawMessage
+		rest, err := mode.UnmarshalFirst(raw, &item)
+		if err != nil {
+			return list, fmt.Errorf("statement %d of an answer: %w", len(list), err)
+		}
+		raw = rest
+		if s, err := protocol.ParseStatement(network, item); err == nil {
+			list = append(list, s)
+		}
+	}
+	return list, nil
+}
+
+// chainServer answers /tocsin/identity/1. It is registered while the host lives.
+type chainServer struct {
+	host  host.Host
+	deps  *Deps
+	asked *buckets[peer.ID]
+
+	mu     sync.Mutex // guards closed, and orders busy.Add before busy.Wait
+	closed bool
+	busy   sync.WaitGroup
+}
+
+func newChainServer(h host.Host, deps *Deps) *chainServer {
+	s := &chainServer{host: h, deps: deps, asked: newBuckets[peer.ID]()}
+	h.SetStreamHandler(identityProtocol, s.handle)
+	return s
+}
+
+// close takes no more streams; wait waits for those at work.
+func (s *chainServer) close() {
+	s.host.RemoveStreamHandler(identityProtocol)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+}
+
+func (s *chainServer) wait() { s.busy.Wait() }
+
+func (s *chainServer) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.busy.Add(1)
+	return true
+}
+
+func (s *chainServer) handle(stream network.Stream) {
+	if !s.enter() {
+		_ = stream.Reset()
+		return
+	}
+	defer s.busy.Done()
+	if err := s.serve(stream); err != nil {
+		log.Debugw("chain request refused", "peer", stream.Conn().RemotePeer(), "err", err)
+		_ = stream.Reset()
+		return
+	}
+	_ = stream.Close()
+}
+
+// serve answers one request: scope, memory, deadline, rate, bounded read, work, answer.
+func (s *chainServer) serve(stream network.Stream) error {
+	if err := stream.Scope().SetService(identityService); err != nil {
+		return err
+	}
+	if err := stream.Scope().ReserveMemory(maxChainRequest+serveBuffer, network.ReservationPriorityMedium); err != nil {
+		return err
+	}
+	defer stream.Scope().ReleaseMemory(maxChainRequest + serveBuffer)
+	if err := stream.SetDeadline(time.Now().Add(identityDeadline)); err != nil {
+		return err
+	}
+	// NET-17: one request a second from one peer.
+	if !s.asked.take(stream.Conn().RemotePeer(), identityServe, 1, time.Now()) {
+		return errors.New("asks too often")
+	}
+	raw, err := io.ReadAll(io.LimitReader(stream, maxChainRequest+1))
+	if err != nil {
+		return err
+	}
+	q, err := decodeChainRequest(raw)
+	if err != nil {
+		return err
+	}
+	return s.answer(stream, q)
+}
+
+// answer writes chains until the limit: whole chains only, since half of one verifies nothing.
+func (s *chainServer) answer(stream io.Writer, q *chainRequest) error {
+	chains := s.deps.Chains()
+	own, _ := chains.PeerOrg([]byte(s.host.ID()), time.Now())
+	w := bufio.NewWriterSize(stream, serveBuffer)
+	left := maxChainResponse
+	for _, id := range answerOrgs(q, chains, own) {
+		chain := chains.Chain(id)
+		size := 0
+		for _, st := range chain {
+			size += len(st.Raw())
+		}
+		if size > left {
+			break
+		}
+		left -= size
+		for _, st := range chain {
+			if _, err := w.Write(st.Raw()); err != nil {
+				return err
+			}
+		}
+	}
+	return w.Flush()
+}
+
+// askChains asks a connected peer for chains. The statements are parsed, not verified.
+func (h *Host) askChains(ctx context.Context, p peer.ID, q *chainRequest) ([]*protocol.Statement, error) {
+	request, err := encodeChainRequest(q)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(network.WithNoDial(ctx, "ask for chains"), identityDeadline)
+	defer cancel()
+	started := time.Now()
+	stream, err := h.host.NewStream(ctx, p, identityProtocol)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s for chains: %w", p, err)
+	}
+	// A stream ends only by its deadline, so a node that stops resets it.
+	stop := context.AfterFunc(ctx, func() { _ = stream.Reset() })
+	defer stop()
+	raw, err := exchangeChains(stream, request)
+	if err != nil {
+		_ = stream.Reset()
+		return nil, fmt.Errorf("ask %s for chains: %w", p, err)
+	}
+	_ = stream.Close()
+	h.host.Peerstore().RecordLatency(p, time.Since(started))
+	statements, err := splitStatements(h.network, raw)
+	if err != nil {
+		return statements, fmt.Errorf("ask %s for chains: %w", p, err)
+	}
+	return statements, nil
+}
+
+func exchangeChains(stream network.Stream, request []byte) ([]byte, error) {
+	if err := stream.Scope().SetService(identityService); err != nil {
+		return nil, err
+	}
+	if err := stream.Scope().ReserveMemory(maxChainResponse, network.ReservationPriorityMedium); err != nil {
+		return nil, err
+	}
+	defer stream.Scope().ReleaseMemory(maxChainResponse)
+	if err := stream.SetDeadline(time.Now().Add(identityDeadline)); err != nil {
+		return nil, err
+	}
+	if _, err := stream.Write(request); err != nil {
+		return nil, err
+	}
+	if err := stream.CloseWrite(); err != nil {
+		return nil, err
+	}
+	raw, err := io.ReadAll(io.LimitReader(stream, maxChainResponse+1))
+	if err == nil && len(raw) > maxChainResponse {
+		err = fmt.Errorf("answer is larger than %d bytes", maxChainResponse)
+	}
+	return raw, err
+}
+
+// exchange asks a newly connected peer for every chain that we lack: what was
+// announced before we came is not announced again (NET-18). The peer asks us likewise.
+func (h *Host) exchange(ctx context.Context, p peer.ID) error {
+	known := knownChains(h.deps.Chains())
+	statements, err := h.askChains(ctx, p, &chainRequest{Known: known})
+	h.learn(statements)
+	if err != nil {
+		return err
+	}
+	h.peers.exchanged(p, time.Now())
+	log.Debugw("chains exchanged", "peer", p, "statements", len(statements))
+	return nil
+}
+
+// learn keeps statements that arrived and lets what waited for them go on.
+func (h *Host) learn(statements []*protocol.Statement) {
+	if len(statements) == 0 {
+		return
+	}
+	h.deps.AddStatements(statements...)
+	h.refreshStandings()
+	signal(h.waiting.wake)
+}

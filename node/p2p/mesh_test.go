@@ -1,0 +1,370 @@
+package p2p
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/x/simlibp2p"
+	"github.com/marcopolo/simnet"
+
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+	"tocsin/protocol/stix"
+	"tocsin/protocol/trust"
+)
+
+// What every test of this package uses: organisations with real chains, and real hosts on simulated
+// links in virtual time.
+
+const testNetwork = "test"
+
+func topic(t testing.TB, name string) protocol.Topic {
+	t.Helper()
+	parsed, err := protocol.ParseTopic(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+// author is an organisation with one record key.
+type author struct {
+	key   *protocol.PrivateKey
+	cert  *protocol.Certificate
+	chain []*protocol.Statement
+
+	mu   sync.Mutex // guards logs
+	logs map[protocol.Topic]*protocol.Record
+}
+
+func must[T any](t testing.TB) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// newAuthor founds an organisation that certifies the given peers.
+func newAuthor(t testing.TB, peers ...peer.ID) *author {
+	t.Helper()
+	now := time.Now().Truncate(time.Millisecond)
+	key := func() *protocol.PrivateKey {
+		return must[*protocol.PrivateKey](t)(protocol.GenerateKey(protocol.EdDSA, rand.Reader))
+	}
+	statement := must[*protocol.Statement](t)
+	root, next, operations, record := key(), key(), key(), key()
+	genesis := statement(protocol.SignGenesis(testNetwork, protocol.Genesis{
+		Name: "CERT Example", Country: "CH", Sector: "government", Contacts: []string{"soc@example.org"},
+		Roots: []protocol.PublicKey{root.Public()}, Threshold: 1,
+		Next: []protocol.KeyID{next.Public().ID()}, NextThreshold: 1, Created: now,
+	}, root))
+	ops := statement(protocol.SignOperations(testNetwork, protocol.Operations{
+		Org: genesis.Org(), RootVersion: 1, Serial: 1, Key: operations.Public(),
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(300 * 24 * time.Hour),
+	}, root))
+	var ids [][]byte
+	for _, p := range peers {
+		ids = append(ids, []byte(p))
+	}
+	cert := statement(protocol.SignCertificate(testNetwork, protocol.Certificate{
+		Org: genesis.Org(), Serial: 1, RecordKey: record.Public(), PeerIDs: ids, EncryptionKey: make([]byte, 32),
+		MaxTLP: stix.Green, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(30 * 24 * time.Hour),
+	}, operations))
+	a := &author{key: record, chain: []*protocol.Statement{genesis, ops, cert}, logs: make(map[protocol.Topic]*protocol.Record)}
+	chains, _, errs := protocol.NewChains(testNetwork).With(a.chain...)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	a.cert = must2(t)(chains.Certificate(cert.Digest()))
+	return a
+}
+
+func must2(t testing.TB) func(*protocol.Certificate, bool) *protocol.Certificate {
+	return func(c *protocol.Certificate, ok bool) *protocol.Certificate {
+		t.Helper()
+		if !ok {
+			t.Fatal("certificate is not in its own chain")
+		}
+		return c
+	}
+}
+
+func (a *author) org() protocol.OrgID { return a.chain[0].Org() }
+
+// sign makes the next record of a's log on topic with n bytes of incompressible object.
+func (a *author) sign(t testing.TB, on protocol.Topic, n int) *protocol.Record {
+	t.Helper()
+	noise := make([]byte, n/2)
+	_, _ = rand.Read(noise)
+	return a.append(t, protocol.Draft{
+		Topic: on, Kind: protocol.KindObjects,
+		Objects: [][]byte{fmt.Appendf(nil, `{"type":"note","id":"note--00000000-0000-4000-8000-000000000000","x":"%x"}`, noise)},
+	})
+}
+
+// identity makes a's identity record.
+func (a *author) identity(t testing.TB) *protocol.Record {
+	t.Helper()
+	return a.append(t, protocol.Draft{Topic: protocol.TopicControl, Kind: protocol.KindIdentity, Statements: a.chain})
+}
+
+func (a *author) append(t testing.TB, d protocol.Draft) *protocol.Record {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	d.Sequence = 1
+	d.Created = time.Now().Truncate(time.Millisecond)
+	if last := a.logs[d.Topic]; last != nil {
+		d.Sequence, d.Previous = last.Header().Sequence+1, last.ID()
+	}
+	d.Expires = d.Created.Add(24 * time.Hour)
+	d.TLP = stix.Clear
+	d.Defaults = protocol.Defaults{Confidence: -1}
+	d.Rand = rand.Reader
+	r := must[*protocol.Record](t)(protocol.Sign(testNetwork, d, a.cert, a.key))
+	a.logs[d.Topic] = r
+	return r
+}
+
+// testNode is a host with the rest of the node played by maps.
+type testNode struct {
+	*Host
+	author *author
+
+	mu       sync.Mutex // guards all below
+	chains   *protocol.Chains
+	levels   map[protocol.OrgID]trust.Level
+	held     map[protocol.RecordID]Incoming
+	order    []protocol.RecordID
+	announce *protocol.Record
+}
+
+func (n *testNode) deps() Deps {
+	return Deps{
+		Chains: func() *protocol.Chains { n.mu.Lock(); defer n.mu.Unlock(); return n.chains },
+		AddStatements: func(s ...*protocol.Statement) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.chains, _, _ = n.chains.With(s...)
+		},
+		Level: func(id protocol.OrgID) trust.Level { n.mu.Lock(); defer n.mu.Unlock(); return n.levels[id] },
+		Known: func(r *protocol.Record) error {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			if _, ok := n.held[r.ID()]; ok {
+				return reason.New(reason.DupHeld, "held")
+			}
+			return nil
+		},
+		Receive: func(_ context.Context, in Incoming) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.held[in.Record.ID()] = in
+			n.order = append(n.order, in.Record.ID())
+		},
+		Announcement: func() *protocol.Record { n.mu.Lock(); defer n.mu.Unlock(); return n.announce },
+	}
+}
+
+func (n *testNode) has(id protocol.RecordID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, ok := n.held[id]
+	return ok
+}
+
+func (n *testNode) count() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.order)
+}
+
+func (n *testNode) knows(id protocol.OrgID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, ok := n.chains.Org(id)
+	return ok
+}
+
+func (n *testNode) list(a *author, l trust.Level) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.levels[a.org()] = l
+}
+
+// publish signs a record of n bytes and announces it, as the outbox would.
+func (n *testNode) publish(t testing.TB, on protocol.Topic, size int) *protocol.Record {
+	t.Helper()
+	r := n.author.sign(t, on, size)
+	n.mu.Lock()
+	n.held[r.ID()] = Incoming{Record: r, From: "local"}
+	n.mu.Unlock()
+	if err := n.Announce(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// peer finds what n knows of another node.
+func (n *testNode) peer(t testing.TB, other *testNode) PeerInfo {
+	t.Helper()
+	for _, p := range n.Peers() {
+		if p.ID == other.PeerID() {
+			return p
+		}
+	}
+	t.Fatalf("%s does not know %s", n.PeerID(), other.PeerID())
+	return PeerInfo{}
+}
+
+// mesh is a simulated network of hosts; it lives in a synctest bubble.
+type mesh struct {
+	t      *testing.T
+	net    *simnet.Simnet
+	stop   context.CancelFunc
+	ctx    context.Context
+	wg     sync.WaitGroup
+	closed []func()
+	next   int
+}
+
+var testLink = simnet.NodeBiDiLinkSettings{
+	Downlink: simnet.LinkSettings{BitsPerSecond: 1000 * simlibp2p.OneMbps},
+	Uplink:   simnet.LinkSettings{BitsPerSecond: 1000 * simlibp2p.OneMbps},
+}
+
+// inBubble runs f with a mesh in virtual time; every goroutine must end before it returns.
+func inBubble(t *testing.T, f func(t *testing.T, m *mesh)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		m := &mesh{t: t, net: &simnet.Simnet{LatencyFunc: simnet.StaticLatency(10 * time.Millisecond)}}
+		m.ctx, m.stop = context.WithCancel(context.Background())
+		m.net.Start()
+		defer m.close()
+		f(t, m)
+	})
+}
+
+func (m *mesh) close() {
+	m.stop()
+	m.wg.Wait()
+	for _, c := range m.closed {
+		c()
+	}
+	m.net.Close()
+}
+
+// address gives the next free simulated address, as listen multiaddr and libp2p option.
+func (m *mesh) address() (string, libp2p.Option) {
+	addr := fmt.Sprintf("/ip4/%s/udp/8469/quic-v1", simnet.IntToPublicIPv4(m.next))
+	m.next++
+	return addr, simlibp2p.QUICSimnet(m.net, testLink)
+}
+
+func newTransportKey(t testing.TB) (crypto.PrivKey, peer.ID) {
+	t.Helper()
+	key, _, err := crypto.GenerateEd25519Key(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, must[peer.ID](t)(peer.IDFromPrivateKey(key))
+}
+
+// newNode makes a node's parts without a host; it knows its own chain only.
+func newNode(t testing.TB, id peer.ID) *testNode {
+	t.Helper()
+	n := &testNode{
+		author: newAuthor(t, id),
+		levels: make(map[protocol.OrgID]trust.Level),
+		held:   make(map[protocol.RecordID]Incoming),
+	}
+	n.chains, _, _ = protocol.NewChains(testNetwork).With(n.author.chain...)
+	n.announce = n.author.identity(t)
+	return n
+}
+
+// node starts a node with the given topics.
+func (m *mesh) node(topics ...protocol.Topic) *testNode { return m.nodeWith(Config{Topics: topics}) }
+
+func (m *mesh) nodeWith(cfg Config) *testNode {
+	m.t.Helper()
+	key, id := newTransportKey(m.t)
+	n := newNode(m.t, id)
+	addr, option := m.address()
+	cfg.Listen, cfg.Key, cfg.Options = []string{addr}, key, []libp2p.Option{option}
+	h, err := New(cfg, n.deps())
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	n.Host = h
+	m.run(h)
+	return n
+}
+
+func (m *mesh) run(h *Host) {
+	m.wg.Go(func() {
+		if err := h.Run(m.ctx); err != nil {
+			m.t.Errorf("run: %v", err)
+		}
+	})
+	m.closed = append(m.closed, func() {
+		if err := h.Close(); err != nil {
+			m.t.Errorf("close: %v", err)
+		}
+	})
+}
+
+// connect peers a with b as `peers add` does.
+func (m *mesh) connect(a, b *testNode) {
+	m.t.Helper()
+	if _, err := a.Connect(m.ctx, b.Addrs()[0]); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// line makes n nodes, each connected to the next.
+func (m *mesh) line(n int, topics ...protocol.Topic) []*testNode {
+	m.t.Helper()
+	nodes := make([]*testNode, n)
+	for i := range nodes {
+		nodes[i] = m.node(topics...)
+		if i > 0 {
+			m.connect(nodes[i-1], nodes[i])
+		}
+	}
+	return nodes
+}
+
+// stranger is a libp2p host of its own on the network, for attackers.
+func (m *mesh) stranger() host.Host {
+	m.t.Helper()
+	addr, option := m.address()
+	h, err := libp2p.New(libp2p.ListenAddrStrings(addr), option, libp2p.DisableRelay(), libp2p.DisableMetrics())
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.closed = append(m.closed, func() { _ = h.Close() })
+	return h
+}
+
+// waitFor lets virtual time pass until done, at most limit.
+func waitFor(t testing.TB, limit time.Duration, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !done(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("after %v still not: %s", limit, what)
+		}
+	}
+}

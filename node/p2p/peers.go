@@ -1,0 +1,352 @@
+package p2p
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	libp2pproto "github.com/libp2p/go-libp2p/core/protocol"
+
+	"tocsin/protocol"
+	"tocsin/protocol/trust"
+)
+
+// PeerInfo is a plain snapshot of one peer.
+type PeerInfo struct {
+	ID        string
+	Org       protocol.OrgID
+	OrgKnown  bool
+	Addrs     []string
+	Connected bool
+	Kept      bool // configured or added: reconnected when lost
+	Since     time.Time
+	Score     float64
+	Topics    int // topics in common
+	Mesh      int // of them, in the mesh
+	Latency   time.Duration
+	Rejected  int // invalid messages from it
+	LastError string
+}
+
+// peerTable is what the host knows of its peers. It calls nobody while it holds its lock,
+// since pubsub asks it for scores from inside its own.
+type peerTable struct {
+	deps *Deps
+
+	mu    sync.Mutex // guards peers and what they point to
+	peers map[peer.ID]*peerEntry
+}
+
+// peerEntry is one peer: connected, kept, or remembered for what it did.
+type peerEntry struct {
+	standing  standing
+	connected bool
+	since     time.Time // of the first connection, while connected
+	kept      *keptPeer // nil when not kept
+	exchanged time.Time // when chains were last exchanged on this connection
+	rejected  int
+	left      time.Time
+	scores    [2]float64 // control, data
+}
+
+// standing is who a peer is in the trust list's eyes.
+type standing struct {
+	org   protocol.OrgID
+	known bool
+	level trust.Level
+}
+
+// keptPeer is a peer to stay connected to.
+type keptPeer struct {
+	info      peer.AddrInfo
+	failures  int
+	next      time.Time // do not dial before
+	lastError string
+}
+
+func newPeerTable(deps *Deps) *peerTable {
+	return &peerTable{deps: deps, peers: make(map[peer.ID]*peerEntry)}
+}
+
+// lookup asks identity and trust list who p is; the lock is not held. Anybody can
+// claim a peer in a certificate, so of several organisations the one that stands
+// highest counts: only its own operations key names what it runs.
+func (t *peerTable) lookup(p peer.ID) standing {
+	var best standing
+	for _, org := range t.deps.Chains().PeerOrgs([]byte(p), time.Now()) {
+		if level := t.deps.Level(org); !best.known || level > best.level {
+			best = standing{org: org, known: true, level: level}
+		}
+	}
+	return best
+}
+
+// entry returns p's entry, made when there is none; the lock is held.
+func (t *peerTable) entry(p peer.ID) *peerEntry {
+	e, ok := t.peers[p]
+	if !ok {
+		e = &peerEntry{left: time.Now()}
+		t.peers[p] = e
+		t.shrink()
+	}
+	return e
+}
+
+// shrink forgets the peer that left longest ago when too many are remembered; the lock is held.
+func (t *peerTable) shrink() {
+	if len(t.peers) <= maxPeerEntries {
+		return
+	}
+	var oldest peer.ID
+	for p, e := range t.peers {
+		if !e.connected && e.kept == nil && (oldest == "" || e.left.Before(t.peers[oldest].left)) {
+			oldest = p
+		}
+	}
+	delete(t.peers, oldest)
+}
+
+// arrived notes a connection to p; true when it is the first.
+func (t *peerTable) arrived(p peer.ID) bool {
+	s := t.lookup(p)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.entry(p)
+	e.standing = s
+	if e.connected {
+		return false
+	}
+	e.connected, e.since, e.exchanged = true, time.Now(), time.Time{}
+	if e.kept != nil {
+		e.kept.failures, e.kept.lastError = 0, ""
+	}
+	return true
+}
+
+// departed notes that no connection to p is left.
+func (t *peerTable) departed(p peer.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.entry(p)
+	e.connected, e.left, e.scores = false, time.Now(), [2]float64{}
+}
+
+func (t *peerTable) exchanged(p peer.ID, at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.entry(p).exchanged = at
+}
+
+// refresh looks every peer up again; it returns those that count as listed now
+// and those that do not.
+func (t *peerTable) refresh() (listed, unlisted []peer.ID) {
+	for _, p := range t.ids() {
+		s := t.lookup(p)
+		t.mu.Lock()
+		e, ok := t.peers[p]
+		if ok {
+			e.standing = s
+			if e.listed() {
+				listed = append(listed, p)
+			} else {
+				unlisted = append(unlisted, p)
+			}
+		}
+		t.mu.Unlock()
+	}
+	return listed, unlisted
+}
+
+func (t *peerTable) ids() []peer.ID {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ids := make([]peer.ID, 0, len(t.peers))
+	for p := range t.peers {
+		ids = append(ids, p)
+	}
+	return ids
+}
+
+// listed reports whether the operator named this peer or its organisation.
+func (e *peerEntry) listed() bool { return e.kept != nil || e.standing.level >= trust.Observed }
+
+// listed reports whether the operator named p or its organisation.
+func (t *peerTable) listed(p peer.ID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e, ok := t.peers[p]
+	return ok && e.listed()
+}
+
+// appScore is the trust list's part in p's gossip score (NET-09).
+func (t *peerTable) appScore(p peer.ID) float64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e, ok := t.peers[p]
+	if !ok {
+		return appUnknown
+	}
+	return appScore(e.standing.level)
+}
+
+// admit reports whether an inbound connection of p has a slot.
+func (t *peerTable) admit(p peer.ID) bool {
+	s := t.lookup(p)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e, ok := t.peers[p]; ok && (e.connected || e.kept != nil) {
+		return true
+	}
+	if s.level == trust.Blocked {
+		return false
+	}
+	if s.level >= trust.Observed {
+		return true
+	}
+	unlisted, newcomers := t.slots()
+	return unlisted < unlistedSlots && (s.known || newcomers < newcomerSlots)
+}
+
+// slots counts connected peers that are not listed, and those of them whose
+// certificate is unknown; the lock is held.
+func (t *peerTable) slots() (unlisted, newcomers int) {
+	for _, e := range t.peers {
+		if !e.connected || e.listed() {
+			continue
+		}
+		unlisted++
+		if !e.standing.known {
+			newcomers++
+		}
+	}
+	return unlisted, newcomers
+}
+
+// loiterers are newcomers that showed no certificate in time while slots are scarce.
+func (t *peerTable) loiterers(now time.Time) []peer.ID {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, newcomers := t.slots(); newcomers <= newcomerSlots/2 {
+		return nil
+	}
+	var list []peer.ID
+	for p, e := range t.peers {
+		if e.connected && !e.listed() && !e.standing.known && now.Sub(e.since) > newcomerPatience {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// reject counts an invalid message.
+func (t *peerTable) reject(p peer.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.entry(p).rejected++
+}
+
+// setScores takes over one instance's scores.
+func (t *peerTable) setScores(id libp2pproto.ID, scores map[peer.ID]float64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := 0
+	if id == dataProtocol {
+		i = 1
+	}
+	for p, s := range scores {
+		if e, ok := t.peers[p]; ok {
+			e.scores[i] = s
+		}
+	}
+}
+
+// keep makes p one to stay connected to.
+func (t *peerTable) keep(info peer.AddrInfo) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.entry(info.ID)
+	e.kept = &keptPeer{info: info}
+}
+
+// unkeep stops keeping p; known is false when p is neither kept nor connected.
+func (t *peerTable) unkeep(p peer.ID) (known bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e, ok := t.peers[p]
+	if !ok || (e.kept == nil && !e.connected) {
+		return false
+	}
+	e.kept = nil
+	return true
+}
+
+// failed notes a failed dial and puts the next one off.
+func (t *peerTable) failed(p peer.ID, err error, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e, ok := t.peers[p]
+	if !ok || e.kept == nil {
+		return
+	}
+	e.kept.failures++
+	e.kept.lastError = err.Error()
+	e.kept.next = now.Add(backoff(e.kept.failures, p))
+}
+
+// due are kept peers to dial now; none of them is due again while that dial may last.
+func (t *peerTable) due(now time.Time) []peer.AddrInfo {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var list []peer.AddrInfo
+	for _, e := range t.peers {
+		if e.kept != nil && !e.connected && !now.Before(e.kept.next) {
+			e.kept.next = now.Add(dialTimeout)
+			list = append(list, e.kept.info)
+		}
+	}
+	return list
+}
+
+// unexchanged are connected peers with whom chains were not exchanged yet.
+func (t *peerTable) unexchanged() []peer.ID {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var list []peer.ID
+	for p, e := range t.peers {
+		if e.connected && e.exchanged.IsZero() {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// snapshot lists connected and kept peers in id order, without what only the network knows.
+func (t *peerTable) snapshot() []PeerInfo {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var list []PeerInfo
+	for p, e := range t.peers {
+		if !e.connected && e.kept == nil {
+			continue
+		}
+		info := PeerInfo{
+			ID: p.String(), Org: e.standing.org, OrgKnown: e.standing.known,
+			Connected: e.connected, Kept: e.kept != nil,
+			Score: min(e.scores[0], e.scores[1]), Rejected: e.rejected,
+		}
+		if e.connected {
+			info.Since = e.since
+		}
+		if e.kept != nil {
+			info.LastError = e.kept.lastError
+			for _, a := range e.kept.info.Addrs {
+				info.Addrs = append(info.Addrs, a.String())
+			}
+		}
+		list = append(list, info)
+	}
+	slices.SortFunc(list, func(a, b PeerInfo) int { return strings.Compare(a.ID, b.ID) })
+	return list
+}
