@@ -1,5 +1,18 @@
 package node
 
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
+
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+)
+
 // Config is the node's configuration file, tocsin.toml. The zero value of each
 // field means its default. Unknown keys are errors. Nothing here reloads while
 // the node runs.
@@ -22,11 +35,109 @@ type Config struct {
 	LogLevel string `toml:"log_level" koanf:"log_level"`
 }
 
-// Validate names the first field and value that cannot be used.
-func (c *Config) Validate() error { panic("unwritten") }
+// logLevels are what LogLevel may be.
+var logLevels = []string{"debug", "info", "warn", "error"}
 
-// WithDefaults returns c with every zero field set to its default.
-func (c Config) WithDefaults() Config { panic("unwritten") }
+// defaultListen reaches every interface by QUIC and by TCP.
+var defaultListen = []string{
+	"/ip4/0.0.0.0/udp/8469/quic-v1",
+	"/ip4/0.0.0.0/tcp/8469",
+	"/ip6/::/udp/8469/quic-v1",
+	"/ip6/::/tcp/8469",
+}
+
+// Validate names the first field and value that cannot be used. A field that is
+// zero is valid: it means its default. Errors carry config.invalid.
+func (c *Config) Validate() error {
+	if c.Network != "" {
+		if err := checkNetwork(c.Network); err != nil {
+			return invalid("network", c.Network, err)
+		}
+	}
+	for _, addr := range c.Listen {
+		if err := checkListen(addr); err != nil {
+			return invalid("listen", addr, err)
+		}
+	}
+	for _, name := range c.Topics {
+		if _, err := protocol.ParseTopic(name); err != nil {
+			return invalid("topics", name, err)
+		}
+	}
+	for _, addr := range c.Peers {
+		if err := checkPeer(addr); err != nil {
+			return invalid("peers", addr, err)
+		}
+	}
+	if c.LogLevel != "" && !slices.Contains(logLevels, c.LogLevel) {
+		return invalid("log_level", c.LogLevel, errors.New("want "+strings.Join(logLevels, ", ")))
+	}
+	return nil
+}
+
+func invalid(field, value string, err error) error {
+	return reason.Wrap(reason.ConfigInvalid, fmt.Sprintf("%s = %q", field, value), err)
+}
+
+// checkNetwork holds a name against SPEC STM-03: it stands in topic paths too.
+func checkNetwork(name string) error {
+	if _, err := protocol.ParseTopic(name); err != nil {
+		return errors.New("want 1 to 40 of a-z, 0-9 and the hyphen")
+	}
+	return nil
+}
+
+// checkListen takes what the host can listen on: an IP address with TCP or QUIC.
+func checkListen(addr string) error {
+	m, err := multiaddr.NewMultiaddr(addr)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, part := range m {
+		names = append(names, part.Protocol().Name)
+	}
+	if len(names) > 0 && names[0] == "ip4" {
+		names[0] = "ip6"
+	}
+	if !slices.Equal(names, []string{"ip6", "tcp"}) && !slices.Equal(names, []string{"ip6", "udp", "quic-v1"}) {
+		return errors.New("want /ip4/ADDRESS or /ip6/ADDRESS with /tcp/PORT or /udp/PORT/quic-v1")
+	}
+	return nil
+}
+
+// checkPeer takes a full address: where to dial and who must answer.
+func checkPeer(addr string) error {
+	info, err := peer.AddrInfoFromString(addr)
+	if err != nil {
+		return err
+	}
+	if len(info.Addrs) == 0 {
+		return errors.New("want an address before /p2p/")
+	}
+	return nil
+}
+
+// WithDefaults returns c with every zero field set to its default. The lists
+// are copies.
+func (c Config) WithDefaults() Config {
+	if c.Network == "" {
+		c.Network = "main"
+	}
+	if len(c.Listen) == 0 {
+		c.Listen = slices.Clone(defaultListen)
+	}
+	if len(c.Topics) == 0 {
+		c.Topics = nil
+		for _, t := range protocol.DefaultTopics() {
+			c.Topics = append(c.Topics, t.String())
+		}
+	}
+	if c.LogLevel == "" {
+		c.LogLevel = "info"
+	}
+	return c
+}
 
 // Paths says where a node keeps its files. With --data they all share one folder.
 type Paths struct {
@@ -44,7 +155,8 @@ func (p Paths) ConfigFile() string { return p.Config + "/tocsin.toml" }
 // TrustFile is the operator's own trust list, which may be absent.
 func (p Paths) TrustFile() string { return p.Config + "/trust.toml" }
 
-// State is the folder of what commands changed: peers.toml, topics.toml, trust.toml, identity.cbor.
+// State is the folder of what commands changed: peers.toml, topics.toml, trust.toml,
+// own.cbor (the own chain) and identity.cbor (those of others).
 func (p Paths) State() string { return p.Data + "/state" }
 
 // Store is the folder of the record store.

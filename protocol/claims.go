@@ -30,15 +30,17 @@ func checkRootVersion(r *claimReader, key uint64) error {
 // turn the direction of writing.
 func (r *claimReader) label(key uint64, limit int) string {
 	s := r.text(key, limit)
-	if !isLabel(s) {
+	if !IsLabel(s) {
 		r.fail(key)
 	}
 	return s
 }
 
-// isLabel names the refused characters one by one: the tables of the standard
-// library grow from release to release, and all nodes must agree.
-func isLabel(s string) bool {
+// IsLabel reports whether text may stand where people will read it: no control
+// characters, line separators or marks of direction (STM-07). It names what it
+// refuses one by one: the tables of the standard library grow from release to
+// release, and all nodes must agree.
+func IsLabel(s string) bool {
 	for _, c := range s {
 		switch {
 		case c < 0x20, c >= 0x7f && c <= 0x9f,
@@ -99,7 +101,7 @@ func (r *claimReader) labels(key uint64, limit, bytesEach int) []string {
 	var out []string
 	for _, e := range r.list(key, limit, true) {
 		s, ok := e.(string)
-		if !ok || s == "" || len(s) > bytesEach || !isLabel(s) {
+		if !ok || s == "" || len(s) > bytesEach || !IsLabel(s) {
 			r.fail(key)
 		}
 		out = append(out, s)

@@ -1,8 +1,11 @@
 package protocol
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"tocsin/protocol/reason"
@@ -137,6 +140,23 @@ func ReadStatements(network string, raw []byte) ([]*Statement, error) {
 		offset += len(item)
 	}
 	return out, nil
+}
+
+// CutStatements finds where a sequence of CBOR items stops being whole. torn is
+// true when what follows cut is the beginning of an item, or nothing but
+// zeros: how a file ends that was being appended to when the power went.
+func CutStatements(raw []byte) (cut int, torn bool) {
+	for cut < len(raw) {
+		if raw[cut] == 0 && len(bytes.Trim(raw[cut:], "\x00")) == 0 {
+			return cut, true
+		}
+		item, _, err := nextItem(raw[cut:])
+		if err != nil {
+			return cut, errors.Is(err, io.ErrUnexpectedEOF)
+		}
+		cut += len(item)
+	}
+	return cut, false
 }
 
 // Raw returns the statement as sent. The caller must not change it.

@@ -70,6 +70,7 @@ func newRootCommand(g *globals) *cobra.Command {
 	root.SetHelpCommand(newHelpCommand(g))
 	root.AddCommand(
 		newConfigCommand(g),
+		newInitCommand(g),
 		newRunCommand(g),
 		newStatusCommand(g),
 	)

@@ -1,45 +1,163 @@
 // Package identity holds the identity chains that this node knows, as an
-// immutable snapshot that is swapped atomically, and keeps them in one plain
-// file outside the store. It founds an organisation and renews the node's own
+// immutable snapshot that is swapped atomically, and keeps them in plain
+// files outside the store. It founds an organisation and renews the node's own
 // certificate. It does no networking.
 package identity
 
 import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"tocsin/node/keystore"
+	logging "github.com/ipfs/go-log/v2"
+
 	"tocsin/protocol"
 )
 
-// Book is the node's collection of chains. All methods may be called concurrently.
-type Book struct{}
+var log = logging.Logger("tocsin/identity")
 
-// Open reads the chains from path (absent is empty) for a network.
-func Open(path, network string) (*Book, error) { panic("unwritten") }
+// MaxOrgs bounds the organisations known besides the node's own. Founding one costs
+// nothing, so strangers may fill the book but not the memory: each takes at
+// most one identity record, 16 KiB, and commonly 1 KiB.
+const MaxOrgs = 4096
+
+// ownFile stands beside the file of all chains and holds the node's own one. It
+// is what says which organisation the node is of, for any organisation can
+// certify any key; and the other file can be thrown away without loss.
+const ownFile = "own.cbor"
+
+// Book is the node's collection of chains. All methods may be called concurrently.
+type Book struct {
+	path    string // of the chains of others
+	ownPath string
+	own     protocol.OrgID // zero without an own.cbor
+
+	chains atomic.Pointer[protocol.Chains]
+	listed atomic.Pointer[func(protocol.OrgID) bool]
+
+	mu sync.Mutex // guards what follows, both files, and writing chains
+	// size is the length of the file of others as far as we know it to be good.
+	size int64
+	// stale says that the file of others holds more or less than it should, so
+	// that the next change writes it anew.
+	stale bool
+}
+
+// Open reads the chains from path (absent is empty) for a network, and the own
+// chain from own.cbor beside it. Errors carry identity.file and say what to
+// do. Open changes no file.
+func Open(path, network string) (*Book, error) {
+	b := &Book{path: path, ownPath: filepath.Join(filepath.Dir(path), ownFile)}
+	chains := protocol.NewChains(network)
+	own, _, err := readChains(b.ownPath, network)
+	if err != nil {
+		return nil, damaged(b.ownPath, "restore it from a backup: it is the identity of this node's organisation", err)
+	}
+	if chains, err = take(chains, own); err != nil {
+		return nil, damaged(b.ownPath, "restore it from a backup, and look whether the configured network is the one it was made for", err)
+	}
+	if ids := chains.Orgs(); len(ids) > 0 {
+		b.own = ids[0]
+	}
+	others, torn, err := readChains(path, network)
+	if err == nil {
+		chains, err = take(chains, others)
+	}
+	if err != nil {
+		return nil, damaged(path, "move it away and start again: peers send the chains of others anew", err)
+	}
+	if torn {
+		log.Warnw("identity file ends in the middle of a statement: the end is left out", "file", path)
+	}
+	b.stale = torn
+	b.size = length(others)
+	b.chains.Store(chains)
+	return b, nil
+}
+
+// take adds statements that must all verify. That newer ones fill a chain
+// already is no damage: the file is only appended to.
+func take(chains *protocol.Chains, statements []*protocol.Statement) (*protocol.Chains, error) {
+	next, _, errs := chains.With(statements...)
+	return next, errors.Join(slices.DeleteFunc(errs, isLimit)...)
+}
 
 // Chains returns the current snapshot.
-func (b *Book) Chains() *protocol.Chains { panic("unwritten") }
+func (b *Book) Chains() *protocol.Chains { return b.chains.Load() }
 
-// Add takes statements that verify, durably, and says how many were new.
-func (b *Book) Add(statements ...*protocol.Statement) (added int, errs []error) { panic("unwritten") }
+// Own returns the node's own organisation; false when the book has none.
+func (b *Book) Own() (protocol.OrgID, bool) { return b.own, b.own != protocol.OrgID{} }
 
-// Profile is what a founder says of the organisation.
-type Profile struct {
-	Name, Country, Sector string
-	Contacts              []string
+// Protect names the organisations that are never forgotten to make room,
+// however many strangers come. It may be called at any time.
+func (b *Book) Protect(listed func(protocol.OrgID) bool) { b.listed.Store(&listed) }
+
+// Add takes statements that verify, durably, and says how many were new. Each
+// error is of one statement that was left out, or of the disk: then nothing
+// was taken. The snapshot is swapped after the disk has it.
+func (b *Book) Add(statements ...*protocol.Statement) (added int, errs []error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	before := b.chains.Load()
+	next, added, errs := before.With(statements...)
+	if added == 0 {
+		return 0, errs
+	}
+	fresh := slices.DeleteFunc(slices.Clone(statements), func(s *protocol.Statement) bool {
+		return holds(before, s) || !holds(next, s)
+	})
+	next, forgotten := b.makeRoom(next, fresh)
+	if err := b.save(next, fresh, forgotten > 0); err != nil {
+		return 0, append(errs, fmt.Errorf("keep identity chains: %w", err))
+	}
+	b.chains.Store(next)
+	return added, errs
 }
 
-// Found makes the statements of a new one-of-one organisation: genesis,
-// operations key and a first certificate for this node.
-func Found(network string, p Profile, k *keystore.Keys, f *keystore.Founder, peerID []byte, now time.Time) ([]*protocol.Statement, error) {
-	panic("unwritten")
+func holds(chains *protocol.Chains, s *protocol.Statement) bool {
+	return slices.ContainsFunc(chains.Chain(s.Org()), func(t *protocol.Statement) bool { return t.Digest() == s.Digest() })
 }
 
-// Renew makes a new certificate when the current one is past two thirds of its
-// life and the node holds the operations key; nil when there is nothing to do.
-func Renew(chains *protocol.Chains, own *protocol.Certificate, k *keystore.Keys, now time.Time) (*protocol.Statement, error) {
-	panic("unwritten")
+// makeRoom forgets organisations that nobody lists until the bound holds: those
+// without a live certificate first, then any, by lot, so that a flood cannot choose
+// whom it drives out. What just came in stays unless all else is protected.
+func (b *Book) makeRoom(chains *protocol.Chains, fresh []*protocol.Statement) (next *protocol.Chains, forgotten int) {
+	excess := chains.Len() - MaxOrgs
+	if b.own != (protocol.OrgID{}) {
+		excess--
+	}
+	if excess <= 0 {
+		return chains, 0
+	}
+	now := time.Now()
+	var dead, live []protocol.OrgID
+	for _, id := range chains.Orgs() {
+		if b.protected(id) || slices.ContainsFunc(fresh, func(s *protocol.Statement) bool { return s.Org() == id }) {
+			continue
+		}
+		org, _ := chains.Org(id)
+		if slices.ContainsFunc(org.Certificates, func(c *protocol.Certificate) bool { return now.Before(c.NotAfter) }) {
+			live = append(live, id)
+		} else {
+			dead = append(dead, id)
+		}
+	}
+	rand.Shuffle(len(dead), func(i, j int) { dead[i], dead[j] = dead[j], dead[i] })
+	rand.Shuffle(len(live), func(i, j int) { live[i], live[j] = live[j], live[i] })
+	gone := append(dead, live...)
+	gone = gone[:min(excess, len(gone))]
+	return chains.Without(gone...), len(gone)
 }
 
-// Words gives the eight words of an organisation's fingerprint: the first 88 bits of its id.
-func Words(id protocol.OrgID) []string { panic("unwritten") }
+func (b *Book) protected(id protocol.OrgID) bool {
+	if id == b.own {
+		return true
+	}
+	listed := b.listed.Load()
+	return listed != nil && (*listed)(id)
+}

@@ -1,0 +1,158 @@
+package identity
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tyler-smith/go-bip39/wordlists"
+
+	"tocsin/node/keystore"
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+	"tocsin/protocol/stix"
+)
+
+// Profile is what a founder says of the organisation.
+type Profile struct {
+	Name, Country, Sector string
+	Contacts              []string
+}
+
+// Found makes the statements of a new one-of-one organisation: genesis,
+// operations key and a first certificate for this node. The windows begin a
+// clock's tolerance early, so that a clock that is set back a little later does
+// not stop the node.
+func Found(network string, p Profile, k *keystore.Keys, f *keystore.Founder, peerID []byte, now time.Time) ([]*protocol.Statement, error) {
+	genesis, err := protocol.SignGenesis(network, protocol.Genesis{
+		Name: p.Name, Country: p.Country, Sector: p.Sector, Contacts: p.Contacts,
+		Roots: []protocol.PublicKey{f.Root.Public()}, Threshold: 1,
+		Next: []protocol.KeyID{f.Next.Public().ID()}, NextThreshold: 1,
+		Created: now,
+	}, f.Root)
+	if err != nil {
+		return nil, fmt.Errorf("found %q: %w", p.Name, err)
+	}
+	start := now.Add(-protocol.ClockSkew).Truncate(time.Millisecond)
+	operations, err := protocol.SignOperations(network, protocol.Operations{
+		Org: genesis.Org(), RootVersion: 1, Serial: 1, Key: k.Operations.Public(),
+		NotBefore: start, NotAfter: start.Add(protocol.MaxOperationsWindow),
+	}, f.Root)
+	if err != nil {
+		return nil, fmt.Errorf("found %q: %w", p.Name, err)
+	}
+	certificate, err := protocol.SignCertificate(network, protocol.Certificate{
+		Org: genesis.Org(), Serial: 1, RecordKey: k.Record.Public(),
+		PeerIDs: [][]byte{peerID}, EncryptionKey: k.EncryptionPublic, MaxTLP: stix.Red,
+		NotBefore: start, NotAfter: start.Add(protocol.CertificateWindow),
+	}, k.Operations)
+	if err != nil {
+		return nil, fmt.Errorf("found %q: %w", p.Name, err)
+	}
+	return []*protocol.Statement{genesis, operations, certificate}, nil
+}
+
+// Renew makes a new certificate when the current one is past two thirds of its
+// life, or names another host key than the node has, and the node holds the
+// operations key; nil when there is nothing to do. It ends with the operations
+// key at the latest; cert.expired says that only the root can help.
+func Renew(chains *protocol.Chains, own *protocol.Certificate, k *keystore.Keys, now time.Time) (*protocol.Statement, error) {
+	if k.Operations == nil {
+		return nil, nil
+	}
+	peer, err := k.PeerID()
+	if err != nil {
+		return nil, fmt.Errorf("renew certificate %s: %w", own.Digest(), err)
+	}
+	peerIDs := [][]byte{[]byte(peer)}
+	moved := !slices.EqualFunc(own.PeerIDs, peerIDs, slices.Equal)
+	if !moved && now.Before(own.NotBefore.Add(own.NotAfter.Sub(own.NotBefore)*2/3)) {
+		return nil, nil
+	}
+	org, ok := chains.Org(own.Org)
+	if !ok {
+		return nil, reason.New(reason.CertUnknown, "renew certificate "+own.Digest().String()+": its organisation is not known")
+	}
+	window, ok := delegation(org, k.Operations.Public(), now)
+	if !ok {
+		return nil, reason.New(reason.CertExpired, fmt.Sprintf(
+			"renew certificate %s: no operations statement for this node's operations key covers %s; the root key must sign one",
+			own.Digest(), now.UTC().Format(time.DateOnly)))
+	}
+	next := *own
+	next.PeerIDs, next.EncryptionKey = peerIDs, k.EncryptionPublic
+	next.Serial = nextSerial(org)
+	next.NotBefore = latest(now.Add(-protocol.ClockSkew).Truncate(time.Millisecond), window.NotBefore)
+	next.NotAfter = earliest(next.NotBefore.Add(protocol.CertificateWindow), window.NotAfter)
+	if !moved && !next.NotAfter.After(own.NotAfter) {
+		return nil, nil // the operations key ends first: a new one would last no longer
+	}
+	s, err := protocol.SignCertificate(chains.Network(), next, k.Operations)
+	if err != nil {
+		return nil, fmt.Errorf("renew certificate %s: %w", own.Digest(), err)
+	}
+	return s, nil
+}
+
+// delegation finds the operations statement for a key that holds longest from now.
+func delegation(org *protocol.Org, key protocol.PublicKey, now time.Time) (best protocol.Operations, found bool) {
+	for _, o := range org.Operations {
+		if o.Key == key && !now.Before(o.NotBefore) && now.Before(o.NotAfter) && (!found || o.NotAfter.After(best.NotAfter)) {
+			best, found = o, true
+		}
+	}
+	return best, found
+}
+
+func nextSerial(org *protocol.Org) uint64 {
+	var highest uint64
+	for _, c := range org.Certificates {
+		highest = max(highest, c.Serial)
+	}
+	return highest + 1
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// Certificate finds the newest certificate of an organisation for a record key;
+// false when there is none.
+func Certificate(chains *protocol.Chains, org protocol.OrgID, record protocol.PublicKey) (*protocol.Certificate, bool) {
+	o, ok := chains.Org(org)
+	if !ok {
+		return nil, false
+	}
+	var newest *protocol.Certificate
+	for _, c := range o.Certificates {
+		if c.RecordKey == record && (newest == nil || c.NotAfter.After(newest.NotAfter)) {
+			newest = c
+		}
+	}
+	return newest, newest != nil
+}
+
+// Words gives the eight words of an organisation's fingerprint: the first 88
+// bits of its id, eleven to a word, in the English list of BIP 39 (ID-04).
+func Words(id protocol.OrgID) []string {
+	const words, bitsPerWord = 8, 11
+	out := make([]string, words)
+	for w := range out {
+		index := 0
+		for bit := w * bitsPerWord; bit < (w+1)*bitsPerWord; bit++ {
+			index = index<<1 | int(id[bit/8]>>(7-bit%8))&1
+		}
+		out[w] = wordlists.English[index]
+	}
+	return out
+}

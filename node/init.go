@@ -1,0 +1,248 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/renameio/v2"
+	"github.com/pelletier/go-toml/v2"
+
+	"tocsin/node/identity"
+	"tocsin/node/keystore"
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+)
+
+// Profile is what the founder says of the organisation.
+type Profile struct {
+	Name, Country, Sector string
+	Contacts              []string
+}
+
+// Founded is what Init made, as init prints it.
+type Founded struct {
+	// Org is the organisation's id and Words its fingerprint in eight words.
+	Org   string   `json:"org"`
+	Words []string `json:"words"`
+	// Node is the id of the node's record key.
+	Node   string `json:"node"`
+	PeerID string `json:"peer_id"`
+	// Config is the configuration file, Recovery the files to take away.
+	Config   string   `json:"config"`
+	Recovery []string `json:"recovery"`
+}
+
+// The folders that make a node, in the order in which Init puts them in place:
+// keys last, since without them nothing starts.
+var nodeFolders = []string{"recovery", "state", "keys"}
+
+// Init founds a new organisation with one node in paths: keys, chain, config.
+// It refuses (node.exists) to touch a folder that already holds any of it, and
+// leaves nothing half made: all is written aside and then moved into place. A
+// tocsin.toml that is there already stays as it is; cfg must then agree with it.
+func Init(paths Paths, cfg Config, p Profile) (*Founded, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	if err := refuseExisting(paths.Data); err != nil {
+		return nil, err
+	}
+	f := &founding{paths: paths}
+	founded, err := f.found(cfg, p)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("found a node in %s: %w", paths.Data, err), f.undo())
+	}
+	return founded, nil
+}
+
+// check names what of the profile cannot stand in a genesis statement.
+func (p Profile) check() error {
+	bad := func(what, value, want string) error {
+		return reason.New(reason.UsageInvalid, fmt.Sprintf("%s %q: want %s", what, value, want))
+	}
+	label := func(text string, limit int) bool {
+		return len(text) <= limit && utf8.ValidString(text) && protocol.IsLabel(text)
+	}
+	if strings.TrimSpace(p.Name) == "" || !label(p.Name, protocol.MaxNameBytes) {
+		return bad("name", p.Name, fmt.Sprintf("1 to %d bytes of text", protocol.MaxNameBytes))
+	}
+	if len(p.Country) != 2 || p.Country[0] < 'A' || p.Country[0] > 'Z' || p.Country[1] < 'A' || p.Country[1] > 'Z' {
+		return bad("country", p.Country, "two upper-case letters (ISO 3166-1 alpha-2), such as KE")
+	}
+	if !label(p.Sector, protocol.MaxSectorBytes) {
+		return bad("sector", p.Sector, fmt.Sprintf("at most %d bytes of text", protocol.MaxSectorBytes))
+	}
+	if len(p.Contacts) > protocol.MaxContacts {
+		return bad("contacts", strings.Join(p.Contacts, ", "), fmt.Sprintf("at most %d", protocol.MaxContacts))
+	}
+	for _, c := range p.Contacts {
+		if c == "" || !label(c, protocol.MaxContactBytes) {
+			return bad("contact", c, fmt.Sprintf("1 to %d bytes of text", protocol.MaxContactBytes))
+		}
+	}
+	return nil
+}
+
+func refuseExisting(dir string) error {
+	for _, name := range append([]string{"store"}, nodeFolders...) {
+		path := filepath.Join(dir, name)
+		if _, err := os.Lstat(path); err == nil {
+			return reason.New(reason.NodeExists, "found a node in "+dir+": "+path+" exists already; choose another folder or move it away")
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("found a node in %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// founding is the work of one Init and what it made so far, newest last.
+type founding struct {
+	paths Paths
+	made  []string
+}
+
+// undo removes what was made. Folders that were there before are not in the list.
+func (f *founding) undo() error {
+	var errs []error
+	for i := len(f.made) - 1; i >= 0; i-- {
+		errs = append(errs, os.RemoveAll(f.made[i]))
+	}
+	return errors.Join(errs...)
+}
+
+func (f *founding) found(cfg Config, p Profile) (*Founded, error) {
+	if err := errors.Join(f.folder(f.paths.Data, 0o700), f.folder(f.paths.Config, 0o755)); err != nil {
+		return nil, err
+	}
+	aside, err := os.MkdirTemp(f.paths.Data, ".init-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(aside)
+	founded, err := writeNode(aside, cfg.WithDefaults().Network, p)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.config(cfg); err != nil {
+		return nil, err
+	}
+	for _, name := range nodeFolders {
+		to := filepath.Join(f.paths.Data, name)
+		if err := os.Rename(filepath.Join(aside, name), to); err != nil {
+			return nil, err
+		}
+		f.made = append(f.made, to)
+	}
+	founded.Config = f.paths.ConfigFile()
+	founded.Recovery = keystore.RecoveryOn(f.paths.Data)
+	return founded, syncFolder(f.paths.Data)
+}
+
+// folder makes a folder and those above it, and remembers the highest one made.
+func (f *founding) folder(path string, mode fs.FileMode) error {
+	highest := ""
+	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(dir); err == nil || dir == filepath.Dir(dir) {
+			break
+		}
+		highest = dir
+	}
+	if highest == "" {
+		return nil
+	}
+	f.made = append(f.made, highest)
+	return os.MkdirAll(path, mode)
+}
+
+// writeNode makes keys and the own chain under dir.
+func writeNode(dir, network string, p Profile) (*Founded, error) {
+	keys, founder, err := keystore.Create(dir)
+	if err != nil {
+		return nil, err
+	}
+	peerID, err := keys.PeerID()
+	if err != nil {
+		return nil, err
+	}
+	chain, err := identity.Found(network, identity.Profile(p), keys, founder, []byte(peerID), time.Now())
+	if err != nil {
+		return nil, err
+	}
+	state := filepath.Join(dir, "state")
+	if err := os.Mkdir(state, 0o700); err != nil {
+		return nil, err
+	}
+	if err := identity.WriteOwn(state, chain); err != nil {
+		return nil, err
+	}
+	org := chain[0].Org()
+	return &Founded{
+		Org:    org.String(),
+		Words:  identity.Words(org),
+		Node:   keys.Record.Public().ID().String(),
+		PeerID: peerID.String(),
+	}, nil
+}
+
+// config writes tocsin.toml when there is none.
+func (f *founding) config(cfg Config) error {
+	path := f.paths.ConfigFile()
+	if _, err := os.Lstat(path); err == nil {
+		return nil
+	}
+	if err := renameio.WriteFile(path, []byte(cfg.template()), 0o644); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	f.made = append(f.made, path)
+	return syncFolder(f.paths.Config)
+}
+
+// template is a tocsin.toml that says what can be said: fields that are set
+// stand in it, the others as comments that show their default.
+func (c Config) template() string {
+	d := c.WithDefaults()
+	var b strings.Builder
+	b.WriteString("# The configuration of this tocsin node. What is not set has the default shown.\n" +
+		"# Check it with: tocsin config check. The node reads it when it starts.\n")
+	line := func(comment, key string, value any, set bool) {
+		b.WriteString("\n")
+		for l := range strings.SplitSeq(comment, "\n") {
+			b.WriteString("# " + l + "\n")
+		}
+		if !set {
+			b.WriteString("#")
+		}
+		text, _ := toml.Marshal(map[string]any{key: value}) // text, a list of it, or a bool: cannot fail
+		b.Write(text)
+	}
+	line("The federation. The organisation was founded in it and exists in no other.",
+		"network", d.Network, true)
+	line("Where to listen. Port 0 picks a free one.",
+		"listen", d.Listen, len(c.Listen) > 0)
+	line("Topics to join besides control. What \"tocsin topics\" changes is laid over this.",
+		"topics", d.Topics, len(c.Topics) > 0)
+	line("Peers to stay connected to, each an address with /p2p/ and the peer id.\nWhat \"tocsin peers\" changes is laid over this.",
+		"peers", append([]string{}, d.Peers...), len(c.Peers) > 0)
+	line("Look for peers on the local network.",
+		"mdns", d.MDNS, c.MDNS)
+	line("debug, info, warn or error.",
+		"log_level", d.LogLevel, c.LogLevel != "")
+	return b.String()
+}
+
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
