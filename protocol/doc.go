@@ -2,6 +2,10 @@
 // rules by which they are judged. It has no I/O, no goroutine, no clock and no
 // log; time and randomness come in as arguments, bytes come in and go out.
 //
-// Map: SPEC 2 id.go key.go · SPEC 3 identity.go · SPEC 4 record.go wire.go ·
-// SPEC 5 proof.go · SPEC 6 topic.go · SPEC 7 verdict.go · SPEC 8 limits.go
+// Map: SPEC 1 cbor.go · SPEC 2 id.go key.go curve.go · SPEC 3 identity.go
+// statement.go cose.go claims.go chain.go · SPEC 4 record.go sign.go wire.go
+// body.go tree.go · SPEC 5 proof.go file.go · SPEC 6 topic.go · SPEC 7
+// verify.go verdict.go · SPEC 8 limits.go · SPEC 11 testdata/vectors
 package protocol
+
+//go:generate go test -run ^TestVectorFiles$ -update .

@@ -12,6 +12,17 @@ const (
 	Reject
 )
 
+// String names the verdict as test vectors do.
+func (v Verdict) String() string {
+	switch v {
+	case Accept:
+		return "accept"
+	case Reject:
+		return "reject"
+	}
+	return "ignore"
+}
+
 // VerdictOf maps an error to a verdict by the code it carries. nil is Accept; an error
 // without a code, or with one the table lacks, is Ignore: a local fault never
 // punishes a peer.
@@ -43,9 +54,12 @@ var verdicts = map[reason.Code]Verdict{
 	reason.CertScope:     Reject,
 	reason.CertWindow:    Reject,
 	reason.ChainInvalid:  Reject,
+	reason.GossipSize:    Reject,
 
 	reason.CertUnknown:    Ignore,
 	reason.CertExpired:    Ignore,
+	reason.ChainLimit:     Ignore,
+	reason.TopicUnknown:   Ignore,
 	reason.TimeFuture:     Ignore,
 	reason.TimeExpired:    Ignore,
 	reason.VersionUnknown: Ignore,
