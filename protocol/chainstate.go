@@ -40,38 +40,52 @@ func newChainDraft(c *chainState) *chainDraft {
 	}
 }
 
-// add verifies a statement against what the draft holds. What the draft holds
-// already is not looked at again: its digest says that it states the same.
+// add verifies a statement against what the draft holds. Only the very bytes
+// that the draft holds already are not looked at again: the same statement with
+// other signatures is judged like a new one, so that a verdict does not depend
+// on what a node happens to know.
 func (d *chainDraft) add(s *Statement) error {
-	same := func(t *Statement) bool { return t.digest == s.digest }
+	held := d.find(s.digest)
+	if held != nil && bytes.Equal(held.raw, s.raw) {
+		return nil
+	}
+	if err := d.verify(s); err != nil || held != nil {
+		return err
+	}
 	switch s.typ {
 	case StatementGenesis:
-		if d.genesis != nil {
-			return nil
-		}
-		if err := verifyGenesis(s); err != nil {
-			return err
-		}
 		d.genesis = s
 	case StatementOperations:
-		if slices.ContainsFunc(d.operations, same) {
-			return nil
-		}
-		if err := d.verifyOperations(s); err != nil {
-			return err
-		}
 		d.operations = append(d.operations, s)
 	case StatementCertificate:
-		if slices.ContainsFunc(d.certificates, same) {
-			return nil
-		}
-		if err := d.verifyCertificate(s); err != nil {
-			return err
-		}
 		d.certificates = append(d.certificates, s)
 	}
 	d.fresh = append(d.fresh, s)
 	return nil
+}
+
+// find returns the statement of a digest that the draft holds, or nil.
+func (d *chainDraft) find(digest Digest) *Statement {
+	if d.genesis != nil && d.genesis.digest == digest {
+		return d.genesis
+	}
+	for _, s := range slices.Concat(d.operations, d.certificates) {
+		if s.digest == digest {
+			return s
+		}
+	}
+	return nil
+}
+
+// verify checks a statement by the rule of its type.
+func (d *chainDraft) verify(s *Statement) error {
+	switch s.typ {
+	case StatementOperations:
+		return d.verifyOperations(s)
+	case StatementCertificate:
+		return d.verifyCertificate(s)
+	}
+	return verifyGenesis(s)
 }
 
 // verifyGenesis holds a genesis against the roots that it names itself.

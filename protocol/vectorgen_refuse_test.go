@@ -211,12 +211,12 @@ func (m *vectorMaker) unknownThings() {
 }
 
 func (m *vectorMaker) brokenIdentity() {
-	spoil := func(name, comment string, code reason.Code, statements []byte, change func(*forgery)) *vector {
+	identity := func(statements []byte, change func(*forgery)) []byte {
 		d := Draft{
 			Topic: TopicControl, Kind: KindIdentity, Sequence: 1, Created: testNow, Expires: testNow.Add(30 * day),
 			TLP: stix.Clear, Statements: m.org.chain(),
 		}
-		raw := m.org.forge(m.t, d, func(f *forgery) {
+		return m.org.forge(m.t, d, func(f *forgery) {
 			if statements != nil {
 				f.setBody(statements)
 				f.payload[claimRawLength] = len(statements)
@@ -226,7 +226,9 @@ func (m *vectorMaker) brokenIdentity() {
 				change(f)
 			}
 		})
-		v := m.record("identity-"+name, comment, testNow, raw)
+	}
+	spoil := func(name, comment string, code reason.Code, statements []byte, change func(*forgery)) *vector {
+		v := m.record("identity-"+name, comment, testNow, identity(statements, change))
 		v.expect(code)
 		return v
 	}
@@ -239,6 +241,8 @@ func (m *vectorMaker) brokenIdentity() {
 		flipAt(chain, len(m.org.genesis.Raw())-1), nil)
 	spoil("certificate-signature", "the signature of the certificate has a flipped bit", reason.ChainInvalid,
 		flipAt(chain, len(chain)-1), nil)
+	m.refused("identity-signature-known", "the same when the chain is known: a signature is not taken on trust", reason.ChainInvalid,
+		identity(flipAt(chain, len(chain)-1), nil))
 	spoil("framing", "a body that is no sequence of statements", reason.ChainInvalid, nil, func(f *forgery) {
 		f.setBody([]byte("no statements"))
 		f.payload[claimRawLength] = len("no statements")
