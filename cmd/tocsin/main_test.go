@@ -7,8 +7,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets the scripts run the real program as the command "tocsin".
+// TestMain lets the scripts run the real program as the command "tocsin", and
+// other tests start this very binary as a process of its own.
 func TestMain(m *testing.M) {
+	if os.Getenv(asTocsin) != "" {
+		os.Exit(mainExitCode())
+	}
 	testscript.Main(m, map[string]func(){
 		"tocsin": func() { os.Exit(mainExitCode()) },
 	})

@@ -250,3 +250,18 @@ func short(id string) string {
 	}
 	return id
 }
+
+// guessKind tells the kinds of values apart that defang shows differently.
+func guessKind(value string) string {
+	switch {
+	case strings.Contains(value, "://"):
+		return "url"
+	case strings.Contains(value, "@"):
+		return "email"
+	case strings.Contains(value, ":"):
+		return "ipv6"
+	case strings.Contains(value, " "), strings.Contains(value, "--"), !strings.Contains(value, "."):
+		return "text"
+	}
+	return "domain"
+}

@@ -69,10 +69,20 @@ func newRootCommand(g *globals) *cobra.Command {
 	g.addFlags(root)
 	root.SetHelpCommand(newHelpCommand(g))
 	root.AddCommand(
+		newCheckCommand(g),
 		newConfigCommand(g),
+		newExplainCommand(g),
 		newInitCommand(g),
+		newPeersCommand(g),
+		newPublishCommand(g),
+		newQuarantineCommand(g),
 		newRunCommand(g),
+		newSearchCommand(g),
+		newShowCommand(g),
 		newStatusCommand(g),
+		newTailCommand(g),
+		newTopicsCommand(g),
+		newTrustCommand(g),
 	)
 	return root
 }

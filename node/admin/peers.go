@@ -2,7 +2,9 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -10,6 +12,7 @@ import (
 	"tocsin/node/admin/api"
 	"tocsin/node/settings"
 	"tocsin/protocol/reason"
+	"tocsin/protocol/trust"
 )
 
 type peerResource struct {
@@ -33,43 +36,80 @@ func (p *peerResource) list(context.Context, *nothing) (*body[api.List[api.Peer]
 }
 
 // add connects first, so that an address that means nothing changes nothing. One
-// that means something is kept even when nobody answers there yet.
+// that means something is kept even when nobody answers there yet: the mesh
+// goes on trying, and the answer says so.
 func (p *peerResource) add(ctx context.Context, in *struct{ Body api.PeerRequest }) (*body[api.Peer], error) {
-	id, dialErr := p.mesh.Connect(ctx, in.Body.Addr)
-	if dialErr != nil && reason.Of(dialErr) != reason.PeerDial {
-		return nil, dialErr
+	addr := in.Body.Addr
+	id, dialErr := p.mesh.Connect(ctx, addr)
+	if id == "" {
+		id = addr[strings.LastIndex(addr, "/")+1:]
 	}
-	if err := p.settings.AddPeer(in.Body.Addr); err != nil {
+	peer, kept := p.find(id)
+	switch {
+	case dialErr != nil && !kept:
+		return nil, reason.New(reason.UsageInvalid, api.ProblemOf(dialErr).Detail)
+	case !kept:
+		peer = api.Peer{ID: id, Level: trust.Unknown.String(), Addrs: []string{addr}, State: "not connected"}
+	case dialErr != nil && !peer.Connected:
+		peer.State = "not connected: " + api.ProblemOf(dialErr).Detail
+	}
+	peer.Kept = true
+	if err := p.settings.AddPeer(addr); err != nil {
 		return nil, err
 	}
-	for _, info := range p.mesh.Peers() {
-		if id != "" && info.ID == id {
-			return answer(p.show(info))
+	return answer(peer)
+}
+
+// find gives what the mesh knows of a peer it keeps.
+func (p *peerResource) find(id string) (api.Peer, bool) {
+	for _, i := range p.mesh.Peers() {
+		if i.ID == id && i.Kept {
+			return p.show(i), true
 		}
 	}
-	peer := api.Peer{ID: id, Level: "unknown", Addrs: []string{in.Body.Addr}, Kept: true, State: "not connected"}
-	if dialErr != nil {
-		peer.State = api.ProblemOf(dialErr).Detail
-	}
-	return answer(peer)
+	return api.Peer{}, false
 }
 
 func (p *peerResource) remove(_ context.Context, in *struct {
 	ID string `path:"id"`
 }) (*body[api.Removed], error) {
-	if err := p.mesh.Disconnect(in.ID); err != nil {
+	id, err := p.resolve(in.ID)
+	if err != nil {
 		return nil, err
 	}
-	if err := p.settings.RemovePeer(in.ID); err != nil {
+	if err := p.mesh.Disconnect(id); err != nil {
 		return nil, err
 	}
-	return answer(api.Removed{Removed: in.ID})
+	if err := p.settings.RemovePeer(id); err != nil {
+		return nil, err
+	}
+	return answer(api.Removed{Removed: id})
+}
+
+// resolve finds the peer that a full id or a unique prefix of it names.
+func (p *peerResource) resolve(text string) (string, error) {
+	var found []string
+	for _, i := range p.mesh.Peers() {
+		if i.ID == text {
+			return text, nil
+		}
+		if len(text) >= minPrefix && strings.HasPrefix(i.ID, text) {
+			found = append(found, i.ID)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", reason.New(reason.NotFound, fmt.Sprintf("peer %q is neither connected nor kept", text))
+	case 1:
+		return found[0], nil
+	}
+	return "", reason.New(reason.Ambiguous, fmt.Sprintf("peer %q: %d peers begin like this", text, len(found)))
 }
 
 // show says of a peer what the mesh and the trust list know.
 func (p *peerResource) show(i PeerInfo) api.Peer {
 	peer := api.Peer{
-		ID: i.ID, Level: "unknown", Addrs: append([]string{}, i.Addrs...), Connected: i.Connected, Kept: i.Kept,
+		ID: i.ID, Level: trust.Unknown.String(), Addrs: append([]string{}, i.Addrs...), Connected: i.Connected, Kept: i.Kept,
 		Score: i.Score, Topics: i.Topics, Mesh: i.Mesh, LatencyMS: float64(i.Latency) / float64(time.Millisecond),
 		Rejected: i.Rejected, State: "connected",
 	}
