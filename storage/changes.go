@@ -1,0 +1,141 @@
+package storage
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+)
+
+// The kinds of changes in the order of their numbers on disk, from 1.
+const (
+	changeAccepted = "accepted"
+	changeHeld     = "held"
+	changeReleased = "released"
+	changeRejected = "rejected"
+	changeExpired  = "expired"
+)
+
+func changeKinds() []string {
+	return []string{changeAccepted, changeHeld, changeReleased, changeRejected, changeExpired}
+}
+
+// Change is one entry of the change sequence: the only event bus.
+type Change struct {
+	// Seq numbers changes without gaps from 1, across restarts.
+	Seq uint64
+	// At is when it was committed.
+	At time.Time
+	// Kind is accepted, held, released, rejected or expired.
+	Kind   string
+	Record protocol.RecordID
+	Org    protocol.OrgID
+	Topic  protocol.Topic
+	// Objects counts the objects the change is about.
+	Objects int
+	Reason  reason.Code
+}
+
+const changeFixed = timeBytes + 1 + 32 + 32 + 4
+
+// packChange encodes a change: time, kind u8, record, org, objects u32, then topic and reason as texts.
+func packChange(c Change) []byte {
+	b := make([]byte, changeFixed, changeFixed+48)
+	putTime(b, c.At)
+	b[12] = byte(slices.Index(changeKinds(), c.Kind) + 1)
+	copy(b[13:], c.Record[:])
+	copy(b[45:], c.Org[:])
+	binary.LittleEndian.PutUint32(b[77:], uint32(c.Objects))
+	return appendText(appendText(b, c.Topic.String()), string(c.Reason))
+}
+
+func unpackChange(seq uint64, b []byte) (Change, error) {
+	kinds := changeKinds()
+	if len(b) < changeFixed || b[12] == 0 || int(b[12]) > len(kinds) {
+		return Change{}, fmt.Errorf("%d bytes are no change", len(b))
+	}
+	r := textReader{rest: b[changeFixed:]}
+	topic, err := protocol.ParseTopic(r.text())
+	if err != nil {
+		return Change{}, err
+	}
+	c := Change{
+		Seq: seq, At: getTime(b), Kind: kinds[b[12]-1],
+		Record: protocol.RecordID(b[13:45]), Org: protocol.OrgID(b[45:77]),
+		Objects: int(binary.LittleEndian.Uint32(b[77:])), Topic: topic, Reason: reason.Code(r.text()),
+	}
+	if r.bad || len(r.rest) != 0 {
+		return Change{}, fmt.Errorf("the texts of a change do not fit it")
+	}
+	return c, nil
+}
+
+// Changes returns up to limit changes after a sequence number, in order. A
+// change that is missing or unreadable is store.damaged; what came before it is returned.
+func (s *Store) Changes(after uint64, limit int) ([]Change, error) {
+	last := s.Sequence()
+	if after >= last || limit <= 0 {
+		return nil, nil
+	}
+	want := last - after
+	if uint64(limit) < want {
+		want = uint64(limit)
+	}
+	out := make([]Change, 0, min(want, 1024))
+	err := s.view(func(txn *badger.Txn) error {
+		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{familyChange}})
+		defer it.Close()
+		for it.Seek(changeKey(after + 1)); it.Valid() && uint64(len(out)) < want; it.Next() {
+			seq := binary.BigEndian.Uint64(it.Item().Key()[1:])
+			if seq != after+uint64(len(out))+1 {
+				break
+			}
+			err := it.Item().Value(func(b []byte) error {
+				c, err := unpackChange(seq, b)
+				out = append(out, c)
+				return err
+			})
+			if err != nil {
+				out = out[:seq-after-1]
+				return reason.Wrap(reason.StoreDamaged, fmt.Sprintf("read change %d", seq), err)
+			}
+		}
+		if uint64(len(out)) < want {
+			return reason.New(reason.StoreDamaged, fmt.Sprintf("change %d is missing, the last is %d", after+uint64(len(out))+1, last))
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Sequence returns the number of the last change.
+func (s *Store) Sequence() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.seq
+}
+
+// Wait returns when there are changes after a sequence number, or ctx ends.
+func (s *Store) Wait(ctx context.Context, after uint64) error {
+	for {
+		s.mu.RLock()
+		seq, changed := s.seq, s.changed
+		s.mu.RUnlock()
+		if seq > after {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.quit:
+			return errClosed()
+		}
+	}
+}

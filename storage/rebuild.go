@@ -1,0 +1,169 @@
+package storage
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+)
+
+// rebuild fills the tables from packed values. What cannot be read is logged and
+// left out, so that the node starts and fetches it again; Damage tells of it.
+func (s *Store) rebuild() error {
+	totals, seq, err := s.totals()
+	if err != nil {
+		return err
+	}
+	objects := totals.Objects + totals.Held
+	s.tables = newTables(totals.Records+totals.HeldRecords, objects, objects)
+	s.seq = seq
+	err = s.db.View(func(txn *badger.Txn) error {
+		if err := s.readLogs(txn); err != nil {
+			return err
+		}
+		for _, sp := range []space{spaceAccepted, spaceHeld, spaceRejected} {
+			if err := s.readRecords(txn, sp); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if s.tables.counts != totals {
+		s.damage = reason.New(reason.StoreDamaged, fmt.Sprintf("the store should hold %+v, %+v could be read", totals, s.tables.counts))
+		log.Errorw("store damaged", "err", s.damage)
+	}
+	return nil
+}
+
+// Damage says what was found missing when the store was opened, or nil.
+// Missing records can be accepted again.
+func (s *Store) Damage() error { return s.damage }
+
+// readRecords adds all records of a space to the tables.
+func (s *Store) readRecords(txn *badger.Txn, sp space) error {
+	return eachPacked(txn, sp, func(id protocol.RecordID, p packed, err error) error {
+		if err == nil {
+			err = s.tables.add(id, sp, p)
+		}
+		if err != nil {
+			log.Errorw("record unreadable", "record", id, "err", err)
+		}
+		return nil
+	})
+}
+
+// eachPacked calls fn for every packed value of a space, in order of record id.
+// p is only valid within fn; err says that it is unreadable. An error of fn ends it.
+func eachPacked(txn *badger.Txn, sp space, fn func(id protocol.RecordID, p packed, err error) error) error {
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{byte(sp), kindPacked}})
+	defer it.Close()
+	for it.Rewind(); it.Valid(); it.Next() {
+		key := it.Item().Key()
+		if len(key) != recordKeyBytes {
+			continue // a continuation, read with its head
+		}
+		id := protocol.RecordID(key[2:])
+		called := false
+		err := it.Item().Value(func(head []byte) error {
+			value := head
+			if size, _ := packedShape(head); size > len(head) {
+				whole, ok, err := getSplit(txn, sp, kindPacked, id, packedShape)
+				if err != nil || !ok {
+					return errors.Join(err, errors.New("a part of its index value is missing"))
+				}
+				value = whole
+			}
+			p, err := checkPacked(value)
+			if err != nil {
+				return err
+			}
+			called = true
+			return fn(id, p, nil)
+		})
+		if err != nil && !called {
+			err = fn(id, nil, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readLogs takes in what is known of logs beyond their live records.
+func (s *Store) readLogs(txn *badger.Txn) error {
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{familyLog}})
+	defer it.Close()
+	for it.Rewind(); it.Valid(); it.Next() {
+		err := it.Item().Value(func(b []byte) error {
+			l, err := unpackLog(it.Item().Key(), b)
+			if err == nil {
+				s.tables.logs[s.tables.note(l)].expired = l.Count
+			}
+			return err
+		})
+		if err != nil {
+			log.Errorw("key log unreadable", "err", err)
+		}
+	}
+	return nil
+}
+
+const (
+	logBytes    = 32 + 8 + 32 + 8 + 8
+	totalsBytes = 5 * 8
+)
+
+// packLog encodes a log whose Count is of expired records: org, head u64, head id, head created ms, count u64.
+func packLog(l Log) []byte {
+	b := append([]byte(nil), l.Org[:]...)
+	b = binary.LittleEndian.AppendUint64(b, l.Head)
+	b = append(b, l.HeadID[:]...)
+	b = binary.LittleEndian.AppendUint64(b, uint64(l.HeadCreated.UnixMilli()))
+	return binary.LittleEndian.AppendUint64(b, l.Count)
+}
+
+func unpackLog(key, b []byte) (Log, error) {
+	if len(key) < 1+32 || len(b) != logBytes {
+		return Log{}, fmt.Errorf("%d bytes are no key log", len(b))
+	}
+	topic, err := protocol.ParseTopic(string(key[33:]))
+	if err != nil {
+		return Log{}, err
+	}
+	le := binary.LittleEndian
+	return Log{
+		Org: protocol.OrgID(b[:32]), Key: protocol.KeyID(key[1:33]), Topic: topic,
+		Head: le.Uint64(b[32:]), HeadID: protocol.RecordID(b[40:72]),
+		HeadCreated: time.UnixMilli(int64(le.Uint64(b[72:]))).UTC(), Count: le.Uint64(b[80:]),
+	}, nil
+}
+
+// packTotals encodes what every commit leaves behind, so that a start notices what is missing.
+func packTotals(c Counts, seq uint64) []byte {
+	b := make([]byte, 0, totalsBytes)
+	for _, n := range []uint64{uint64(c.Records), uint64(c.Objects), uint64(c.Held), uint64(c.HeldRecords), seq} {
+		b = binary.LittleEndian.AppendUint64(b, n)
+	}
+	return b
+}
+
+func (s *Store) totals() (c Counts, seq uint64, err error) {
+	b, ok, err := s.meta(metaTotals)
+	if err != nil || !ok {
+		return c, 0, err
+	}
+	if len(b) != totalsBytes {
+		return c, 0, reason.New(reason.StoreDamaged, "the totals are unreadable")
+	}
+	n := func(i int) int { return int(binary.LittleEndian.Uint64(b[i*8:])) }
+	return Counts{n(0), n(1), n(2), n(3)}, uint64(n(4)), nil
+}

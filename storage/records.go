@@ -1,0 +1,364 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+)
+
+// Accept stores an entry: durable (synced) and visible to every reader when
+// it returns nil. It takes part in a group commit. A record already
+// accepted or rejected gives dup.held; one in quarantine moves out of it when e.State is
+// Accepted, and keeps when and from whom it came. A second record at one place of a
+// key log gives log.fork and nothing is stored. When ctx ends first, Accept returns its
+// error but the entry may still be stored.
+func (s *Store) Accept(ctx context.Context, e Entry) error {
+	if e.State != Accepted && e.State != Held || len(e.Leaves) > protocol.MaxLeaves {
+		return reason.New(reason.Internal,
+			fmt.Sprintf("accept record %s: state %s with %d leaves is no entry", e.Record.ID(), e.State, len(e.Leaves)))
+	}
+	leaves := make([]packedLeaf, len(e.Leaves))
+	for i, l := range e.Leaves {
+		leaves[i].Leaf = l
+	}
+	info := infoOf(e)
+	p := pack(info, leaves, 0)
+	return s.do(ctx, func() (step, error) {
+		return s.planAccept(e.Record.ID(), info, leaves, p, e.Record.Raw())
+	})
+}
+
+func (s *Store) planAccept(id protocol.RecordID, info recordInfo, leaves []packedLeaf, p packed, raw []byte) (step, error) {
+	t := s.tables
+	place := logKey{info.key, info.topic}
+	st := step{touches: []subject{{id: id}, {log: place, seq: info.sequence}}}
+	if !t.room(len(leaves)) {
+		return step{}, reason.New(reason.StoreFull, fmt.Sprintf("accept record %s: no numbers left for its objects", id))
+	}
+	if ord, ok := t.find(id); ok {
+		if t.records[ord].space != spaceHeld || info.fate.state != Accepted {
+			return step{}, reason.New(reason.DupHeld, fmt.Sprintf("accept record %s", id))
+		}
+		return s.planRelease(st, t.records[ord].spot(0), info, leaves, raw)
+	}
+	if ord, ok := t.at(place, info.sequence); ok {
+		return step{}, reason.New(reason.LogFork,
+			fmt.Sprintf("accept record %s: record %s stands at place %d of log %s %s", id, t.records[ord].id, info.sequence, info.key, info.topic))
+	}
+	sp := spaceAccepted
+	if info.fate.state == Held {
+		sp = spaceHeld
+	}
+	st.add(sp, id, p, raw)
+	st.counts = countsOf(p, sp)
+	st.changes = arrivals(id, info, leaves, st.counts)
+	st.apply = func(t *tables) error { return t.add(id, sp, p) }
+	return st, nil
+}
+
+// planRelease moves a record out of quarantine.
+func (s *Store) planRelease(st step, at spot, info recordInfo, leaves []packedLeaf, raw []byte) (step, error) {
+	id := at.id
+	old, err := s.load(&at)
+	if err != nil {
+		return step{}, fmt.Errorf("release record %s: %w", id, err)
+	}
+	info.source = old.info.source
+	p := pack(info, leaves, 0)
+	before := countsOf(old.packed, spaceHeld)
+	st.add(spaceAccepted, id, p, raw)
+	st.erase(spaceHeld, id, old.packed)
+	st.counts = countsOf(p, spaceAccepted).minus(before)
+	st.changes = arrivals(id, info, leaves, countsOf(p, spaceAccepted))
+	st.changes[0].Kind = changeReleased
+	st.apply = func(t *tables) error {
+		ord, _ := t.find(id)
+		t.kill(ord, before, true)
+		return t.add(id, spaceAccepted, p)
+	}
+	return st, nil
+}
+
+// add writes a record and its packed value: bodies and continuations first, what
+// makes it exist last.
+func (st *step) add(sp space, id protocol.RecordID, p packed, raw []byte) {
+	rawParts, rawHead := splitValue(sp, kindRaw, id, 0, raw)
+	packedParts, packedHead := splitValue(sp, kindPacked, id, p.generation(), p)
+	st.body = append(append(st.body, rawParts...), packedParts...)
+	st.body = append(st.body, rawHead)
+	st.tail = append(st.tail, packedHead)
+}
+
+// erase deletes a record and its packed value from a space.
+func (st *step) erase(sp space, id protocol.RecordID, p packed) {
+	st.tail = append(st.tail, eraseValue(sp, kindRaw, id, 0, p.rawLength())...)
+	st.tail = append(st.tail, eraseValue(sp, kindPacked, id, p.generation(), len(p))...)
+}
+
+// rewrite puts a packed value of the next generation in the place of old.
+func (st *step) rewrite(sp space, id protocol.RecordID, p, old packed) {
+	parts, head := splitValue(sp, kindPacked, id, p.generation(), p)
+	st.body = append(st.body, parts...)
+	st.tail = append(append(st.tail, head), eraseParts(sp, kindPacked, id, old.generation(), len(old))...)
+}
+
+// arrivals are the changes that a new record makes: one for the record, and one
+// more when some of its objects are held although it is not.
+func arrivals(id protocol.RecordID, info recordInfo, leaves []packedLeaf, c Counts) []Change {
+	change := Change{Record: id, Org: info.org, Topic: info.topic, Reason: info.fate.why}
+	change.Kind, change.Objects = changeAccepted, c.Objects
+	if info.fate.state == Held {
+		change.Kind, change.Objects = changeHeld, c.Held
+		return []Change{change}
+	}
+	out := []Change{change}
+	if i := slices.IndexFunc(leaves, func(l packedLeaf) bool { return l.State == Held }); i >= 0 {
+		change.Kind, change.Objects, change.Reason = changeHeld, c.Held, leaves[i].Reason
+		out = append(out, change)
+	}
+	return out
+}
+
+// Has reports whether the record is held: accepted, in quarantine or rejected. Memory only.
+func (s *Store) Has(id protocol.RecordID) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, ok := s.tables.find(id)
+	return ok
+}
+
+// At returns the record at a place of a key log. Memory only.
+func (s *Store) At(key protocol.KeyID, topic protocol.Topic, seq uint64) (protocol.RecordID, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	ord, ok := s.tables.at(logKey{key, topic}, seq)
+	if !ok {
+		return protocol.RecordID{}, false
+	}
+	return s.tables.records[ord].id, true
+}
+
+// Head returns the state of one key log; ok is false when nothing was ever held.
+func (s *Store) Head(key protocol.KeyID, topic protocol.Topic) (l Log, ok bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	i, ok := s.tables.logOf[logKey{key, topic}]
+	if !ok {
+		return Log{}, false
+	}
+	return s.tables.logs[i].Log, true
+}
+
+// Logs returns all key logs, by organisation, key and topic. The caller owns the slice.
+func (s *Store) Logs() []Log {
+	s.mu.RLock()
+	out := make([]Log, len(s.tables.logs))
+	for i, l := range s.tables.logs {
+		out[i] = l.Log
+	}
+	s.mu.RUnlock()
+	slices.SortFunc(out, func(a, b Log) int {
+		if c := bytes.Compare(a.Org[:], b.Org[:]); c != 0 {
+			return c
+		}
+		if c := bytes.Compare(a.Key[:], b.Key[:]); c != 0 {
+			return c
+		}
+		return bytes.Compare([]byte(a.Topic.String()), []byte(b.Topic.String()))
+	})
+	return out
+}
+
+// Counts returns the totals. Memory only.
+func (s *Store) Counts() Counts {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.tables.counts
+}
+
+// where returns the spot of a live record.
+func (s *Store) where(id protocol.RecordID) (spot, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	ord, ok := s.tables.find(id)
+	if !ok {
+		return spot{}, false
+	}
+	return s.tables.records[ord].spot(0), true
+}
+
+func notFound(id protocol.RecordID) error {
+	return reason.New(reason.NotFound, fmt.Sprintf("record %s", id))
+}
+
+// indexed is a packed value with its header decoded.
+type indexed struct {
+	packed
+	info recordInfo
+}
+
+// load reads the packed value of a record. The record may move or be rewritten
+// meanwhile: at is brought up to date. not.found when it has gone, store.damaged when the tables
+// say that it is there and the database has nothing or nonsense.
+func (s *Store) load(at *spot) (indexed, error) {
+	for {
+		key := *at
+		key.index = 0
+		if ix, ok := s.caches.packed.get(key); ok {
+			return ix, nil
+		}
+		ix, err := s.loadOnce(*at)
+		if err == nil {
+			s.caches.packed.put(key, ix, len(ix.packed)+256)
+			return ix, nil
+		}
+		now, ok := s.where(at.id)
+		if !ok {
+			return indexed{}, notFound(at.id)
+		}
+		if now.gen == at.gen && now.space == at.space {
+			return indexed{}, err
+		}
+		at.gen, at.space = now.gen, now.space
+	}
+}
+
+// loadOnce reads the packed value that a spot points at.
+func (s *Store) loadOnce(at spot) (indexed, error) {
+	var value []byte
+	err := s.view(func(txn *badger.Txn) (err error) {
+		var ok bool
+		value, ok, err = getSplit(txn, at.space, kindPacked, at.id, packedShape)
+		if err == nil && !ok {
+			err = errors.New("its index value is not in the database")
+		}
+		return err
+	})
+	if reason.Of(err) != "" {
+		return indexed{}, err
+	}
+	var ix indexed
+	if err == nil {
+		ix.packed, err = checkPacked(value)
+	}
+	if err == nil {
+		ix.info, err = ix.packed.info()
+	}
+	if err == nil && ix.generation() != at.gen {
+		err = fmt.Errorf("its index value has generation %d, want %d", ix.generation(), at.gen)
+	}
+	if err != nil {
+		return indexed{}, reason.Wrap(reason.StoreDamaged, fmt.Sprintf("read record %s", at.id), err)
+	}
+	return ix, nil
+}
+
+// Record returns a record as sent and its state. The bytes are re-hashed; damage gives
+// store.damaged. not.found when absent, and when it was rejected: its body is gone then.
+func (s *Store) Record(id protocol.RecordID) (raw []byte, state State, err error) {
+	at, ok := s.where(id)
+	if !ok || at.space == spaceRejected {
+		return nil, 0, notFound(id)
+	}
+	ix, err := s.load(&at)
+	if err != nil {
+		return nil, 0, err
+	}
+	for {
+		raw, err = s.rawOnce(at, ix.packed)
+		if err == nil {
+			return raw, ix.state(), nil
+		}
+		// It may have moved since.
+		now, ok := s.where(id)
+		switch {
+		case !ok || now.space == spaceRejected:
+			return nil, 0, notFound(id)
+		case now.space == at.space:
+			return nil, 0, err
+		}
+		at = now
+		if ix, err = s.load(&at); err != nil {
+			return nil, 0, err
+		}
+	}
+}
+
+func (s *Store) rawOnce(at spot, p packed) (raw []byte, err error) {
+	err = s.view(func(txn *badger.Txn) (err error) {
+		var ok bool
+		raw, ok, err = getSplit(txn, at.space, kindRaw, at.id, func([]byte) (int, uint32) { return p.rawLength(), 0 })
+		if err == nil && !ok {
+			err = errors.New("it is not in the database")
+		}
+		return err
+	})
+	if reason.Of(err) != "" {
+		return nil, err
+	}
+	if err == nil && sha256.Sum256(raw) != p.sum() {
+		err = errors.New("its bytes have changed")
+	}
+	if err != nil {
+		return nil, reason.Wrap(reason.StoreDamaged, fmt.Sprintf("read record %s", at.id), err)
+	}
+	return raw, nil
+}
+
+// Source says when and from whom a record came.
+func (s *Store) Source(id protocol.RecordID) (received time.Time, from string, err error) {
+	at, ok := s.where(id)
+	if !ok {
+		return time.Time{}, "", notFound(id)
+	}
+	ix, err := s.load(&at)
+	if err != nil {
+		return time.Time{}, "", err
+	}
+	return ix.info.source.received, ix.info.source.from, nil
+}
+
+// Object returns an object's bytes exactly as published. The caller must not change them.
+func (s *Store) Object(r Ref) ([]byte, error) {
+	leaves, err := s.open(r.Record)
+	if err != nil {
+		return nil, err
+	}
+	if r.Index < 0 || r.Index >= len(leaves) {
+		return nil, reason.New(reason.NotFound, fmt.Sprintf("object %d of record %s, which has %d", r.Index, r.Record, len(leaves)))
+	}
+	return leaves[r.Index].Object, nil
+}
+
+// open returns the leaves of a record that has not been rejected.
+func (s *Store) open(id protocol.RecordID) ([]protocol.Leaf, error) {
+	if at, ok := s.where(id); !ok || at.space == spaceRejected {
+		return nil, notFound(id)
+	}
+	if leaves, ok := s.caches.bodies.get(id); ok {
+		return leaves, nil
+	}
+	raw, _, err := s.Record(id)
+	if err != nil {
+		return nil, err
+	}
+	_, leaves, err := protocol.OpenStored(raw)
+	if err != nil {
+		return nil, reason.Wrap(reason.StoreDamaged, fmt.Sprintf("open record %s", id), err)
+	}
+	size := 0
+	for _, l := range leaves {
+		size += len(l.Object) + 64
+	}
+	s.caches.bodies.put(id, leaves, size)
+	return leaves, nil
+}

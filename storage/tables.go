@@ -1,0 +1,353 @@
+package storage
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"math/bits"
+	"net/netip"
+	"time"
+
+	"github.com/gaissmai/bart"
+
+	"tocsin/protocol"
+	"tocsin/protocol/pattern"
+)
+
+// tables is what the store keeps in memory, all of it derived from packed
+// values. A leaf has a number: its record's base plus its index; so one uint32
+// names an object anywhere. Numbers and ordinals change in compact and on every
+// start, and never leave this package. The caller holds Store.mu.
+type tables struct {
+	seed    [2]uint64
+	records []record
+	// next is the number of the next leaf, dead counts leaves of dead records.
+	next uint32
+	dead int
+
+	ids     *hashTable // record id -> ordinal
+	places  *hashTable // log and sequence -> ordinal
+	objects *hashTable // STIX id -> leaf number
+	values  *hashTable // observable -> leaf number
+	// networks holds the prefixes of all CIDR observables, to find those around an address.
+	networks *bart.Lite
+
+	logs  []keyLog
+	logOf map[logKey]uint32
+
+	counts Counts
+}
+
+// record is what memory knows of one record.
+type record struct {
+	id       protocol.RecordID
+	base     uint32
+	count    uint16
+	held     uint16 // held leaves
+	expires  int64  // Unix ms
+	sequence uint64
+	log      uint32
+	gen      uint32 // generation of the packed value
+	space    space
+	live     bool
+}
+
+// keyLog is a log and how many of its records have expired; Log.Count has them in it.
+type keyLog struct {
+	Log
+	expired uint64
+}
+
+type logKey struct {
+	key   protocol.KeyID
+	topic protocol.Topic
+}
+
+// newTables returns empty tables with room for some records, objects and values.
+func newTables(records, objects, values int) *tables {
+	t := &tables{
+		records:  make([]record, 0, records),
+		ids:      newHashTable(records),
+		places:   newHashTable(records),
+		objects:  newHashTable(objects),
+		values:   newHashTable(values),
+		logOf:    map[logKey]uint32{},
+		networks: new(bart.Lite),
+	}
+	var b [16]byte
+	rand.Read(b[:])
+	t.seed = [2]uint64{binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:]) | 1}
+	return t
+}
+
+// mix keys a hash with the secret of this process, so that nobody outside can
+// choose values that crowd one part of a table.
+func (t *tables) mix(h uint64) uint64 {
+	high, low := bits.Mul64(h^t.seed[0], t.seed[1])
+	return high ^ low
+}
+
+func (t *tables) idKey(id protocol.RecordID) uint64 { return t.mix(binary.LittleEndian.Uint64(id[:])) }
+
+func (t *tables) placeKey(log uint32, seq uint64) uint64 {
+	return t.mix(t.mix(uint64(log)) ^ seq)
+}
+
+// find returns the ordinal of a live record.
+func (t *tables) find(id protocol.RecordID) (ord uint32, ok bool) {
+	for c := t.ids.find(t.idKey(id)); c.more(); c = c.after() {
+		if r := &t.records[c.ref()]; r.live && r.id == id {
+			return c.ref(), true
+		}
+	}
+	return 0, false
+}
+
+// at returns the ordinal of the live record at a place of a log.
+func (t *tables) at(k logKey, seq uint64) (ord uint32, ok bool) {
+	log, ok := t.logOf[k]
+	if !ok {
+		return 0, false
+	}
+	for c := t.places.find(t.placeKey(log, seq)); c.more(); c = c.after() {
+		if r := &t.records[c.ref()]; r.live && r.log == log && r.sequence == seq {
+			return c.ref(), true
+		}
+	}
+	return 0, false
+}
+
+// spot is an object's place, copied out of the tables.
+type spot struct {
+	id    protocol.RecordID
+	index int
+	gen   uint32
+	space space
+}
+
+func (r *record) spot(index int) spot { return spot{r.id, index, r.gen, r.space} }
+
+// leaf returns the spot of a leaf number; ok is false when its record is dead.
+func (t *tables) leaf(number uint32) (s spot, ok bool) {
+	r := &t.records[t.owner(number)]
+	return r.spot(int(number - r.base)), r.live
+}
+
+// owner returns the ordinal of the record that a leaf number belongs to: the
+// last one whose base is not above it and which has leaves.
+func (t *tables) owner(number uint32) int {
+	low, high := 0, len(t.records)
+	for low < high {
+		mid := (low + high) / 2
+		if r := &t.records[mid]; r.base+uint32(r.count) <= number {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low
+}
+
+// room reports whether n more leaves can be numbered.
+func (t *tables) room(n int) bool { return uint64(t.next)+uint64(n) < maxRef }
+
+// add takes in a record from its packed value.
+func (t *tables) add(id protocol.RecordID, sp space, p packed) error {
+	topic, err := p.topic()
+	if err != nil {
+		return err
+	}
+	networks, err := p.networks()
+	if err != nil {
+		return err
+	}
+	ord := uint32(len(t.records))
+	r := record{
+		id: id, base: t.next, count: uint16(p.leaves()), expires: p.expiresMS(), sequence: p.sequence(),
+		gen: p.generation(), space: sp, live: true,
+	}
+	r.log = t.note(Log{
+		Org: p.org(), Key: p.key(), Topic: topic, Head: p.sequence(), HeadID: id, Count: 1,
+		HeadCreated: time.UnixMilli(p.createdMS()).UTC(),
+	})
+	c := countsOf(p, sp)
+	r.held = uint16(c.Held)
+	t.counts = t.counts.plus(c)
+	t.records = append(t.records, r)
+	t.next += uint32(p.leaves())
+	t.ids.add(t.idKey(id), ord)
+	t.places.add(t.placeKey(r.log, r.sequence), ord)
+	for i := range p.leaves() {
+		number := r.base + uint32(i)
+		t.objects.add(t.mix(p.leafHash(i)), number)
+		first, n := p.leafValues(i)
+		for v := first; v < first+n; v++ {
+			hash, _ := p.value(v)
+			t.values.add(t.mix(hash), number)
+		}
+	}
+	for _, n := range networks {
+		t.networks.Insert(n)
+	}
+	return nil
+}
+
+// networks decodes the prefixes among a record's values.
+func (p packed) networks() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for i := range p.leaves() {
+		first, n := p.leafValues(i)
+		for v := first; v < first+n; v++ {
+			if _, flags := p.value(v); flags&valueNetwork == 0 {
+				continue
+			}
+			l, err := p.leafAt(i)
+			if err != nil {
+				return nil, err
+			}
+			for _, val := range l.Values {
+				if prefix, ok := networkOf(val.Observable); ok {
+					out = append(out, prefix)
+				}
+			}
+			break
+		}
+	}
+	return out, nil
+}
+
+// networkOf reads a CIDR observable; pattern's normal form is the masked prefix.
+func networkOf(o pattern.Observable) (netip.Prefix, bool) {
+	if o.Type != pattern.CIDR {
+		return netip.Prefix{}, false
+	}
+	prefix, err := netip.ParsePrefix(o.Value)
+	return prefix.Masked(), err == nil
+}
+
+// note takes part of a log in: its head if it is higher, its count added.
+func (t *tables) note(l Log) uint32 {
+	k := logKey{l.Key, l.Topic}
+	i, ok := t.logOf[k]
+	if !ok {
+		i = uint32(len(t.logs))
+		t.logOf[k] = i
+		t.logs = append(t.logs, keyLog{Log: l})
+		return i
+	}
+	have := &t.logs[i]
+	if l.Head > have.Head {
+		have.Head, have.HeadID, have.HeadCreated = l.Head, l.HeadID, l.HeadCreated
+	}
+	have.Count += l.Count
+	return i
+}
+
+// kill forgets a record. Its place in the log's count stays: an expired record
+// was held to its end and is not missing. A record that moves to another space
+// is counted again there, so moved takes it out here.
+func (t *tables) kill(ord uint32, c Counts, moved bool) {
+	r := &t.records[ord]
+	r.live = false
+	t.dead += int(r.count)
+	t.counts = t.counts.minus(c)
+	if moved {
+		t.logs[r.log].Count--
+	}
+}
+
+// spots returns the live leaves under a key of a table.
+func (t *tables) spots(c chain) []spot {
+	var out []spot
+	for ; c.more(); c = c.after() {
+		if s, ok := t.leaf(c.ref()); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// named returns the leaves that may name an observable or, for an address, a
+// network around it. It does not allocate when there are none.
+func (t *tables) named(o pattern.Observable, hash uint64) []spot {
+	out := t.spots(t.values.find(t.mix(hash)))
+	if o.Type != pattern.IPv4 && o.Type != pattern.IPv6 || t.networks.Size() == 0 {
+		return out
+	}
+	addr, err := netip.ParseAddr(o.Value)
+	if err != nil || !t.networks.Contains(addr) {
+		return out
+	}
+	for prefix := range t.networks.Supernets(netip.PrefixFrom(addr, addr.BitLen())) {
+		network := pattern.Observable{Type: pattern.CIDR, Value: prefix.String()}
+		out = append(out, t.spots(t.values.find(t.mix(hashObservable(network))))...)
+	}
+	return out
+}
+
+// worthCompacting says that dead leaves take up too much, or numbers run out.
+func (t *tables) worthCompacting() bool {
+	return t.dead > int(t.next)/2 && t.dead > 1<<16 || t.dead > 0 && !t.room(1<<20)
+}
+
+// compact drops dead records and numbers the leaves anew.
+func (t *tables) compact() {
+	ordinals := make([]uint32, len(t.records))
+	bases := make([]uint32, len(t.records))
+	live := make([]record, 0, len(t.records))
+	next := uint32(0)
+	for i, r := range t.records {
+		if !r.live {
+			continue
+		}
+		ordinals[i], bases[i] = uint32(len(live)), next
+		r.base = next
+		next += uint32(r.count)
+		live = append(live, r)
+	}
+	records := func(ref uint32) (uint32, bool) { return ordinals[ref], t.records[ref].live }
+	leaves := func(ref uint32) (uint32, bool) {
+		ord := t.owner(ref)
+		return bases[ord] + ref - t.records[ord].base, t.records[ord].live
+	}
+	t.ids, t.places = t.ids.remap(records), t.places.remap(records)
+	t.objects, t.values = t.objects.remap(leaves), t.values.remap(leaves)
+	t.records, t.next, t.dead = live, next, 0
+	var networks *bart.Lite
+	for prefix := range t.networks.All() {
+		o := pattern.Observable{Type: pattern.CIDR, Value: prefix.String()}
+		if t.values.find(t.mix(hashObservable(o))).more() {
+			networks.Insert(prefix)
+		}
+	}
+	t.networks = networks
+}
+
+// countsOf says what one record adds to the totals.
+func countsOf(p packed, sp space) (c Counts) {
+	switch sp {
+	case spaceAccepted:
+		c.Records = 1
+	case spaceHeld:
+		c.HeldRecords = 1
+	default:
+		return c
+	}
+	for i := range p.leaves() {
+		switch state := p.leafState(i); {
+		case state == Refused:
+		case sp == spaceHeld || state == Held:
+			c.Held++
+		default:
+			c.Objects++
+		}
+	}
+	return c
+}
+
+func (c Counts) plus(d Counts) Counts {
+	return Counts{c.Records + d.Records, c.Objects + d.Objects, c.Held + d.Held, c.HeldRecords + d.HeldRecords}
+}
+
+func (c Counts) minus(d Counts) Counts {
+	return Counts{c.Records - d.Records, c.Objects - d.Objects, c.Held - d.Held, c.HeldRecords - d.HeldRecords}
+}
