@@ -70,9 +70,10 @@ func (c cause) String() string {
 	return ""
 }
 
-// voice is a claim with its factors.
+// voice is a claim with its factors. It holds no pointer: a thousand of them are
+// nothing to the garbage collector.
 type voice struct {
-	claim *Claim
+	claim int32 // index into tally.claims
 	// order sorts by class, then group, then falling v.
 	order uint64
 	// group numbers what counts as one voice; see tally.group. Strangers have none.
@@ -85,14 +86,16 @@ type voice struct {
 
 // tally is one assessment under way.
 type tally struct {
-	list *List
-	now  time.Time
+	list   *List
+	now    time.Time
+	claims []Claim
 	// upstreams are the labels stated in claims, ordered, so that their numbers do not
 	// depend on the order of claims.
 	upstreams []string
 	voices    []voice
-	// order holds the active voices of listed organisations by class, group and strength.
-	order []*voice
+	// order holds the active voices (by index) of listed organisations by class, group
+	// and strength, then the strongest stranger.
+	order []int32
 }
 
 // Assess judges the claims about one value. warn is the weight in 1/10,000 of
@@ -113,7 +116,7 @@ func (l *List) Score(claims []Claim, warn int, now time.Time) Assessment {
 
 // tally weighs every claim and settles which voices count.
 func (l *List) tally(claims []Claim, now time.Time) *tally {
-	t := &tally{list: l, now: now, voices: make([]voice, len(claims))}
+	t := &tally{list: l, now: now, claims: claims, voices: make([]voice, len(claims))}
 	for i := range claims {
 		if u := claims[i].Upstream; u != "" {
 			t.upstreams = append(t.upstreams, u)
@@ -121,44 +124,47 @@ func (l *List) tally(claims []Claim, now time.Time) *tally {
 	}
 	slices.Sort(t.upstreams)
 	t.upstreams = slices.Compact(t.upstreams)
-	var stranger *voice
-	for i := range claims {
+	stranger := int32(-1)
+	for i := range t.voices {
 		v := &t.voices[i]
+		v.claim = int32(i)
 		t.weigh(v, &claims[i])
 		switch {
 		case v.why != counts:
 		case v.class != strange:
-			t.order = append(t.order, v)
-		case stranger == nil || strength(v, stranger) < 0:
-			if stranger != nil {
-				stranger.why = weakerStranger
+			t.order = append(t.order, int32(i))
+		case stranger < 0 || t.strength(v, &t.voices[stranger]) < 0:
+			if stranger >= 0 {
+				t.voices[stranger].why = weakerStranger
 			}
-			stranger = v
+			stranger = int32(i)
 		default:
 			v.why = weakerStranger
 		}
 	}
-	slices.SortFunc(t.order, func(a, b *voice) int {
+	slices.SortFunc(t.order, func(i, j int32) int {
+		a, b := &t.voices[i], &t.voices[j]
 		if a.order != b.order {
 			return cmp.Compare(a.order, b.order)
 		}
-		return strength(a, b)
+		return t.strength(a, b)
 	})
-	for i, v := range t.order {
-		if i > 0 && t.order[i-1].class == v.class && t.order[i-1].group == v.group {
+	for i := 1; i < len(t.order); i++ {
+		if v := &t.voices[t.order[i]]; v.sameGroup(&t.voices[t.order[i-1]]) {
 			v.why = weaker
 		}
 	}
-	if stranger != nil {
+	if stranger >= 0 {
 		t.order = append(t.order, stranger)
 	}
 	return t
 }
 
+func (v *voice) sameGroup(w *voice) bool { return v.class == w.class && v.group == w.group }
+
 // weigh computes a voice's factors: v = weight * q * claimed * decay, one
 // rounding, half up.
 func (t *tally) weigh(v *voice, c *Claim) {
-	v.claim = c
 	v.level = Own
 	entry := -1
 	if !c.Own {
@@ -184,7 +190,7 @@ func (t *tally) weigh(v *voice, c *Claim) {
 		v.decay = int32(decay(t.now.Unix()-c.Since.Unix(), halfLife(c.Kind)))
 	}
 	v.v = v.at(v.decay)
-	v.class, v.why = t.classify(v)
+	v.class, v.why = t.classify(v, c)
 	v.order = uint64(v.class)<<56 | uint64(v.group)<<16 | uint64(one-v.v)
 }
 
@@ -197,8 +203,7 @@ func (v *voice) at(decay int32) int32 {
 // classify says which part of the formula a voice enters, and why not when it
 // does not. Held content of listed organisations weighs nothing: only strangers and
 // observed ones, who are held as a matter of course, enter their pools.
-func (t *tally) classify(v *voice) (class, cause) {
-	c := v.claim
+func (t *tally) classify(v *voice, c *Claim) (class, cause) {
 	cl := silent
 	switch {
 	case v.level == Blocked:
@@ -262,10 +267,10 @@ func (t *tally) groupName(v *voice) string {
 		return "group:" + t.list.groups[g].Name
 	case g > rules+entries:
 		return "upstream:" + t.upstreams[g-rules-entries-1]
-	case v.claim.Own:
+	case t.claims[v.claim].Own:
 		return "own"
 	}
-	return v.claim.Org.String()
+	return t.claims[v.claim].Org.String()
 }
 
 // odds multiplies up the chance that every voice is wrong, in 1/10^12, rounded
@@ -294,7 +299,8 @@ func (t *tally) result(warn int) Assessment {
 	warn = min(max(warn, 0), one)
 	support, refute, pool, stranger := certain, certain.and(int32(warn)), certain, int32(0)
 	var a Assessment
-	for _, v := range t.order {
+	for _, i := range t.order {
+		v := &t.voices[i]
 		if v.why != counts {
 			continue
 		}
@@ -327,8 +333,8 @@ func (t *tally) result(warn int) Assessment {
 func (t *tally) expired() bool {
 	past := false
 	for i := range t.voices {
-		switch v := &t.voices[i]; {
-		case v.claim.Refutes || v.claim.Held || v.why == isBlocked:
+		switch v, c := &t.voices[i], &t.claims[i]; {
+		case c.Refutes || c.Held || v.why == isBlocked:
 		case v.why != isExpired:
 			return false
 		default:
@@ -351,12 +357,13 @@ func (t *tally) terms() []Term {
 			}
 			return 1
 		}
-		return strength(a, b)
+		return t.strength(a, b)
 	})
 	terms := make([]Term, len(order))
 	for i, v := range order {
+		c := &t.claims[v.claim]
 		terms[i] = Term{
-			Claim: *v.claim, Petname: t.list.Petname(v.claim.Org), Level: v.level, Group: t.groupName(v),
+			Claim: *c, Petname: t.list.Petname(c.Org), Level: v.level, Group: t.groupName(v),
 			Weight: int(v.weight), Q: int(v.q), Claimed: int(v.claimed), Decay: int(v.decay), V: int(v.v),
 			Counted: v.why == counts, Why: v.why.String(),
 		}
@@ -366,20 +373,21 @@ func (t *tally) terms() []Term {
 
 // strength orders the stronger voice first; equal ones by what they say, so
 // that the order of claims never shows.
-func strength(a, b *voice) int {
-	if a.v != b.v {
-		return cmp.Compare(b.v, a.v)
+func (t *tally) strength(v, w *voice) int {
+	if v.v != w.v {
+		return cmp.Compare(w.v, v.v)
 	}
-	if c := bytes.Compare(a.claim.Org[:], b.claim.Org[:]); c != 0 {
+	a, b := &t.claims[v.claim], &t.claims[w.claim]
+	if c := bytes.Compare(a.Org[:], b.Org[:]); c != 0 {
 		return c
 	}
-	if c := strings.Compare(a.claim.Object, b.claim.Object); c != 0 {
+	if c := strings.Compare(a.Object, b.Object); c != 0 {
 		return c
 	}
-	if c := bytes.Compare(a.claim.Record[:], b.claim.Record[:]); c != 0 {
+	if c := bytes.Compare(a.Record[:], b.Record[:]); c != 0 {
 		return c
 	}
-	return compareRest(a.claim, b.claim)
+	return compareRest(a, b)
 }
 
 func compareRest(a, b *Claim) int {

@@ -86,7 +86,7 @@ func (e *Entry) check() *problem {
 func (e *Entry) checkBlocked() *problem {
 	switch {
 	case len(e.Scopes) > 0:
-		return wrong("scope", "a blocked organisation is blocked everywhere: leave scopes out, or list it as observed with a blocked scope")
+		return wrong("scope.0", "a blocked organisation is blocked everywhere: leave scopes out, or list it as observed with a blocked scope")
 	case e.DirectPeer:
 		return wrong("direct_peer", "a blocked organisation cannot be a direct peer: leave this out")
 	}

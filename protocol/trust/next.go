@@ -9,11 +9,17 @@ const mostLooks = 500
 // outlook follows the gate score into the future, as long as the same voices
 // speak: support and refutation then only fall, each by decay alone.
 type outlook struct {
-	voices []*voice // supporting and refuting, by class and group
+	voices []future // supporting and refuting, by class and group
 	warn   int32
 	start  int64 // Unix seconds
 	band   int
 	looks  int
+}
+
+// future is a voice and what its decay hangs on.
+type future struct {
+	*voice
+	since, half int64
 }
 
 // point is the outlook at one second.
@@ -29,12 +35,14 @@ func (t *tally) next(warn, gate int) time.Time {
 	o := outlook{warn: int32(warn), start: t.now.Unix(), band: band(gate)}
 	last := o.start
 	refuted := false
-	for _, v := range t.order {
+	for _, i := range t.order {
+		v, c := &t.voices[i], &t.claims[i]
 		if v.class != supporting && v.class != refuting {
 			continue
 		}
-		o.voices = append(o.voices, v)
-		last = max(last, max(o.start, v.claim.Since.Unix())+gone*halfLife(v.claim.Kind))
+		f := future{v, c.Since.Unix(), halfLife(c.Kind)}
+		o.voices = append(o.voices, f)
+		last = max(last, max(o.start, f.since)+gone*f.half)
 		refuted = refuted || v.class == refuting
 	}
 	event := t.event()
@@ -59,13 +67,13 @@ func (t *tally) event() time.Time {
 		}
 	}
 	for i := range t.voices {
-		v := &t.voices[i]
+		v, c := &t.voices[i], &t.claims[i]
 		if v.class != supporting && v.class != refuting || v.why == isHeld || v.why == isExpired {
 			continue
 		}
-		add(v.claim.ValidFrom)
-		add(v.claim.ValidUntil)
-		if e := t.list.find(v.claim.Org); e != nil && !v.claim.Own {
+		add(c.ValidFrom)
+		add(c.ValidUntil)
+		if e := t.list.find(c.Org); e != nil && !c.Own {
 			add(e.end())
 		}
 	}
@@ -77,10 +85,10 @@ func (o *outlook) look(second int64) point {
 	o.looks++
 	s, r := certain, certain.and(o.warn)
 	for i := 0; i < len(o.voices); {
-		v, best := o.voices[i], int32(0)
-		for ; i < len(o.voices) && o.voices[i].class == v.class && o.voices[i].group == v.group; i++ {
-			m := o.voices[i]
-			best = max(best, m.at(int32(decay(second-m.claim.Since.Unix(), halfLife(m.claim.Kind)))))
+		v, best := &o.voices[i], int32(0)
+		for ; i < len(o.voices) && o.voices[i].sameGroup(v.voice); i++ {
+			m := &o.voices[i]
+			best = max(best, m.at(int32(decay(second-m.since, m.half))))
 		}
 		if v.class == supporting {
 			s = s.and(best)
