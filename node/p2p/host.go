@@ -29,6 +29,8 @@ func newHost(cfg Config, gater *gater, meter metrics.Reporter) (host.Host, error
 	// The one place that joins libp2p's log to ours; it is process-wide, and
 	// doing it again changes nothing.
 	gologshim.SetDefaultHandler(golog.SlogHandler())
+	// It logs at length what New returns as an error.
+	_ = golog.SetLogLevel("p2p-config", "fatal")
 
 	if len(cfg.Listen) == 0 {
 		return nil, reason.New(reason.ConfigInvalid, "start host: no listen address")

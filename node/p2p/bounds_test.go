@@ -1,0 +1,464 @@
+package p2p
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"tocsin/protocol"
+	"tocsin/protocol/trust"
+)
+
+// The bounds on what peers can make us remember or do.
+
+// TestBuckets: bounded in number, the least recently used goes; a changed limit starts anew.
+func TestBuckets(t *testing.T) {
+	b := newBuckets[int]()
+	l, now := limit{1, 2}, time.Now()
+	for i := range maxBuckets {
+		if !b.take(i, l, 2, now) {
+			t.Fatal("a fresh bucket is empty")
+		}
+	}
+	if b.take(0, l, 1, now) {
+		t.Error("a drained bucket gave")
+	}
+	b.take(maxBuckets, l, 1, now) // pushes 1 out, since 0 was just used
+	if b.take(0, l, 1, now) {
+		t.Error("a bucket in use was forgotten")
+	}
+	if !b.take(1, l, 1, now) {
+		t.Error("the least recently used bucket was kept")
+	}
+	if len(b.entries) != maxBuckets || b.order.Len() != maxBuckets {
+		t.Errorf("%d entries and %d in order, want %d", len(b.entries), b.order.Len(), maxBuckets)
+	}
+	if b.take(0, limit{1, 3}, 4, now) || !b.take(0, limit{1, 3}, 3, now) {
+		t.Error("a changed limit did not start anew")
+	}
+	if !b.take(0, limit{1, 3}, 1, now.Add(time.Second)) {
+		t.Error("a bucket did not refill")
+	}
+}
+
+// TestRecentSet against a plain list of the last keys.
+func TestRecentSet(t *testing.T) {
+	const size = 8
+	s := newRecentSet[int, int](size)
+	var model []int
+	for i := range 1000 {
+		k := rand.IntN(20)
+		at := -1
+		for m, have := range model {
+			if have == k {
+				at = m
+			}
+		}
+		old, added := s.add(k, i)
+		if added != (at < 0) {
+			t.Fatalf("step %d: key %d added %v, model %v", i, k, added, model)
+		}
+		if added && old != i {
+			t.Fatalf("step %d: fresh value %d", i, old)
+		}
+		if added {
+			if model = append(model, k); len(model) > size {
+				model = model[1:]
+			}
+		}
+		if len(s.items) != len(model) {
+			t.Fatalf("step %d: %d items, model %d", i, len(s.items), len(model))
+		}
+	}
+}
+
+// TestWaitingRoom: bounded in all, per forwarder and in time (NET-14).
+func TestWaitingRoom(t *testing.T) {
+	w := newWaitingRoom()
+	now := time.Now()
+	put := func(from peer.ID, certificate byte, n int) bool {
+		return w.put(protocol.Digest{certificate}, waitingRecord{from: from, raw: make([]byte, n), since: now})
+	}
+	const n = 32 << 10
+	for i := range maxWaitingPeer / n {
+		if !put("a", byte(i), n) {
+			t.Fatalf("record %d of one forwarder was not kept", i)
+		}
+	}
+	if put("a", 1, 1) {
+		t.Error("one forwarder went over its share")
+	}
+	for f := range maxWaiting/maxWaitingPeer - 1 {
+		for range maxWaitingPeer / n {
+			if !put(peer.ID(fmt.Sprint(f)), 200, n) {
+				t.Fatal("a share was not given")
+			}
+		}
+	}
+	if put("late", 1, 1) {
+		t.Error("the whole went over its bound")
+	}
+	due := w.due(now)
+	if len(due["a"]) > maxWanted || len(due) != 2 {
+		t.Errorf("due: %d peers, %d certificates of one", len(due), len(due["a"]))
+	}
+	for p, wanted := range due {
+		w.asked(p, wanted, now)
+	}
+	if again := w.due(now.Add(askAgain - 1)); len(again) != 0 {
+		t.Errorf("asked again too early: %v", again)
+	}
+	if again := w.due(now.Add(askAgain)); len(again) != 2 {
+		t.Errorf("not asked again: %v", again)
+	}
+	before := w.len()
+	took := w.take(func(d protocol.Digest) bool { return d[0] == 200 })
+	if len(took) != before-maxWaitingPeer/n || w.len() != maxWaitingPeer/n {
+		t.Errorf("took %d of %d, %d left", len(took), before, w.len())
+	}
+	w.expire(now.Add(waitingTTL))
+	if w.len() == 0 {
+		t.Error("expired at its time to live, not after it")
+	}
+	w.expire(now.Add(waitingTTL + 1))
+	if w.len() != 0 || w.bytes != 0 || len(w.byPeer) != 0 || len(w.groups) != 0 {
+		t.Errorf("not empty after expiry: %d records, %d bytes, %d peers", w.len(), w.bytes, len(w.byPeer))
+	}
+}
+
+// TestSubscriptionFilter: topics of this network and instance, at most maxPeerTopics per peer
+// over any number of messages.
+func TestSubscriptionFilter(t *testing.T) {
+	data, control := newSubscriptionFilter(testNetwork, false), newSubscriptionFilter(testNetwork, true)
+	for path, want := range map[string][2]bool{
+		"/tocsin/1/test/control": {false, true}, "/tocsin/1/test/fraud": {true, false},
+		"/tocsin/1/main/fraud": {}, "/tocsin/1/test/": {}, "/tocsin/1/test/Fraud": {}, "fraud": {}, "": {},
+		"/tocsin/2/test/fraud": {}, "/tocsin/1/test/fraud/x": {},
+	} {
+		if got := [2]bool{data.CanSubscribe(path), control.CanSubscribe(path)}; got != want {
+			t.Errorf("%q: data %v, control %v, want %v", path, got[0], got[1], want)
+		}
+	}
+	sub := func(name string, on bool) *pb.RPC_SubOpts {
+		path := "/tocsin/1/test/" + name
+		return &pb.RPC_SubOpts{Topicid: &path, Subscribe: &on}
+	}
+	kept := 0
+	for i := range maxPeerTopics + 10 {
+		list, err := data.FilterIncomingSubscriptions("p", []*pb.RPC_SubOpts{sub(fmt.Sprintf("t%d", i), true), sub("NO", true)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept += len(list)
+	}
+	if kept != maxPeerTopics {
+		t.Errorf("%d topics kept, want %d", kept, maxPeerTopics)
+	}
+	if list, _ := data.FilterIncomingSubscriptions("p", []*pb.RPC_SubOpts{sub("t0", false)}); len(list) != 1 {
+		t.Error("leaving a topic was not heard")
+	}
+	if list, _ := data.FilterIncomingSubscriptions("p", []*pb.RPC_SubOpts{sub("new", true)}); len(list) != 1 {
+		t.Error("no room after leaving a topic")
+	}
+	if _, err := data.FilterIncomingSubscriptions("p", make([]*pb.RPC_SubOpts, maxPeerTopics+1)); !errors.Is(err, pubsub.ErrTooManySubscriptions) {
+		t.Errorf("too many in one message: %v", err)
+	}
+	data.forget("p")
+	if len(data.peers) != 0 {
+		t.Error("a peer that left is remembered")
+	}
+}
+
+// TestInspector drops a flood of RPCs of one peer and nobody else's.
+func TestInspector(t *testing.T) {
+	i := newInspector()
+	n := 0
+	for ; n < 2*rpcPeer.burst && i.inspect("evil", nil) == nil; n++ {
+	}
+	if n < rpcPeer.burst || n == 2*rpcPeer.burst {
+		t.Errorf("%d messages passed, want about %d", n, rpcPeer.burst)
+	}
+	if err := i.inspect("good", nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSlots: inbound slots by who calls (NET-20).
+func TestSlots(t *testing.T) {
+	_, self := newTransportKey(t)
+	n := newNode(t, self)
+	deps := n.deps()
+	table := newPeerTable(&deps)
+	g := &gater{peers: table}
+	in := func(p peer.ID) bool { return g.InterceptSecured(network.DirInbound, p, nil) }
+	for i := range newcomerSlots {
+		p := peer.ID(fmt.Sprintf("newcomer%d", i))
+		if !in(p) {
+			t.Fatalf("newcomer %d has no slot", i)
+		}
+		table.arrived(p)
+	}
+	if in("one more") {
+		t.Error("a newcomer above the share has a slot")
+	}
+	if !g.InterceptSecured(network.DirOutbound, "one more", nil) {
+		t.Error("an outbound connection was refused")
+	}
+	certified := func(l trust.Level) peer.ID {
+		_, p := newTransportKey(t)
+		a := newAuthor(t, p)
+		n.deps().AddStatements(a.chain...)
+		n.list(a, l)
+		return p
+	}
+	if p := certified(trust.Blocked); in(p) {
+		t.Error("a blocked organisation's peer has a slot")
+	}
+	members := 0
+	for ; members < inboundConns; members++ {
+		p := certified(trust.Unknown)
+		if !in(p) {
+			break
+		}
+		table.arrived(p)
+	}
+	if members != unlistedSlots-newcomerSlots {
+		t.Errorf("%d members have slots, want %d", members, unlistedSlots-newcomerSlots)
+	}
+	if p := certified(trust.Observed); !in(p) {
+		t.Error("a listed organisation's peer has no slot")
+	}
+	table.keep(peer.AddrInfo{ID: "kept"})
+	if !in("kept") {
+		t.Error("a configured peer has no slot")
+	}
+	if !in("newcomer0") {
+		t.Error("a second connection of a connected peer was refused")
+	}
+	if l := table.loiterers(time.Now().Add(newcomerPatience + time.Second)); len(l) != newcomerSlots {
+		t.Errorf("%d loiterers, want %d", len(l), newcomerSlots)
+	}
+	for i := range newcomerSlots / 2 {
+		table.departed(peer.ID(fmt.Sprintf("newcomer%d", i)))
+	}
+	if l := table.loiterers(time.Now().Add(time.Hour)); len(l) != newcomerSlots-newcomerSlots/2 && len(l) != 0 {
+		t.Errorf("%d loiterers with slots free", len(l))
+	}
+}
+
+// TestClaimedPeer: a stranger that certifies somebody else's peer takes nothing from it.
+func TestClaimedPeer(t *testing.T) {
+	_, p := newTransportKey(t)
+	_, self := newTransportKey(t)
+	n := newNode(t, self)
+	friend, thief := newAuthor(t, p), newAuthor(t, p)
+	n.deps().AddStatements(friend.chain...)
+	n.deps().AddStatements(thief.chain...)
+	n.list(friend, trust.Partner)
+	n.list(thief, trust.Blocked)
+	deps := n.deps()
+	if s := newPeerTable(&deps).lookup(p); s.org != friend.org() || s.level != trust.Partner {
+		t.Errorf("standing %+v", s)
+	}
+}
+
+// TestPeerTableBound: what is remembered of peers that left is bounded; kept and connected ones stay.
+func TestPeerTableBound(t *testing.T) {
+	_, self := newTransportKey(t)
+	deps := newNode(t, self).deps()
+	table := newPeerTable(&deps)
+	table.keep(peer.AddrInfo{ID: "kept"})
+	table.arrived("here")
+	for i := range 2 * maxPeerEntries {
+		table.reject(peer.ID(fmt.Sprintf("gone%d", i)))
+	}
+	if len(table.peers) != maxPeerEntries {
+		t.Errorf("%d entries, want %d", len(table.peers), maxPeerEntries)
+	}
+	if len(table.snapshot()) != 2 {
+		t.Errorf("snapshot: %+v", table.snapshot())
+	}
+}
+
+// TestBackoff grows, is bounded, and is never zero.
+func TestBackoff(t *testing.T) {
+	last := time.Duration(0)
+	for f := 1; f < 100; f++ {
+		d := backoff(f, "p")
+		if d < last || d < firstBackoff || d > maxBackoff*5/4 {
+			t.Fatalf("backoff after %d failures: %v, before %v", f, d, last)
+		}
+		last = d
+	}
+}
+
+// TestTraceQueue: full as long as a peer that still takes messages has too many waiting.
+func TestTraceQueue(t *testing.T) {
+	tr := newTrace(func(string, peer.ID, bool) {}, func(peer.ID) {})
+	tr.SendRPC(nil, "p") // no stream yet
+	tr.OnNewOutboundStream("p", dataProtocol)
+	for range 3 {
+		tr.SendRPC(nil, "p")
+	}
+	if tr.full(3, time.Minute) || !tr.full(2, time.Minute) {
+		t.Error("three waiting are not counted as three")
+	}
+	if tr.full(2, 0) {
+		t.Error("a stalled peer is waited for")
+	}
+	tr.written("p")
+	if tr.full(2, time.Minute) {
+		t.Error("a written message still waits")
+	}
+	tr.Graft("p", "t")
+	if in, n := tr.meshed("t", "p"); !in || n != 1 {
+		t.Error("a grafted peer is not in the mesh")
+	}
+	tr.OnClosedOutboundStream("p")
+	if in, n := tr.meshed("t", "p"); in || n != 0 {
+		t.Error("a peer that left is in the mesh")
+	}
+	tr.DropRPC(&pubsub.RPC{RPC: pb.RPC{Publish: make([]*pb.Message, 2)}}, "p")
+	tr.UndeliverableMessage(nil)
+	if tr.drops() != 3 {
+		t.Errorf("%d drops counted, want 3", tr.drops())
+	}
+}
+
+func sampleRequest() *chainRequest {
+	return &chainRequest{
+		Wanted: []protocol.Digest{{1}, {2}},
+		Known:  []knownChain{{Org: protocol.OrgID{3}, Summary: [8]byte{4}}},
+	}
+}
+
+// TestChainRequest: round trip, limits at N and N+1, and what is not canonical (NET-16).
+func TestChainRequest(t *testing.T) {
+	for name, q := range map[string]*chainRequest{
+		"sample": sampleRequest(), "nothing": {}, "empty lists": {Wanted: []protocol.Digest{}, Known: []knownChain{}},
+		"full": {Wanted: make([]protocol.Digest, maxWanted), Known: make([]knownChain, maxKnown)},
+	} {
+		raw := must[[]byte](t)(encodeChainRequest(q))
+		got, err := decodeChainRequest(raw)
+		if err != nil {
+			t.Errorf("%s (%d bytes): %v", name, len(raw), err)
+			continue
+		}
+		if again := must[[]byte](t)(encodeChainRequest(got)); !bytes.Equal(again, raw) {
+			t.Errorf("%s does not come back the same", name)
+		}
+		if (got.Known == nil) != (q.Known == nil) {
+			t.Errorf("%s: nothing known and not asked are confused", name)
+		}
+	}
+	good := must[[]byte](t)(encodeChainRequest(sampleRequest()))
+	bad := map[string][]byte{
+		"empty": {}, "trailing byte": append(bytes.Clone(good), 0), "cut": good[:len(good)-1],
+		"too many wanted": must[[]byte](t)(encodeChainRequest(&chainRequest{Wanted: make([]protocol.Digest, maxWanted+1)})),
+		"too many known":  must[[]byte](t)(encodeChainRequest(&chainRequest{Known: make([]knownChain, maxKnown+1)})),
+		"one element":     {0x81, 0x80}, "three elements": {0x83, 0x80, 0xf6, 0xf6}, "map": {0xa0},
+		"short digest":     {0x82, 0x81, 0x41, 0x01, 0xf6},
+		"long form length": append([]byte{0x98, 0x02}, good[1:]...),
+		"indefinite":       append(append([]byte{0x9f}, good[1:]...), 0xff),
+		"tagged":           append([]byte{0xc0}, good...),
+		"too large":        make([]byte, maxChainRequest+1),
+	}
+	for name, raw := range bad {
+		if _, err := decodeChainRequest(raw); err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+}
+
+// TestAnswerOrgs: wanted first, then the server's own, then what differs; nothing twice.
+func TestAnswerOrgs(t *testing.T) {
+	a, b, c := newAuthor(t), newAuthor(t), newAuthor(t)
+	chains := protocol.NewChains(testNetwork)
+	for _, x := range []*author{a, b, c} {
+		chains, _, _ = chains.With(x.chain...)
+	}
+	has := func(orgs []protocol.OrgID, want ...protocol.OrgID) bool {
+		return fmt.Sprint(orgs) == fmt.Sprint(want)
+	}
+	if got := answerOrgs(&chainRequest{}, chains, a.org()); len(got) != 0 {
+		t.Errorf("asked for nothing: %v", got)
+	}
+	if got := answerOrgs(&chainRequest{Wanted: []protocol.Digest{c.cert.Digest(), {9}, c.cert.Digest()}}, chains, a.org()); !has(got, c.org()) {
+		t.Errorf("wanted: %v", got)
+	}
+	got := answerOrgs(&chainRequest{Wanted: []protocol.Digest{c.cert.Digest()}, Known: []knownChain{}}, chains, b.org())
+	if !has(got, c.org(), b.org(), a.org()) {
+		t.Errorf("all: %v", got)
+	}
+	if got := answerOrgs(&chainRequest{Known: knownChains(chains)}, chains, a.org()); len(got) != 0 {
+		t.Errorf("equal sides: %v", got)
+	}
+	partial, _, _ := protocol.NewChains(testNetwork).With(a.chain[:2]...)
+	if got := answerOrgs(&chainRequest{Known: knownChains(partial)}, chains, a.org()); len(got) != 3 || got[0] != a.org() {
+		t.Errorf("a chain that grew: %v", got)
+	}
+}
+
+// TestSplitStatements: what is unknown or broken is left out, the rest counts.
+func TestSplitStatements(t *testing.T) {
+	a := newAuthor(t)
+	var raw []byte
+	for i, s := range a.chain {
+		raw = append(raw, s.Raw()...)
+		raw = append(raw, []byte{0x01, 0xf6, 0x62, 'h', 'i'}[i]) // small foreign items between
+		if i == 2 {
+			raw = append(raw, 'h', 'i')
+		}
+	}
+	got, err := splitStatements(testNetwork, raw)
+	if err != nil || len(got) != 3 {
+		t.Errorf("%d statements, %v", len(got), err)
+	}
+	if got, err := splitStatements(testNetwork, raw[:len(a.chain[0].Raw())+5]); err == nil || len(got) != 1 {
+		t.Errorf("cut answer: %d statements, %v", len(got), err)
+	}
+}
+
+func FuzzChainRequest(f *testing.F) {
+	good, err := encodeChainRequest(sampleRequest())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add([]byte{0x82, 0x80, 0xf6})
+	f.Add([]byte{0x82, 0xf6, 0x80})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		q, err := decodeChainRequest(raw)
+		if err != nil {
+			return
+		}
+		again, err := encodeChainRequest(q)
+		if err != nil || !bytes.Equal(again, raw) {
+			t.Errorf("decoded %x, encoded %x, %v", raw, again, err)
+		}
+	})
+}
+
+func FuzzSplitStatements(f *testing.F) {
+	a := newAuthor(f)
+	f.Add(a.chain[0].Raw())
+	f.Add(append(bytes.Clone(a.chain[1].Raw()), a.chain[2].Raw()...))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		list, _ := splitStatements(testNetwork, raw)
+		n := 0
+		for _, s := range list {
+			n += len(s.Raw())
+		}
+		if n > len(raw) {
+			t.Errorf("%d bytes of statements out of %d", n, len(raw))
+		}
+	})
+}
