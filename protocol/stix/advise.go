@@ -27,6 +27,11 @@ func (c *checker) advise(r *rule) {
 			c.should(i, "should be precise to the millisecond")
 		}
 	}
+	if i := c.get(root, "created_by_ref"); i != none && !c.sco && c.kind(i) == kindString {
+		if typ, ok := splitID(c.text(i)); ok && string(typ) != "identity" {
+			c.should(i, "a creator is an identity")
+		}
+	}
 	c.adviseID()
 }
 

@@ -33,7 +33,7 @@ type Skip struct {
 // readable bundle lands in Skipped; an input that is no STIX at all is an
 // error with code stix.format, one that is broken JSON as a whole an error
 // with a json code. The bundle wrapper has no meaning and is dropped. The size
-// of the whole input is the caller's limit. OBJ-24
+// of the whole input is the caller's limit. OBJ-25
 func ReadBundle(raw []byte) (*Bundle, error) {
 	s := splitter{raw: raw}
 	if bytes.HasPrefix(raw, []byte(bom)) {

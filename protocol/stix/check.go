@@ -125,7 +125,7 @@ func (c *checker) rule() *rule {
 func (c *checker) name(i int) {
 	switch key := c.text(i); {
 	case !propertyName(key):
-		c.must(i+1, "the name of a property is 1 to 250 of a-z, 0-9 and _")
+		c.must(i+1, "the name of a property is 3 to 250 of a-z, 0-9 and _, a letter first")
 	case among(key, reservedNames):
 		c.must(i+1, "the standard reserves this name")
 	}
@@ -168,7 +168,7 @@ var (
 )
 
 // gather keeps the ids that the member with name node i refers to. Markings
-// are taken from wherever they stand, so that none inside can be missed.
+// are taken from wherever they stand, so that none inside can be missed. OBJ-24
 func (c *checker) gather(i int) {
 	name := c.text(i)
 	if !bytes.HasSuffix(name, suffixRef) && !bytes.HasSuffix(name, suffixRefs) {
@@ -369,6 +369,8 @@ func (c *checker) ident(i int, b []byte, p *prop) {
 		}
 	}
 	switch {
+	case !ok && c.sco: // dangles like any other; the OASIS validator lets it pass, too
+		c.should(i, clip(b)+" is no id of an object")
 	case !ok:
 		c.must(i, clip(b)+" is no id of an object")
 	case len(p.of) > 0 && !among(typ, p.of):

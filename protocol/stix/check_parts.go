@@ -88,10 +88,12 @@ func (c *checker) extensions(i int) {
 func (c *checker) reference(i int) {
 	source, id := c.str(i, "source_name"), c.str(i, "external_id")
 	switch {
-	case source == "cve" && !isCVE(id):
-		c.must(i, "a reference to cve has an external_id of the form CVE-2024-12345")
-	case source == "capec" && !(strings.HasPrefix(id, "CAPEC-") && len(id) > 6 && allDigits([]byte(id[6:]))):
-		c.must(i, "a reference to capec has an external_id of the form CAPEC-123")
+	case strings.EqualFold(source, "cve") && (source != "cve" || !isCVE(id)):
+		c.must(i, "a reference to a CVE has the source_name cve and an external_id like CVE-2024-12345")
+	case strings.EqualFold(source, "capec") && (source != "capec" || !isCAPEC(id)):
+		c.must(i, "a reference to a CAPEC has the source_name capec and an external_id like CAPEC-123")
+	case isCVE(id) && source != "cve" || isCAPEC(id) && source != "capec":
+		c.should(i, "the source_name of a CVE is cve, of a CAPEC capec")
 	case c.has(i, "url") && !c.has(i, "hashes"):
 		c.should(i, "a reference with a url should have hashes of what is there")
 	}
@@ -101,6 +103,11 @@ func isCVE(id string) bool {
 	rest, ok := strings.CutPrefix(id, "CVE-")
 	year, number, cut := strings.Cut(rest, "-")
 	return ok && cut && len(year) == 4 && len(number) >= 4 && allDigits([]byte(year)) && allDigits([]byte(number))
+}
+
+func isCAPEC(id string) bool {
+	number, ok := strings.CutPrefix(id, "CAPEC-")
+	return ok && number != "" && allDigits([]byte(number))
 }
 
 func allHex(b []byte) bool {

@@ -60,9 +60,10 @@ func typeName(b []byte) bool {
 	return true
 }
 
-// propertyName reports a name that a property may have. OBJ-14
+// propertyName reports a name that a property may have. Two letters are fewer
+// than the standard allows, and in real use. OBJ-14
 func propertyName(b []byte) bool {
-	if len(b) == 0 || len(b) > longestName {
+	if len(b) < 2 || len(b) > longestName || b[0] < 'a' || b[0] > 'z' {
 		return false
 	}
 	for _, c := range b {

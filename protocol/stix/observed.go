@@ -28,7 +28,7 @@ var renamed = map[string][][2]string{
 }
 
 // split takes the observables out of the container, gives them ids and lists
-// those in object_refs.
+// those in object_refs. OBJ-27
 func (o *draft) split(node int) ([][]byte, error) {
 	c := container{
 		d: o.d, node: node, owner: o.d.str(root, "id"), markings: o.markings(),

@@ -39,7 +39,7 @@ var (
 
 	// and what every object but observables may carry
 	authored = all(common,
-		need("spec_version", "created"), each(stamp, "created"), to("created_by_ref", "identity"),
+		need("spec_version", "created"), each(stamp, "created"), to("created_by_ref"),
 		within(records, "external_references", referenceRule))
 
 	versioned = all(authored,

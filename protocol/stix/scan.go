@@ -127,7 +127,7 @@ func (s *scanner) close(i, end int) {
 	n.end, n.next = uint32(end), uint32(len(s.nodes))
 }
 
-// value reads one value that lies inside depth lists and objects.
+// value reads one value by the grammar of RFC 8259 (OBJ-01) that lies inside depth lists and objects.
 func (s *scanner) value(depth int) error {
 	switch c := s.peek(); c {
 	case '"':

@@ -238,7 +238,7 @@ func (c *checker) address() {
 			c.must(i, clip(b)+" is no MAC address in lower case with colons")
 		}
 	case "email-addr":
-		if bytes.IndexByte(b, '@') < 1 {
+		if bytes.IndexByte(b, '@') < 1 || bytes.ContainsAny(b, "<>") {
 			c.must(i, clip(b)+" is no e-mail address")
 		}
 	case "domain-name":

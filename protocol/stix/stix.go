@@ -10,7 +10,7 @@ import "time"
 // Object is one STIX object that passed the gate and the MUST rules: the bytes
 // as they came and the parts that a node indexes. It is immutable after Parse.
 type Object struct {
-	// Raw is the object exactly as received. The Object owns it.
+	// Raw is the object exactly as received (OBJ-09). The Object owns it.
 	Raw []byte
 	// ID is the STIX identifier, "type--uuid".
 	ID string

@@ -77,7 +77,7 @@ var fixed = map[string]wellKnown{
 // TLPOf returns the strictest TLP among marking ids. defs resolves ids of
 // marking definitions that came along (custom ids with definition_type tlp);
 // nil is fine. ok is false when no id is a TLP marking. Unknown ids that are no
-// TLP marking do not count.
+// TLP marking do not count. OBJ-24
 func TLPOf(refs []string, defs func(id string) (TLP, bool)) (tlp TLP, ok bool) {
 	for _, ref := range refs {
 		t, known := tlpOf(ref, defs)

@@ -41,7 +41,7 @@ func isOld(d *doc) bool {
 	return typ != "bundle" && d.has(root, "created")
 }
 
-// upgrade writes the object anew. OBJ-25
+// upgrade writes the object anew. OBJ-26
 func upgrade(d *doc) ([][]byte, error) {
 	o := newDraft(d, root, writing{})
 	o.setString("spec_version", "2.1")

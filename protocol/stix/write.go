@@ -128,7 +128,7 @@ func (o *draft) rename(old, name string) {
 // follow by name.
 var firstFields = []string{"type", "spec_version", "id", "created_by_ref", "created", "modified"}
 
-// bytes writes the object, its properties in a fixed order. OBJ-25
+// bytes writes the object, its properties in a fixed order. OBJ-26
 func (o *draft) bytes() []byte {
 	place := func(m member) int {
 		if i := slices.Index(firstFields, m.name); i >= 0 {
