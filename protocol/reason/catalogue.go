@@ -91,5 +91,3 @@ const (
 	Interrupted   Code = "interrupted"
 	InputSize     Code = "input.size"
 )
-
-var catalogue = []Entry{}

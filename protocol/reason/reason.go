@@ -78,12 +78,11 @@ func Of(err error) Code {
 
 // Lookup returns the catalogue's entry for a code.
 func Lookup(code Code) (Entry, bool) {
-	for _, e := range catalogue {
-		if e.Code == code {
-			return e, true
-		}
+	i, ok := places[code]
+	if !ok {
+		return Entry{}, false
 	}
-	return Entry{}, false
+	return catalogue[i], true
 }
 
 // All returns the whole catalogue in the order in which it is written. The

@@ -4,11 +4,13 @@
 package release
 
 import (
+	"fmt"
+
 	"tocsin/protocol/reason"
 	"tocsin/protocol/stix"
 )
 
-// Audience is who would be able to read.
+// Audience is who would be able to read. The zero value is nobody.
 type Audience struct {
 	// Open is true for an open topic, which anybody may join.
 	Open bool
@@ -25,5 +27,26 @@ type Decision struct {
 	Why string
 }
 
-// Decide judges one object whose strictest marking is tlp.
-func Decide(tlp stix.TLP, to Audience) Decision { panic("unwritten") }
+// Decide judges one object whose strictest marking is tlp. TLP:CLEAR and
+// TLP:GREEN may go to an open audience, the other labels only to a closed one
+// that has members; anything else stays.
+func Decide(tlp stix.TLP, to Audience) Decision {
+	switch tlp {
+	case stix.Clear, stix.Green:
+		if to.Open {
+			return Decision{Allow: true, Why: fmt.Sprintf("%s may go to an open topic", tlp)}
+		}
+	case stix.Amber, stix.AmberStrict, stix.Red:
+		if to.Open {
+			return deny(reason.OutTLP, fmt.Sprintf("%s does not leave on an open topic, which anybody may join", tlp))
+		}
+	default:
+		return deny(reason.OutTLP, fmt.Sprintf("marking %d is no TLP label known here", uint8(tlp)))
+	}
+	if to.Members <= 0 {
+		return deny(reason.OutAudience, "the audience has no members, and an empty audience is nobody")
+	}
+	return Decision{Allow: true, Why: fmt.Sprintf("%s may go to a closed audience of %d", tlp, to.Members)}
+}
+
+func deny(code reason.Code, why string) Decision { return Decision{Code: code, Why: why} }
