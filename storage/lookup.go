@@ -51,7 +51,7 @@ func (s *Store) Lookup(o pattern.Observable) ([]Hit, error) {
 		if named, _ := names(h.Values, o); !named || seen[v] {
 			continue
 		}
-		seen[v] = true
+		seen[v] = h.Object != ""
 		versions, err := s.versionsOf(h)
 		if err != nil {
 			failed = cmp.Or(failed, fmt.Errorf("look up %s %q: %w", o.Type, o.Value, err))
@@ -162,10 +162,11 @@ func (s *Store) siblings(object string) []spot {
 	return s.tables.spots(s.tables.objects.find(s.tables.mix(hashObject(object))))
 }
 
-// versionsOf returns the versions of the voice that h is one of.
+// versionsOf returns the versions of the voice that h is one of. What has no id
+// has no versions.
 func (s *Store) versionsOf(h Hit) ([]Hit, error) {
 	spots := s.siblings(h.Object)
-	if len(spots) == 1 && spots[0].id == h.Record && spots[0].index == h.Index {
+	if h.Object == "" || len(spots) == 1 && spots[0].id == h.Record && spots[0].index == h.Index {
 		return []Hit{h}, nil
 	}
 	all, err := s.history(h.Object, spots)

@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"time"
@@ -191,7 +192,7 @@ func (s *Store) planReject(id protocol.RecordID, why reason.Code) (step, error) 
 	info := old.info
 	info.fate = fate{Refused, why}
 	header := raw[:len(raw)-info.stored.bodyLength]
-	info.stored.rawLength = len(header)
+	info.stored.rawLength, info.stored.sum = len(header), sha256.Sum256(header)
 	p := pack(info, nil, 0)
 	before := countsOf(old.packed, spaceHeld)
 	st := step{touches: []subject{{id: id}}, counts: Counts{}.minus(before)}

@@ -196,7 +196,6 @@ func TestReopen(t *testing.T) {
 			t.Errorf("%s was\n%s\nand after a restart is\n%s", question, answer, after[question])
 		}
 	}
-	t.Skip("fsck")
 	report, err := checkClosed(t, s, dir)
 	must(t, err)
 	if len(report.Problems) > 0 {

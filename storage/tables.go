@@ -26,7 +26,7 @@ type tables struct {
 
 	ids     *hashTable // record id -> ordinal
 	places  *hashTable // log and sequence -> ordinal
-	objects *hashTable // STIX id -> leaf number
+	objects *hashTable // STIX id -> leaf number; nameless pieces are left out
 	values  *hashTable // observable -> leaf number
 	// networks holds the prefixes of all CIDR observables, to find those around an address.
 	networks *bart.Lite
@@ -176,9 +176,12 @@ func (t *tables) add(id protocol.RecordID, sp space, p packed) error {
 	t.next += uint32(p.leaves())
 	t.ids.add(t.idKey(id), ord)
 	t.places.add(t.placeKey(r.log, r.sequence), ord)
+	nameless := hashObject("")
 	for i := range p.leaves() {
 		number := r.base + uint32(i)
-		t.objects.add(t.mix(p.leafHash(i)), number)
+		if hash := p.leafHash(i); hash != nameless {
+			t.objects.add(t.mix(hash), number)
+		}
 		first, n := p.leafValues(i)
 		for v := first; v < first+n; v++ {
 			hash, _ := p.value(v)
@@ -312,7 +315,7 @@ func (t *tables) compact() {
 	t.ids, t.places = t.ids.remap(records), t.places.remap(records)
 	t.objects, t.values = t.objects.remap(leaves), t.values.remap(leaves)
 	t.records, t.next, t.dead = live, next, 0
-	var networks *bart.Lite
+	networks := new(bart.Lite)
 	for prefix := range t.networks.All() {
 		o := pattern.Observable{Type: pattern.CIDR, Value: prefix.String()}
 		if t.values.find(t.mix(hashObservable(o))).more() {
