@@ -143,7 +143,7 @@ func Certificate(chains *protocol.Chains, org protocol.OrgID, record protocol.Pu
 }
 
 // Words gives the eight words of an organisation's fingerprint: the first 88
-// bits of its id, eleven to a word, in the English list of BIP 39 (ID-04).
+// bits of its id, eleven to a word, in the English list of BIP 39 (ID-05).
 func Words(id protocol.OrgID) []string {
 	const words, bitsPerWord = 8, 11
 	out := make([]string, words)
