@@ -103,6 +103,9 @@ func (l *layers) addFile(path string) error {
 	if err := toml.NewDecoder(bytes.NewReader(raw)).DisallowUnknownFields().Decode(&strict); err != nil {
 		return l.fileError(path, err)
 	}
+	if err := strict.Validate(); err != nil {
+		return reason.Wrap(reason.ConfigInvalid, path, err)
+	}
 	before := koanf.New(".")
 	if err := before.Load(rawbytes.Provider(raw), tomlparser.Parser()); err != nil {
 		return reason.Wrap(reason.ConfigInvalid, "read "+path, err)

@@ -108,6 +108,8 @@ var exitCodes = map[reason.Code]int{
 	reason.NodeNotFound:  exitNoNode,
 	reason.NodeStarting:  exitNoNode,
 	reason.AccessDenied:  exitDenied,
+	reason.KeyFile:       exitFailed, // this node's own files are damaged: nothing was verified
+	reason.IdentityFile:  exitFailed,
 	reason.NotFound:      exitNotFound,
 	reason.TopicTLP:      exitRefused,
 	reason.InputSize:     exitInvalid,

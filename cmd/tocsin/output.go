@@ -186,7 +186,7 @@ func defangURL(value string) string {
 	if !ok {
 		return bracketLast(value, ".")
 	}
-	scheme = strings.ReplaceAll(strings.ToLower(scheme), "tt", "xx")
+	scheme = strings.NewReplacer("http", "hxxp", "ftp", "fxp").Replace(strings.ToLower(scheme))
 	end := strings.IndexAny(rest, "/?#")
 	if end < 0 {
 		end = len(rest)

@@ -71,6 +71,7 @@ func newRootCommand(g *globals) *cobra.Command {
 	root.AddCommand(
 		newCheckCommand(g),
 		newConfigCommand(g),
+		newDemoCommand(g),
 		newExplainCommand(g),
 		newInitCommand(g),
 		newPeersCommand(g),
@@ -159,17 +160,22 @@ func newHelpCommand(g *globals) *cobra.Command {
 // wantsJSON looks for -o json (or jsonl) before the flags are parsed.
 func wantsJSON(args []string) bool {
 	for i, a := range args {
-		for _, flag := range []string{"-o", "--output"} {
-			if a == flag && i+1 < len(args) && strings.HasPrefix(args[i+1], "json") {
-				return true
-			}
-			if strings.HasPrefix(strings.TrimPrefix(strings.TrimPrefix(a, flag), "="), "json") && strings.HasPrefix(a, flag) {
-				return true
-			}
-		}
-		if a == "--" {
+		switch value, isLong := strings.CutPrefix(a, "--output="); {
+		case a == "--":
 			return false
+		case a == "-o" || a == "--output":
+			if i+1 < len(args) && isJSON(args[i+1]) {
+				return true
+			}
+		case isLong:
+			if isJSON(value) {
+				return true
+			}
+		case strings.HasPrefix(a, "-o") && isJSON(strings.TrimPrefix(a[2:], "=")):
+			return true
 		}
 	}
 	return false
 }
+
+func isJSON(format string) bool { return format == "json" || format == "jsonl" }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net/http"
 	"strings"
 
@@ -49,7 +50,7 @@ func (p *Problem) WithFix(fix string) *Problem {
 
 // ProblemOf turns any error into a problem: one that is a problem already stays
 // as it is, one that carries a reason code keeps it, an ended context is
-// timed.out or interrupted, and the rest is internal. nil gives nil.
+// timed.out or interrupted, missing rights are access.denied, and the rest is internal. nil gives nil.
 func ProblemOf(err error) *Problem {
 	if err == nil {
 		return nil
@@ -60,6 +61,8 @@ func ProblemOf(err error) *Problem {
 	code := reason.Of(err)
 	switch {
 	case code != "":
+	case errors.Is(err, fs.ErrPermission):
+		code = reason.AccessDenied
 	case errors.Is(err, context.DeadlineExceeded):
 		code = reason.TimedOut
 	case errors.Is(err, context.Canceled):
