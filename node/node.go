@@ -1,37 +1,157 @@
 // Package node composes the parts of one tocsin node and runs them. It holds no
-// behaviour of its own.
+// behaviour of its own: reading New from top to bottom shows the whole program.
 package node
 
-import "context"
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofrs/flock"
+	logging "github.com/ipfs/go-log/v2"
+	"github.com/libp2p/go-libp2p"
+	"golang.org/x/sync/errgroup"
+
+	"tocsin/node/admin"
+	"tocsin/node/belief"
+	"tocsin/node/identity"
+	"tocsin/node/intake"
+	"tocsin/node/keystore"
+	"tocsin/node/outbox"
+	"tocsin/node/p2p"
+	"tocsin/node/policy"
+	"tocsin/node/settings"
+	"tocsin/node/upkeep"
+	"tocsin/protocol"
+	"tocsin/storage"
+)
+
+var log = logging.Logger("tocsin/node")
+
+// Options are for tests and demonstrations.
+type Options struct {
+	// Memory keeps the record store in memory.
+	Memory bool
+	// NoAdmin leaves the admin socket out (virtual time cannot wait for sockets).
+	NoAdmin bool
+	// Version is the program's version, as the admin port shows it.
+	Version string
+	// P2P is appended to the host's libp2p options.
+	P2P []libp2p.Option
+}
 
 // Node is a wired node. New starts nothing; Run works; Close releases.
-type Node struct{}
+type Node struct {
+	// Desk answers questions, Outbox publishes, Host is the mesh: what tests and
+	// demonstrations use directly.
+	Desk   *belief.Desk
+	Outbox *outbox.Publisher
+	Host   *p2p.Host
+	Store  *storage.Store
+	Policy *policy.Book
+
+	own     protocol.OrgID
+	lock    *flock.Flock
+	intake  *intake.Pipeline
+	keeper  *upkeep.Keeper
+	admin   *admin.Server
+	started time.Time
+	running atomic.Bool // set once the listeners are bound and the parts work
+}
 
 // New opens what the node needs in paths and wires it: node.running when
-// another process holds the lock, not.found when there is no identity yet.
-func New(paths Paths, cfg Config) (*Node, error) { panic("unwritten") }
+// another process holds the lock, node.absent when there is no identity yet.
+// What it opened is closed again when it fails.
+func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
+	n = &Node{started: time.Now()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.Close())
+			n = nil
+		}
+	}()
+	cfg = cfg.WithDefaults()
+	if err := cfg.Validate(); err != nil {
+		return n, err
+	}
+	if n.lock, err = lock(paths); err != nil {
+		return n, err
+	}
+	keys, err := keystore.Load(paths.Data)
+	if err != nil {
+		return n, err
+	}
+	chains, err := identity.Open(filepath.Join(paths.State(), "identity.cbor"), cfg.Network)
+	if err != nil {
+		return n, err
+	}
+	if n.own, err = owner(chains, keys); err != nil {
+		return n, err
+	}
+	set, err := settings.Open(paths.State())
+	if err != nil {
+		return n, err
+	}
+	if n.Policy, err = policy.Open(paths.TrustFile(), filepath.Join(paths.State(), "trust.toml")); err != nil {
+		return n, err
+	}
+	if n.Store, err = storage.Open(paths.Store(), storage.Options{Memory: o.Memory}); err != nil {
+		return n, err
+	}
+	n.intake = intake.New(n.Store, n.Policy, chains, n.own)
+	n.Desk = belief.New(n.Store, n.Policy, n.own)
+	if n.Host, err = n.host(cfg, o, set, keys, chains); err != nil {
+		return n, err
+	}
+	n.Outbox = outbox.New(n.Store, n.intake, chains, n.own, keys.Record, n.Host)
+	n.keeper = upkeep.New(n.Store, n.Policy, chains, n.intake, n.Outbox, keys, n.own)
+	if !o.NoAdmin {
+		n.admin, err = n.adminServer(paths, cfg, o, set, keys, chains)
+	}
+	return n, err
+}
+
+// Own is the node's organisation.
+func (n *Node) Own() protocol.OrgID { return n.own }
 
 // Run serves until ctx ends (nil) or a part fails. ready is called once the
 // listeners and the admin socket are bound; it may be nil.
-func (n *Node) Run(ctx context.Context, ready func()) error { panic("unwritten") }
-
-// Close releases store, host and lock. It may be called after Run returned.
-func (n *Node) Close() error { panic("unwritten") }
-
-// Init founds a new organisation with one node in paths: keys, chain, config.
-// It refuses (node.exists) to touch a folder that already holds any of it.
-func Init(paths Paths, cfg Config, p Profile) (*Founded, error) { panic("unwritten") }
-
-// Profile is what the founder says of the organisation.
-type Profile struct {
-	Name, Country, Sector string
-	Contacts              []string
+func (n *Node) Run(ctx context.Context, ready func()) error {
+	if err := n.keeper.Prepare(ctx); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return n.Host.Run(ctx) })
+	g.Go(func() error { return n.keeper.Run(ctx, n.Host.Announce) })
+	if n.admin != nil {
+		g.Go(func() error { return n.admin.Run(ctx) })
+	}
+	n.running.Store(true)
+	log.Infow("node runs", "org", n.own, "peer", n.Host.PeerID())
+	if ready != nil {
+		ready()
+	}
+	return g.Wait()
 }
 
-// Founded is what Init made, as init prints it.
-type Founded struct {
-	Org    string   `json:"org"`
-	Node   string   `json:"node"`
-	PeerID string   `json:"peer_id"`
-	Words  []string `json:"words"`
+// Close releases sockets, host, store and lock, in that order. It may be called
+// after Run returned, and more than once.
+func (n *Node) Close() error {
+	var errs []error
+	if n.admin != nil {
+		errs = append(errs, n.admin.Close())
+	}
+	if n.Host != nil {
+		errs = append(errs, n.Host.Close())
+	}
+	if n.Store != nil {
+		errs = append(errs, n.Store.Close())
+	}
+	if n.lock != nil {
+		errs = append(errs, n.lock.Unlock())
+	}
+	n.admin, n.Host, n.Store, n.lock = nil, nil, nil, nil
+	return errors.Join(errs...)
 }

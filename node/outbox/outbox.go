@@ -1,31 +1,48 @@
 // Package outbox is the one way out: it takes what an operator publishes, asks
 // the release guard, packs objects into records, signs them, stores them through
-// intake and announces them. Nothing is announced before it is durable.
+// intake and announces them. Nothing is announced before it is durable. It
+// imports no mesh; the mesh is an Announcer.
 package outbox
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
 	"time"
 
+	logging "github.com/ipfs/go-log/v2"
+
+	"tocsin/node/identity"
+	"tocsin/node/intake"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/stix"
+	"tocsin/storage"
 )
+
+var log = logging.Logger("tocsin/outbox")
+
+// StorageLife is how long a record that says nothing else is kept by those who
+// hold it; belief in its objects ends earlier, by their own validity and decay.
+const StorageLife = 365 * 24 * time.Hour
 
 // Announcer is the mesh as the outbox sees it.
 type Announcer interface {
-	// Announce hands a durable record to the mesh; gossip.size when it is too large for gossip.
+	// Announce hands a durable record to the mesh; gossip.size when it is too
+	// large for gossip. It may block to pace a bulk import; the caller does not retry.
 	Announce(ctx context.Context, r *protocol.Record) error
 }
 
 // Request is what an operator publishes.
 type Request struct {
 	Topic protocol.Topic
-	// TLP is the label of unmarked objects and of the record header.
+	// TLP is the label of unmarked objects.
 	TLP stix.TLP
 	// Confidence is the default for silent objects, -1 for none.
 	Confidence int
-	// ValidFor is the default life of silent indicators, 0 for none.
+	// ValidFor is the default life of silent indicators from now on, 0 for none.
 	ValidFor time.Duration
 	// Producer and Upstream label where it comes from, or "".
 	Producer, Upstream string
@@ -43,7 +60,7 @@ type Skipped struct {
 }
 
 // Result says what went out. Invalid counts those of Skipped that were broken
-// (exit code 3); Denied those that the release guard kept back (exit code 7).
+// (exit code 3), Denied those that the release guard kept back (exit code 7).
 type Result struct {
 	Records []protocol.RecordID
 	Objects int
@@ -54,6 +71,150 @@ type Result struct {
 	Waiting int
 }
 
-// Publisher is the way out. Publish may be called concurrently; key logs are
-// written one at a time.
-type Publisher struct{}
+// Publisher is the way out. All methods may be called concurrently; key logs
+// are written one record at a time.
+type Publisher struct {
+	store    *storage.Store
+	intake   *intake.Pipeline
+	identity *identity.Book
+	own      protocol.OrgID
+	key      protocol.Signer
+	mesh     Announcer
+
+	mu sync.Mutex // held from reading a log's head until its next record is durable
+}
+
+// New wires a publisher that signs with key for organisation own; it starts nothing.
+func New(store *storage.Store, in *intake.Pipeline, id *identity.Book, own protocol.OrgID, key protocol.Signer, mesh Announcer) *Publisher {
+	return &Publisher{store: store, intake: in, identity: id, own: own, key: key, mesh: mesh}
+}
+
+// Publish signs, stores and announces what the request holds. Objects that
+// cannot go out are named in the result. The error is for a request of which
+// nothing can be made (stix.format) or a fault of this node; records that
+// were durable before a fault stay published and are in the result.
+func (p *Publisher) Publish(ctx context.Context, req Request) (Result, error) {
+	var res Result
+	b, err := p.sort(req, &res)
+	if err != nil {
+		return res, fmt.Errorf("publish to %s: %w", req.Topic, err)
+	}
+	total := b.count()
+	done := func() {
+		if req.Progress != nil {
+			req.Progress(res.Objects, total)
+		}
+	}
+	done()
+	for _, g := range b.groups() {
+		for len(g.objects) > 0 {
+			if err := ctx.Err(); err != nil {
+				return res, fmt.Errorf("publish to %s: stopped after %d of %d objects: %w", req.Topic, res.Objects, total, err)
+			}
+			r, n, err := p.next(ctx, req, g, &res)
+			if err != nil {
+				return res, fmt.Errorf("publish to %s: %w", req.Topic, err)
+			}
+			g.objects = g.objects[n:]
+			if r == nil {
+				continue
+			}
+			res.Records = append(res.Records, r.ID())
+			res.Objects += n
+			p.announce(ctx, r, &res)
+			done()
+		}
+	}
+	return res, nil
+}
+
+// announce hands a durable record to the mesh. What the mesh cannot take now is
+// found by catch-up, so nothing is retried here.
+func (p *Publisher) announce(ctx context.Context, r *protocol.Record, res *Result) {
+	err := p.mesh.Announce(ctx, r)
+	switch {
+	case err == nil:
+	case reason.Of(err) == reason.GossipSize:
+		res.Waiting++
+		log.Infow("record waits for catch-up", "record", r.ID(), "bytes", len(r.Raw()))
+	default:
+		log.Warnw("record was not announced", "record", r.ID(), "err", err)
+	}
+}
+
+// Identity makes, stores and returns a record that carries this organisation's
+// chain, to be announced on control.
+func (p *Publisher) Identity(ctx context.Context) (*protocol.Record, error) {
+	chain := p.identity.Chains().Chain(p.own)
+	return p.append(ctx, protocol.Draft{
+		Topic:      protocol.TopicControl,
+		Kind:       protocol.KindIdentity,
+		TLP:        stix.Clear,
+		Statements: chain,
+		Defaults:   protocol.Defaults{Confidence: -1},
+	})
+}
+
+// append puts a draft at the end of its key log: numbered, signed, durable.
+// If the process stops before Receive returns, the number was either not used or
+// is in the store; it is never given twice.
+func (p *Publisher) append(ctx context.Context, d protocol.Draft) (*protocol.Record, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	chains := p.identity.Chains()
+	cert, err := p.certificate(chains, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	d.Created = time.Now().Truncate(time.Millisecond)
+	if head, ok := p.store.Head(p.key.Public().ID(), d.Topic); ok {
+		d.Sequence, d.Previous = head.Head+1, head.HeadID
+		d.Created = later(d.Created, head.HeadCreated)
+	} else {
+		d.Sequence = 1
+	}
+	d.Expires = d.Created.Add(StorageLife)
+	d.Rand = rand.Reader
+	r, err := protocol.Sign(chains.Network(), d, cert, p.key)
+	if err != nil {
+		return nil, err
+	}
+	if d.Kind == protocol.KindObjects && len(r.Raw()) > protocol.MaxGossipBytes && len(d.Objects) > 1 {
+		return nil, errTooLarge
+	}
+	if _, err := p.intake.Receive(ctx, r, intake.Local); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// errTooLarge says that a draft of several objects would not fit gossip.
+var errTooLarge = errors.New("record is above the gossip limit")
+
+// certificate is the newest valid certificate of this node's record key.
+func (p *Publisher) certificate(chains *protocol.Chains, now time.Time) (*protocol.Certificate, error) {
+	org, ok := chains.Org(p.own)
+	if !ok {
+		return nil, fmt.Errorf("own organisation %s is not in the identity file", p.own)
+	}
+	var best *protocol.Certificate
+	for _, c := range org.Certificates {
+		if c.RecordKey != p.key.Public() || now.Before(c.NotBefore) || now.After(c.NotAfter) {
+			continue
+		}
+		if best == nil || c.NotAfter.After(best.NotAfter) {
+			best = c
+		}
+	}
+	if best == nil {
+		return nil, reason.New(reason.CertExpired, "this node has no certificate that is valid now")
+	}
+	return best, nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,112 @@
+// Command bench measures the product beside a limit and a reference in one
+// program and one run. The limit is what the machine allows (hashing, bare
+// pubsub, raw fsync); the reference is the straightforward way (an object at a time,
+// standard library verification per object, default badger, encoding/json);
+// the product is the node's real code. Contenders are interleaved round by round and
+// judged on CPU time, because wall time depends on what else the machine does.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	logging "github.com/ipfs/go-log/v2"
+)
+
+func main() {
+	rounds := flag.Int("rounds", 7, "rounds; each runs every contender once")
+	objects := flag.Int("objects", 20000, "objects per contender and round")
+	million := flag.Int("store", 1000000, "objects in the store for memory, rebuild and check; 0 leaves that part out")
+	child := flag.String("fill", "", "fill a store in this folder and report memory (used by the program itself)")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	logging.SetupLogging(logging.Config{Level: logging.LevelError, Stderr: true})
+	var err error
+	if *child != "" {
+		err = fillStore(ctx, *child, *million)
+	} else {
+		err = report(ctx, *rounds, *objects, *million)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// report runs all parts and prints one table each.
+func report(ctx context.Context, rounds, objects, million int) error {
+	fmt.Printf("hardware: %s\n", hardware())
+	if err := reportIngest(ctx, rounds, objects); err != nil {
+		return fmt.Errorf("ingest: %w", err)
+	}
+	if err := reportGossip(ctx, rounds); err != nil {
+		return fmt.Errorf("gossip: %w", err)
+	}
+	if million == 0 {
+		return nil
+	}
+	return reportStore(ctx, million)
+}
+
+// hardware names what this ran on.
+func hardware() string {
+	model := "unknown processor"
+	if raw, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(raw)) {
+			if name, ok := strings.CutPrefix(line, "model name\t: "); ok {
+				model = strings.TrimSpace(name)
+				break
+			}
+		}
+	}
+	return fmt.Sprintf("%s, %d cores, %s, %s/%s", model, runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// sample is one slice of work: what it cost.
+type sample struct {
+	cpu, wall time.Duration
+	units     int
+}
+
+// perUnit is CPU time for one unit of work.
+func (s sample) perUnit() time.Duration { return s.cpu / time.Duration(max(s.units, 1)) }
+
+// measure runs f, which returns how many units it did.
+func measure(f func() (int, error)) (sample, error) {
+	runtime.GC()
+	cpu, wall := cpuTime(), time.Now()
+	n, err := f()
+	return sample{cpuTime() - cpu, time.Since(wall), n}, err
+}
+
+// cpuTime is user and system time of this process so far.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// spread is median, minimum and maximum.
+type spread struct{ median, low, high time.Duration }
+
+func spreadOf(ds []time.Duration) spread {
+	s := slices.Sorted(slices.Values(ds))
+	return spread{s[len(s)/2], s[0], s[len(s)-1]}
+}
+
+// String gives microseconds.
+func (s spread) String() string {
+	us := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
+	return fmt.Sprintf("%8.2f us (%.2f..%.2f)", us(s.median), us(s.low), us(s.high))
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tocsin/node/belief"
+	"tocsin/node/policy"
+	"tocsin/protocol"
+	"tocsin/storage"
+)
+
+// reportStore fills a store in a process of its own, whose memory is then not
+// this one's, and measures opening it and asking it.
+func reportStore(ctx context.Context, objects int) error {
+	dir, err := os.MkdirTemp("", "tocsin-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	fmt.Printf("\nstore: %d objects in records of %d\n", objects, perRecord)
+	fill := exec.CommandContext(ctx, os.Args[0], "-fill", dir, "-store", strconv.Itoa(objects))
+	fill.Stdout, fill.Stderr = os.Stdout, os.Stderr
+	fill.Env = append(os.Environ(), "GOGC=50") // as the node runs
+	if err := fill.Run(); err != nil {
+		return fmt.Errorf("fill: %w", err)
+	}
+	began := time.Now()
+	cpu := cpuTime()
+	store, err := storage.Open(filepath.Join(dir, "store"), storage.Options{})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("  open and rebuild indexes: %v wall, %v CPU (aim 500 ms)\n", time.Since(began).Round(time.Millisecond), (cpuTime() - cpu).Round(time.Millisecond))
+	return errors.Join(reportCheck(store, dir), store.Close())
+}
+
+// reportCheck asks for values that the store holds and for values it does not.
+func reportCheck(store *storage.Store, dir string) error {
+	book, err := policy.Open(filepath.Join(dir, "none.toml"), filepath.Join(dir, "trust.toml"))
+	if err != nil {
+		return err
+	}
+	desk := belief.New(store, book, protocol.OrgID{})
+	for _, part := range []struct {
+		name   string
+		values []string
+	}{{"not held", absentValues(10000)}, {"held", heldValues(store, 10000)}} {
+		known := 0
+		s, err := measure(func() (int, error) {
+			items, err := desk.Check(part.values, time.Now())
+			for _, it := range items {
+				if it.State != "none" {
+					known++
+				}
+			}
+			return len(items), err
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Printf("  check %d values %s (%d known): %.0f values/s/core\n", len(part.values), part.name, known, float64(time.Second)/float64(s.perUnit()))
+	}
+	return nil
+}
+
+func absentValues(n int) []string {
+	values := make([]string, n)
+	for i := range values {
+		values[i] = fmt.Sprintf("h%d.never-published.example", i)
+	}
+	return values
+}
+
+// heldValues reads values back from the store, spread over it.
+func heldValues(store *storage.Store, n int) []string {
+	var values []string
+	for after := uint64(0); len(values) < n; {
+		changes, err := store.Changes(after, 100)
+		if err != nil || len(changes) == 0 {
+			return values
+		}
+		for _, c := range changes {
+			after = c.Seq
+			hits, err := store.Leaves(c.Record)
+			if err != nil {
+				return values
+			}
+			for _, h := range hits[:min(2, len(hits))] {
+				for _, v := range h.Values {
+					values = append(values, v.Observable.Value)
+				}
+			}
+		}
+	}
+	return values[:n]
+}
+
+// fillStore runs in the child: it fills a store and reports this process's
+// anonymous memory at its highest and at the end.
+func fillStore(ctx context.Context, dir string, objects int) error {
+	p, err := newPublisher(200)
+	if err != nil {
+		return err
+	}
+	in, store, err := newPipeline(p.chains, p.org, dir)
+	if err != nil {
+		return err
+	}
+	var peak int
+	began, cpu := time.Now(), cpuTime()
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(4)
+	for i := 0; i < objects; i += perRecord {
+		batch := make([][]byte, min(perRecord, objects-i))
+		for j := range batch {
+			batch[j] = indicator(p.rand, i+j)
+		}
+		r, err := p.record(batch)
+		if err != nil {
+			return errors.Join(err, g.Wait(), store.Close())
+		}
+		g.Go(func() error {
+			_, err := in.Receive(ctx, r, "bench")
+			return err
+		})
+		if i%10000 == 0 {
+			peak = max(peak, anonymousKiB())
+		}
+	}
+	if err := g.Wait(); err != nil {
+		return errors.Join(err, store.Close())
+	}
+	fmt.Printf("  fill, making the records included: %v wall, %v CPU\n", time.Since(began).Round(time.Millisecond), (cpuTime() - cpu).Round(time.Millisecond))
+	fmt.Printf("  anonymous memory: %d MB at most, %d MB at the end (aim 160)\n", max(peak, anonymousKiB())>>10, anonymousKiB()>>10)
+	return store.Close()
+}
+
+// anonymousKiB is RssAnon of this process, or 0 where the kernel does not say.
+func anonymousKiB() int {
+	raw, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(raw)) {
+		if rest, ok := strings.CutPrefix(line, "RssAnon:"); ok {
+			n, _ := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")))
+			return n
+		}
+	}
+	return 0
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	logging "github.com/ipfs/go-log/v2"
+	"github.com/spf13/cobra"
+
+	"tocsin/node"
+)
+
+// leaveTime is how long a node may take to stop. What was acknowledged is synced
+// already, so leaving late would gain nothing.
+const leaveTime = 4 * time.Second
+
+// gcPercent trades a little processor time for a node that stays small: the
+// store's tables are long-lived and need no headroom of their own size.
+const gcPercent = 50
+
+func newRunCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "Run the node until it is told to stop (SIGTERM or Ctrl-C)",
+		Long: `Run the node that "tocsin init" founded. It prints one ready line when its
+listeners are bound, logs to stderr, and leaves within 5 seconds of SIGTERM.
+
+Exit codes: 0 stopped as told, 2 configuration error, 4 no node in the folder,
+9 another process runs this node, 1 a part of the node failed.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return g.runNode(cmd.Context()) },
+	}
+}
+
+func (g *globals) runNode(ctx context.Context) error {
+	paths, err := g.paths()
+	if err != nil {
+		return err
+	}
+	cfg, _, err := loadConfig(g)
+	if err != nil {
+		return err
+	}
+	if err := setupLogging(cfg.WithDefaults().LogLevel); err != nil {
+		return err
+	}
+	debug.SetGCPercent(gcPercent)
+	n, err := node.New(paths, cfg, node.Options{})
+	if err != nil {
+		return err
+	}
+	return serve(ctx, n, func() { g.ready(n) })
+}
+
+// serve runs a node until ctx ends and then gives it leaveTime to stop. When a
+// part does not stop in time, the process leaves without it.
+func serve(ctx context.Context, n *node.Node, ready func()) error {
+	done := make(chan error, 1)
+	go func() { done <- errors.Join(n.Run(ctx, ready), n.Close()) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(leaveTime):
+		return fmt.Errorf("stop the node: some part still works after %v", leaveTime)
+	}
+}
+
+// ready prints the line that scripts wait for.
+func (g *globals) ready(n *node.Node) {
+	line := struct {
+		Ready  bool     `json:"ready"`
+		Org    string   `json:"org"`
+		PeerID string   `json:"peer_id"`
+		Addrs  []string `json:"addrs"`
+	}{true, n.Own().String(), n.Host.PeerID(), n.Host.Addrs()}
+	_ = g.emit(line, func(w io.Writer) { // a closed stdout does not stop a node
+		fmt.Fprintf(w, "ready org=%s peer=%s addrs=%s\n", line.Org, line.PeerID, strings.Join(line.Addrs, ","))
+	})
+}
+
+// setupLogging sends every package's log, libp2p's included, to stderr. libp2p
+// itself is kept to warnings unless the operator asks for debug.
+func setupLogging(level string) error {
+	l, err := logging.LevelFromString(level)
+	if err != nil {
+		return fmt.Errorf("log level %q: %w", level, err)
+	}
+	logging.SetupLogging(logging.Config{Format: logging.PlaintextOutput, Stderr: true, Level: logging.LevelError})
+	if l == logging.LevelDebug {
+		return logging.SetLogLevelRegex(".*", level)
+	}
+	return logging.SetLogLevelRegex("^tocsin/", level)
+}
