@@ -47,6 +47,9 @@ func backoff(failures int, p peer.ID) time.Duration {
 // the peer is kept, and dialled again, all the same, unless addr itself is wrong.
 func (h *Host) Connect(ctx context.Context, addr string) (peerID string, err error) {
 	info, err := peer.AddrInfoFromString(addr)
+	if err == nil && len(info.Addrs) == 0 {
+		err = errors.New("no address before /p2p/")
+	}
 	if err != nil {
 		return "", reason.Wrap(reason.PeerDial, fmt.Sprintf("connect to %q: want a full multiaddr that ends in /p2p/ID", addr), err)
 	}

@@ -207,7 +207,7 @@ func TestPeerNotThere(t *testing.T) {
 		if _, err := n.Connect(m.ctx, gone); reason.Of(err) != reason.PeerDial {
 			t.Errorf("connect to a peer that is down: %v", err)
 		}
-		for _, bad := range []string{"", "/ip4/1.2.3.4/tcp/1", "nonsense", n.Addrs()[0]} {
+		for _, bad := range []string{"", "/ip4/1.2.3.4/tcp/1", "nonsense", "/p2p/" + id.String(), n.Addrs()[0]} {
 			if _, err := n.Connect(m.ctx, bad); reason.Of(err) != reason.PeerDial {
 				t.Errorf("connect to %q: %v", bad, err)
 			}
