@@ -97,7 +97,8 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 	if n.Policy, err = policy.Open(paths.TrustFile(), filepath.Join(paths.State(), "trust.toml")); err != nil {
 		return n, err
 	}
-	if n.Store, err = storage.Open(paths.Store(), storage.Options{Memory: o.Memory}); err != nil {
+	chains.Protect(func(org protocol.OrgID) bool { _, listed := n.Policy.List().Entry(org); return listed })
+	if n.Store, err = storage.Open(paths.Store(), storage.Options{Memory: o.Memory, Network: cfg.Network}); err != nil {
 		return n, err
 	}
 	n.intake = intake.New(n.Store, n.Policy, chains, n.own)

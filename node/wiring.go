@@ -131,24 +131,23 @@ func (n *Node) mesh() admin.Mesh {
 	}
 }
 
-// owner finds the organisation whose certificate covers this node's record key.
+// owner is the organisation of the identity file, which must have certified this
+// node's record key.
 func owner(chains *identity.Book, keys *keystore.Keys) (protocol.OrgID, error) {
-	c := chains.Chains()
-	for _, id := range c.Orgs() {
-		org, _ := c.Org(id)
-		for _, cert := range org.Certificates {
-			if cert.RecordKey == keys.Record.Public() {
-				return id, nil
-			}
-		}
+	own, ok := chains.Own()
+	if !ok {
+		return own, reason.New(reason.NodeNotFound, "the identity file names no own organisation")
 	}
-	return protocol.OrgID{}, reason.New(reason.NodeNotFound, "no certificate for this node's record key in its identity file")
+	if _, ok := identity.Certificate(chains.Chains(), own, keys.Record.Public()); !ok {
+		return own, reason.New(reason.NodeNotFound, "no certificate of "+own.String()+" for this node's record key "+keys.Record.Public().ID().String())
+	}
+	return own, nil
 }
 
 // lock takes the folder for this process. A lock file that a killed process left
 // behind is no lock: the kernel released it.
 func lock(paths Paths) (*flock.Flock, error) {
-	if _, err := os.Stat(filepath.Join(paths.State(), "identity.cbor")); err != nil {
+	if _, err := os.Stat(filepath.Join(paths.State(), "own.cbor")); err != nil {
 		return nil, reason.Wrap(reason.NodeNotFound, "open node in "+paths.Data, err)
 	}
 	l := flock.New(paths.Lock())

@@ -43,34 +43,21 @@ func (n names) level(org protocol.OrgID, topic string) string {
 // resolve finds the organisation that a full id, a unique prefix of its
 // hex digits, or a petname names. A full id need not be known.
 func (n names) resolve(text string) (protocol.OrgID, error) {
-	if id, err := protocol.ParseOrgID(text); err == nil {
-		return id, nil
-	}
-	matches := map[protocol.OrgID]bool{}
-	prefix, isPrefix := digestPrefix(text)
+	known := append(n.identity.Chains().Orgs(), n.self.Org)
+	var called []protocol.OrgID
 	for _, e := range n.policy.List().Entries() {
-		if strings.EqualFold(e.Petname, text) || isPrefix && strings.HasPrefix(e.Org.String(), prefix) {
-			matches[e.Org] = true
+		known = append(known, e.Org)
+		if e.Petname != "" && strings.EqualFold(e.Petname, text) {
+			called = append(called, e.Org)
 		}
 	}
-	for _, id := range append(n.identity.Chains().Orgs(), n.self.Org) {
-		if isPrefix && strings.HasPrefix(id.String(), prefix) {
-			matches[id] = true
-		}
-	}
-	switch len(matches) {
+	switch len(called) {
 	case 0:
-		if !isPrefix {
-			return protocol.OrgID{}, reason.New(reason.NotFound, fmt.Sprintf(
-				"organisation %q: neither sha256:HEX, nor at least %d of its hex digits, nor a petname of the trust list", text, minPrefix))
-		}
-		return protocol.OrgID{}, reason.New(reason.NotFound, fmt.Sprintf("organisation %q: none known begins like this", text))
+		return policy.Resolve(text, known)
 	case 1:
-		for id := range matches {
-			return id, nil
-		}
+		return called[0], nil
 	}
-	return protocol.OrgID{}, reason.New(reason.Ambiguous, fmt.Sprintf("organisation %q: %d are called or begin like this", text, len(matches)))
+	return protocol.OrgID{}, reason.New(reason.Ambiguous, fmt.Sprintf("organisation %q: %d go by this petname", text, len(called)))
 }
 
 // digestPrefix reads an abbreviated digest, with or without "sha256:".

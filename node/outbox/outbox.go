@@ -191,25 +191,13 @@ func (p *Publisher) append(ctx context.Context, d protocol.Draft) (*protocol.Rec
 // errTooLarge says that a draft of several objects would not fit gossip.
 var errTooLarge = errors.New("record is above the gossip limit")
 
-// certificate is the newest valid certificate of this node's record key.
+// certificate is the newest certificate of this node's record key, valid now.
 func (p *Publisher) certificate(chains *protocol.Chains, now time.Time) (*protocol.Certificate, error) {
-	org, ok := chains.Org(p.own)
-	if !ok {
-		return nil, fmt.Errorf("own organisation %s is not in the identity file", p.own)
-	}
-	var best *protocol.Certificate
-	for _, c := range org.Certificates {
-		if c.RecordKey != p.key.Public() || now.Before(c.NotBefore) || now.After(c.NotAfter) {
-			continue
-		}
-		if best == nil || c.NotAfter.After(best.NotAfter) {
-			best = c
-		}
-	}
-	if best == nil {
+	c, ok := identity.Certificate(chains, p.own, p.key.Public())
+	if !ok || now.Before(c.NotBefore) || now.After(c.NotAfter) {
 		return nil, reason.New(reason.CertExpired, "this node has no certificate that is valid now")
 	}
-	return best, nil
+	return c, nil
 }
 
 func later(a, b time.Time) time.Time {

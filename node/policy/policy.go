@@ -4,26 +4,198 @@
 package policy
 
 import (
+	"context"
+	"fmt"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	logging "github.com/ipfs/go-log/v2"
+
 	"tocsin/protocol"
+	"tocsin/protocol/reason"
 	"tocsin/protocol/trust"
 )
 
+var log = logging.Logger("tocsin/policy")
+
 // Book is the live trust list. All methods may be called concurrently.
-type Book struct{}
+type Book struct {
+	operatorFile, stateFile string
+
+	// mu guards the two lists and the state file: one change at a time.
+	mu       sync.Mutex
+	operator *trust.List
+	overlay  *trust.List
+
+	// current is read without a lock and replaced under mu.
+	current atomic.Pointer[edition]
+}
+
+// edition is the list in force between two changes.
+type edition struct {
+	list    *trust.List
+	version uint64
+	// over is closed when the next edition is in force.
+	over chan struct{}
+}
 
 // Open reads the operator's file (may be absent) and the state file (may be
 // absent). A refused file is an error that names line, column and remedy.
-func Open(operatorFile, stateFile string) (*Book, error) { panic("unwritten") }
+func Open(operatorFile, stateFile string) (*Book, error) {
+	b := &Book{operatorFile: operatorFile, stateFile: stateFile}
+	var err error
+	if b.operator, err = read(operatorFile); err != nil {
+		return nil, err
+	}
+	if b.overlay, err = read(stateFile); err != nil {
+		return nil, err
+	}
+	list := b.operator.Merge(b.overlay)
+	if err := list.Validate(time.Now()); err != nil {
+		return nil, err
+	}
+	b.current.Store(&edition{list: list, over: make(chan struct{})})
+	return b, nil
+}
 
 // List returns the list in force.
-func (b *Book) List() *trust.List { panic("unwritten") }
+func (b *Book) List() *trust.List { return b.current.Load().list }
 
 // Version counts changes since Open; it never falls.
-func (b *Book) Version() uint64 { panic("unwritten") }
+func (b *Book) Version() uint64 { return b.current.Load().version }
+
+// Wait returns nil when the version is above the given one, or ctx's error.
+func (b *Book) Wait(ctx context.Context, version uint64) error {
+	for {
+		e := b.current.Load()
+		if e.version > version {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-e.over:
+		}
+	}
+}
 
 // Set puts an entry in force, durably. An entry of the operator's file is overlaid.
-func (b *Book) Set(e trust.Entry) error { panic("unwritten") }
+// What a lowered level cannot have (automation, vouching, a direct
+// connection, scopes of a blocked organisation) goes with the level. Errors are
+// usage.invalid for a faulty entry and conflict for a petname that is taken.
+func (b *Book) Set(e trust.Entry) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	if before, ok := b.List().Entry(e.Org); ok {
+		e = lowered(before, e)
+	}
+	if err := checkDay(e, now); err != nil {
+		return err
+	}
+	if _, err := b.List().With(e); err != nil {
+		return err
+	}
+	overlay, err := b.overlay.With(e)
+	if err != nil {
+		return err
+	}
+	return b.replace(overlay, now)
+}
+
+// lowered takes from an entry what its new, lower level cannot have, so that
+// lowering trust is always one step. What the request brings anew stays, and is
+// refused if it does not fit.
+func lowered(before, e trust.Entry) trust.Entry {
+	if e.Level >= before.Level {
+		return e
+	}
+	if e.Level == trust.Blocked {
+		e.DirectPeer = e.DirectPeer && !before.DirectPeer
+		if reflect.DeepEqual(e.Scopes, before.Scopes) {
+			e.Scopes = nil
+		}
+	}
+	if e.Level < trust.Partner && reflect.DeepEqual(e.Automation, before.Automation) {
+		e.Automation = trust.Automation{}
+	}
+	if e.Level < trust.Anchor && reflect.DeepEqual(e.Vouch, before.Vouch) {
+		e.Vouch = nil
+	}
+	return e
+}
+
+// checkDay refuses an expiry that is over already, or too far ahead.
+func checkDay(e trust.Entry, now time.Time) error {
+	day := e.Expires.UTC().Format(time.DateOnly)
+	switch {
+	case e.Expires.IsZero():
+		return nil // With says it better
+	case day < now.UTC().Format(time.DateOnly):
+		return reason.New(reason.UsageInvalid, fmt.Sprintf("trust entry %s: expires %s is over: write a day to come", e.Org, day))
+	case e.Expires.After(now.Add(trust.MaxLife)):
+		return reason.New(reason.UsageInvalid, fmt.Sprintf("trust entry %s: expires %s is more than 365 days ahead: write %s or sooner",
+			e.Org, day, now.UTC().Add(trust.MaxLife).Format(time.DateOnly)))
+	}
+	return nil
+}
 
 // Remove takes an entry out, durably: not.found when nobody lists it, conflict when
 // it stands in the operator's own file, which is never rewritten.
-func (b *Book) Remove(org protocol.OrgID) error { panic("unwritten") }
+func (b *Book) Remove(org protocol.OrgID) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, ok := b.operator.Entry(org); ok {
+		return reason.New(reason.Conflict, fmt.Sprintf("remove trust entry %s: it stands in %s, which only you change: edit the file, or block the organisation", org, b.operatorFile))
+	}
+	if _, ok := b.overlay.Entry(org); !ok {
+		return reason.New(reason.NotFound, fmt.Sprintf("remove trust entry %s: no such entry", org))
+	}
+	return b.replace(b.overlay.Without(org), time.Now())
+}
+
+// Reload reads the operator's file again. When the file is refused, the list in
+// force stays.
+func (b *Book) Reload() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	operator, err := read(b.operatorFile)
+	if err != nil {
+		return err
+	}
+	list := operator.Merge(b.overlay)
+	if err := list.Validate(time.Now()); err != nil {
+		return err
+	}
+	b.operator = operator
+	if list.Digest() != b.List().Digest() {
+		b.swap(list)
+		log.Infow("trust list reloaded", "file", b.operatorFile, "digest", list.Digest())
+	}
+	return nil
+}
+
+// replace writes an overlay and puts it in force. The file comes first: if we
+// stop between the two, the next start has the change that nobody was told of;
+// never the other way round.
+func (b *Book) replace(overlay *trust.List, now time.Time) error {
+	list := b.operator.Merge(overlay)
+	if err := list.Validate(now); err != nil {
+		return err
+	}
+	if err := write(b.stateFile, overlay); err != nil {
+		return err
+	}
+	b.overlay = overlay
+	b.swap(list)
+	return nil
+}
+
+// swap puts a list in force and wakes who waits. The caller holds mu.
+func (b *Book) swap(list *trust.List) {
+	before := b.current.Load()
+	b.current.Store(&edition{list: list, version: before.version + 1, over: make(chan struct{})})
+	close(before.over)
+}

@@ -111,18 +111,9 @@ func (k *Keeper) watchTrust(ctx context.Context) error {
 // renew makes a new certificate when the old one is past two thirds of its life.
 func (k *Keeper) renew() error {
 	chains := k.identity.Chains()
-	org, ok := chains.Org(k.own)
+	newest, ok := identity.Certificate(chains, k.own, k.keys.Record.Public())
 	if !ok {
-		return fmt.Errorf("own organisation %s is not in the identity file", k.own)
-	}
-	var newest *protocol.Certificate
-	for _, c := range org.Certificates {
-		if c.RecordKey == k.keys.Record.Public() && (newest == nil || c.NotAfter.After(newest.NotAfter)) {
-			newest = c
-		}
-	}
-	if newest == nil {
-		return fmt.Errorf("no certificate for this node's record key in the identity file")
+		return fmt.Errorf("no certificate of %s for this node's record key in the identity file", k.own)
 	}
 	s, err := identity.Renew(chains, newest, k.keys, time.Now())
 	if err != nil || s == nil {
