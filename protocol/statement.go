@@ -142,17 +142,19 @@ func ReadStatements(network string, raw []byte) ([]*Statement, error) {
 	return out, nil
 }
 
-// CutStatements finds where a sequence of CBOR items stops being whole. torn is
-// true when what follows cut is the beginning of an item, or nothing but
+// CutStatements finds where a sequence of statements stops being whole. torn is
+// true when what follows cut is the beginning of a statement, or nothing but
 // zeros: how a file ends that was being appended to when the power went.
 func CutStatements(raw []byte) (cut int, torn bool) {
 	for cut < len(raw) {
-		if raw[cut] == 0 && len(bytes.Trim(raw[cut:], "\x00")) == 0 {
+		rest := raw[cut:]
+		if rest[0] == 0 && len(bytes.Trim(rest, "\x00")) == 0 {
 			return cut, true
 		}
-		item, _, err := nextItem(raw[cut:])
+		item, _, err := nextItem(rest)
 		if err != nil {
-			return cut, errors.Is(err, io.ErrUnexpectedEOF)
+			began := rest[0] == headSign1[0] || bytes.HasPrefix(rest, headSign) || bytes.Equal(rest, headSign[:1])
+			return cut, began && errors.Is(err, io.ErrUnexpectedEOF)
 		}
 		cut += len(item)
 	}

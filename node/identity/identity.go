@@ -54,11 +54,17 @@ type Book struct {
 func Open(path, network string) (*Book, error) {
 	b := &Book{path: path, ownPath: filepath.Join(filepath.Dir(path), ownFile)}
 	chains := protocol.NewChains(network)
-	own, _, err := readChains(b.ownPath, network)
+	own, torn, err := readChains(b.ownPath, network)
+	if err == nil && torn {
+		err = errors.New("it ends in the middle of a statement")
+	}
 	if err != nil {
 		return nil, damaged(b.ownPath, "restore it from a backup: it is the identity of this node's organisation", err)
 	}
-	if chains, err = take(chains, own); err != nil {
+	if chains, err = take(chains, own); err == nil && chains.Len() > 1 {
+		err = fmt.Errorf("it holds %d organisations", chains.Len())
+	}
+	if err != nil {
 		return nil, damaged(b.ownPath, "restore it from a backup, and look whether the configured network is the one it was made for", err)
 	}
 	if ids := chains.Orgs(); len(ids) > 0 {
