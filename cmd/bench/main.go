@@ -8,11 +8,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"syscall"
@@ -26,20 +28,44 @@ func main() {
 	objects := flag.Int("objects", 20000, "objects per contender and round")
 	million := flag.Int("store", 1000000, "objects in the store for memory, rebuild and check; 0 leaves that part out")
 	child := flag.String("fill", "", "fill a store in this folder and report memory (used by the program itself)")
+	profile := flag.String("profile", "", "write a CPU profile of the whole run to this file")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	logging.SetupLogging(logging.Config{Level: logging.LevelError, Stderr: true})
-	var err error
+	endProfile, err := startProfile(*profile)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
 	if *child != "" {
 		err = fillStore(ctx, *child, *million)
 	} else {
 		err = report(ctx, *rounds, *objects, *million)
 	}
+	endProfile()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// startProfile profiles until the function it returns is called; "" does nothing.
+func startProfile(path string) (end func(), err error) {
+	if path == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close() // a profile is looked at by a person, who sees it cut short
+	}, nil
 }
 
 // report runs all parts and prints one table each.
