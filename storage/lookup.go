@@ -147,7 +147,7 @@ func (ix indexed) hit(at spot) (Hit, error) {
 		Ref: Ref{at.id, at.index}, Leaf: l.Leaf,
 		Org: ix.info.org, Topic: ix.info.topic, TLP: ix.info.tlp, Upstream: ix.info.upstream,
 		Created: ix.info.created, First: ix.info.created, Expires: ix.info.expires,
-		RecordHeld: at.space == spaceHeld,
+		RecordHeld: at.space == spaceHeld, RecordReason: ix.info.fate.why,
 	}
 	if !l.first.IsZero() {
 		h.First = l.first

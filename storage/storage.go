@@ -93,8 +93,9 @@ type Hit struct {
 	// organisation that carried this version: where age starts.
 	Created, First time.Time
 	Expires        time.Time
-	// RecordHeld is true when the whole record is in quarantine.
-	RecordHeld bool
+	// RecordHeld is true when the whole record is in quarantine, RecordReason says why.
+	RecordHeld   bool
+	RecordReason reason.Code
 	// Alone is true when the looked-up value by itself satisfies the object's pattern.
 	Alone bool
 }

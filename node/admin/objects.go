@@ -123,6 +123,9 @@ func (n names) object(h storage.Hit) api.Object {
 		Record: h.Record.String(), Index: h.Index, Topic: h.Topic.String(), TLP: h.TLP.String(),
 		State: stateOf(h), Reason: string(h.Reason), Modified: h.Modified, Created: h.Created, Values: []api.Value{},
 	}
+	if out.Reason == "" {
+		out.Reason = string(h.RecordReason)
+	}
 	for _, v := range h.Values {
 		out.Values = append(out.Values, api.Value{Type: string(v.Observable.Type), Value: v.Observable.Value})
 	}
@@ -179,6 +182,9 @@ func (s *recordResource) get(_ context.Context, in *idIn) (*body[api.Record], er
 		return nil, err
 	}
 	for _, l := range leaves {
+		if l.RecordHeld {
+			out.Reason = string(l.RecordReason)
+		}
 		out.Objects = append(out.Objects, api.RecordItem{Index: l.Index, ID: l.Object, Type: l.Type, State: stateOf(l), Reason: string(l.Reason)})
 	}
 	return answer(out)

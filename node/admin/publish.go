@@ -30,6 +30,7 @@ const (
 type publishResource struct {
 	publish func(context.Context, outbox.Request) (outbox.Result, error)
 	slots   chan struct{} // one taken per publication under way
+	limit   int64         // bytes of one file
 }
 
 // publishIn is a publication's parameters; the body is the STIX itself and is
@@ -78,7 +79,7 @@ func (p *publishResource) run(r *http.Request, req outbox.Request, hold time.Dur
 		return outbox.Result{}, ctx.Err()
 	}
 	var err error
-	if req.Data, err = readBody(r); err != nil {
+	if req.Data, err = readBody(r, p.limit); err != nil {
 		return outbox.Result{}, err
 	}
 	if hold > 0 {
@@ -94,16 +95,16 @@ func (p *publishResource) run(r *http.Request, req outbox.Request, hold time.Dur
 }
 
 // readBody reads the whole file, within its bound.
-func readBody(r *http.Request) ([]byte, error) {
-	tooLarge := reason.New(reason.InputSize, fmt.Sprintf("publish: the file has more than %d bytes; split it", int64(api.MaxPublishBytes)))
-	if r.ContentLength > api.MaxPublishBytes {
+func readBody(r *http.Request, limit int64) ([]byte, error) {
+	tooLarge := reason.New(reason.InputSize, fmt.Sprintf("publish: the file has more than %d bytes; split it", limit))
+	if r.ContentLength > limit {
 		return nil, tooLarge
 	}
-	raw, err := io.ReadAll(io.LimitReader(r.Body, api.MaxPublishBytes+1))
+	raw, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("publish: read the file: %w", err)
 	}
-	if len(raw) > api.MaxPublishBytes {
+	if int64(len(raw)) > limit {
 		return nil, tooLarge
 	}
 	return raw, nil

@@ -145,7 +145,7 @@ func NewHandler(d Deps) http.Handler {
 	(&peerResource{n, d.Mesh, d.Settings}).register(a)
 	(&topicResource{d.Mesh, d.Settings}).register(a)
 	(&trustResource{n, d.Policy, d.Intake}).register(a)
-	(&publishResource{d.Publish, make(chan struct{}, maxPublications)}).register(a)
+	(&publishResource{d.Publish, make(chan struct{}, maxPublications), api.MaxPublishBytes}).register(a)
 	(&checkResource{d.Desk}).register(a)
 	(&objectResource{n, find, d.Store, d.Identity}).register(a)
 	(&recordResource{n, find, d.Store, d.Identity}).register(a)

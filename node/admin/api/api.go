@@ -160,6 +160,9 @@ type Explanation struct {
 	Refute  float64  `json:"refute"`
 	Terms   []Term   `json:"terms"`
 	Why     []string `json:"why"`
+	// Values explains each value that a STIX id names, when there are several; the
+	// fields above are then those of the strongest.
+	Values []Explanation `json:"values,omitempty"`
 }
 
 // Term is one voice in an Explanation: v = weight * q * min(claimed,95)/100 * decay.

@@ -60,7 +60,7 @@ func CheckSocketPath(path string) error {
 
 // request is one call of the API.
 type request struct {
-	method, path string
+	method, path string // path is escaped
 	query        url.Values
 	body         io.Reader
 	size         int64 // of body, -1 when unknown
@@ -74,8 +74,7 @@ func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 	if err := CheckSocketPath(c.socket); err != nil {
 		return nil, err
 	}
-	u := url.URL{Scheme: "http", Host: "tocsin", Path: Prefix + r.path, RawQuery: r.query.Encode()}
-	req, err := http.NewRequestWithContext(ctx, r.method, u.String(), r.body)
+	req, err := http.NewRequestWithContext(ctx, r.method, "http://tocsin"+Prefix+r.path+"?"+r.query.Encode(), r.body)
 	if err != nil {
 		return nil, NewProblem(reason.Internal, err.Error())
 	}

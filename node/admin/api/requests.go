@@ -84,6 +84,7 @@ type Record struct {
 	TLP      string       `json:"tlp"`
 	Upstream string       `json:"upstream,omitempty"`
 	State    string       `json:"state"`
+	Reason   string       `json:"reason,omitempty"`
 	Bytes    int          `json:"bytes"`
 	Objects  []RecordItem `json:"objects"`
 }
