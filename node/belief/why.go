@@ -1,0 +1,162 @@
+package belief
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"tocsin/protocol/trust"
+)
+
+// maxLines bounds each part of an explanation; what is left out is counted.
+const maxLines = 50
+
+// why writes the arithmetic down in words: each voice, the products, the score.
+// Every number in it can be recomputed from the line it stands in.
+func (c *hearing) why(a *trust.Assessment, verdict string) []string {
+	var lines []string
+	lines = append(lines, firstOf(counted(a.Terms), "voices count too")...)
+	lines = append(lines, firstOf(uncounted(a.Terms), "voices do not count either")...)
+	lines = append(lines, firstOf(c.bystanders(), "objects make no claim either")...)
+	lines = append(lines, products(a)...)
+	full := (a.Support*(10_000-a.Refute) + 5_000) / 10_000
+	score := fmt.Sprintf("score = 100 x %s x (1 - %s) = %s", decimal(a.Support), decimal(a.Refute), points(full))
+	if full > a.Shown {
+		score += fmt.Sprintf(", shown as %s: observed organisations and strangers lift no score over 79", points(a.Shown))
+	}
+	lines = append(lines, score, fmt.Sprintf("gate score, without observed organisations and strangers: %s, hence %s", points(a.Gate), verdict))
+	if !a.Next.IsZero() {
+		lines = append(lines, "if nothing new comes, this changes at "+a.Next.Format("2006-01-02T15:04:05Z07:00"))
+	}
+	return lines
+}
+
+// firstOf cuts a part that is too long.
+func firstOf(lines []string, rest string) []string {
+	if more := len(lines) - maxLines; more > 0 {
+		return append(lines[:maxLines:maxLines], fmt.Sprintf("%d more %s", more, rest))
+	}
+	return lines
+}
+
+func counted(terms []trust.Term) []string {
+	var lines []string
+	for i := range terms {
+		t := &terms[i]
+		if !t.Counted {
+			continue
+		}
+		line := fmt.Sprintf("%s %s x q %s x claim %s x decay %s = %s",
+			speaker(t.Petname, t.Claim.Org, t.Level), decimal(t.Weight), decimal(t.Q), decimal(t.Claimed), decimal(t.Decay), decimal(t.V))
+		if t.Claim.Refutes {
+			line += ", against"
+		}
+		if t.Claim.Held {
+			line += ", held in quarantine"
+		}
+		if t.Claim.Claimed < 0 {
+			line += " (no confidence stated: 50)"
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// uncounted names each listed voice that does not count, and the strangers as a number.
+func uncounted(terms []trust.Term) []string {
+	var lines []string
+	strangers := 0
+	for i := range terms {
+		t := &terms[i]
+		switch {
+		case t.Counted:
+		case t.Level == trust.Unknown:
+			strangers++
+		default:
+			lines = append(lines, fmt.Sprintf("%s does not count: %s", speaker(t.Petname, t.Claim.Org, t.Level), t.Why))
+		}
+	}
+	if strangers > 0 {
+		lines = append(lines, fmt.Sprintf("%d more claims of strangers do not count: only their strongest one does", strangers))
+	}
+	return lines
+}
+
+// bystanders are the objects that name the value and claim nothing about it.
+func (c *hearing) bystanders() []string {
+	var lines []string
+	for i := range c.voices {
+		v := &c.voices[i]
+		if v.claiming() {
+			continue
+		}
+		said := "names the value and claims nothing about it"
+		switch v.state {
+		case withdrawn:
+			said = "was withdrawn by its author"
+		case refused:
+			said = "was refused here"
+		case notEvaluated:
+			said = "needs more than this value, so it is not evaluated here"
+		}
+		lines = append(lines, fmt.Sprintf("%s: %s %s", speaker(v.petname, v.Org, v.level), v.Object, said))
+	}
+	return lines
+}
+
+// products writes S and R as products over the counted voices.
+func products(a *trust.Assessment) []string {
+	var gate, pool, against []string
+	stranger := 0
+	for i := range a.Terms {
+		t := &a.Terms[i]
+		factor := "(1 - " + decimal(t.V) + ")"
+		switch {
+		case !t.Counted:
+		case t.Claim.Refutes:
+			against = append(against, factor)
+		case t.Level == trust.Unknown:
+			stranger = t.V
+		case t.Level == trust.Observed:
+			pool = append(pool, factor)
+		default:
+			gate = append(gate, factor)
+		}
+	}
+	var lines []string
+	if len(pool) > 0 {
+		lines = append(lines, "pool of observed organisations = 1 - "+product(pool)+", at most 0.30")
+		gate = append(gate, "(1 - pool)")
+	}
+	if stranger > 0 {
+		gate = append(gate, "(1 - "+decimal(stranger)+")")
+	}
+	if len(gate) > 0 {
+		lines = append(lines, "support = 1 - "+product(gate)+" = "+decimal(a.Support))
+	}
+	if len(against) > 0 {
+		lines = append(lines, "refutation = 1 - "+product(against)+" = "+decimal(a.Refute))
+	}
+	return lines
+}
+
+func product(factors []string) string {
+	if more := len(factors) - maxLines; more > 0 {
+		return strings.Join(factors[:maxLines], " x ") + fmt.Sprintf(" x %d more", more)
+	}
+	return strings.Join(factors, " x ")
+}
+
+// decimal writes 1/10,000 as a fraction of 1 with two to four digits.
+func decimal(n int) string {
+	s := strconv.FormatFloat(float64(n)/10_000, 'f', 4, 64)
+	for strings.HasSuffix(s, "0") && len(s) > len("0.00") {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// points writes a score in points with one or two digits behind the point.
+func points(n int) string {
+	return strings.TrimSuffix(strconv.FormatFloat(float64(n)/100, 'f', 2, 64), "0")
+}
