@@ -9,7 +9,7 @@ import (
 )
 
 // Limits of the CBOR reader. They bound what a hostile item makes us build
-// before any rule looks at it; no item of SPEC 3 to 5 comes near them.
+// before any rule looks at it; no item of SPEC 3 to 5 comes near them (ENC-03).
 const (
 	maxCBORDepth = 8
 	maxCBORArray = 1024
@@ -65,8 +65,8 @@ func encode(v any) ([]byte, error) { return cborEncoding.Marshal(v) }
 func mustEncode(v any) []byte { return must(encode(v)) }
 
 // decodeStrict reads raw, which must be exactly what encode would write for the
-// value read. v must not hold any, pointers or raw messages:
-// what those keep is copied through and so not checked.
+// value read (ENC-01). v must not hold raw messages: their bytes are copied
+// through and so not checked.
 func decodeStrict(raw []byte, v any) error {
 	if err := cborDecoding.Unmarshal(raw, v); err != nil {
 		return err
@@ -100,7 +100,7 @@ func decodeClaims(raw []byte) (claims, error) {
 	return c, nil
 }
 
-// checkValue refuses floats, null, undefined and integers beyond 64 bits.
+// checkValue refuses floats, null, undefined and integers beyond 64 bits (ENC-02).
 func checkValue(v any) error {
 	switch v := v.(type) {
 	case uint64, int64, bool, string, []byte:

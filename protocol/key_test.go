@@ -390,7 +390,7 @@ func TestPrivateKeyRange(t *testing.T) {
 	}
 }
 
-// KEY-04: the id is SHA-256 over [alg, bytes].
+// KEY-04, ID-02: the id is SHA-256 over [alg, bytes].
 func TestKeyID(t *testing.T) {
 	for _, test := range []struct {
 		alg  Alg

@@ -74,7 +74,7 @@ func TestStatementRoundTrip(t *testing.T) {
 	}
 }
 
-// STM-06: other signatures over the same claims are no other statement.
+// ID-01, STM-06: other signatures over the same claims are no other statement.
 func TestDigestLeavesSignaturesOut(t *testing.T) {
 	f := newFounding(t, "digest", 2, 3)
 	all := f.signGenesis(t)
