@@ -112,6 +112,9 @@ func (p *Pipeline) Rejudge(ctx context.Context) (int, error) {
 			continue
 		}
 		n, err := p.admit(ctx, r, level)
+		if reason.Of(err) == reason.DupHeld {
+			continue // another rejudge was here first: the watch of the list and a command may meet
+		}
 		if err != nil {
 			return total, fmt.Errorf("rejudge quarantine: %w", err)
 		}
