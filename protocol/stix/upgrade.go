@@ -186,7 +186,7 @@ func typedTimes(pattern string) string {
 		case token[0] == '\'' && timed:
 			out.WriteByte('t')
 			timed = false
-		case strings.TrimSpace(token) != "":
+		case strings.TrimSpace(token) != "" && token[0] != '/':
 			timed = token == "START" || token == "STOP"
 		}
 		out.WriteString(token)
