@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -310,11 +311,13 @@ func (w *writer) write(writes []write) error {
 			return fmt.Errorf("write to the store: %w", err)
 		}
 	}
-	if err := txn.Commit(); err != nil {
-		if !errors.Is(err, badger.ErrTxnTooBig) {
-			w.failed = err
-			log.Errorw("store stopped writing", "err", err)
-		}
+	err := txn.Commit()
+	if errors.Is(err, badger.ErrTxnTooBig) { // nothing was written
+		return fmt.Errorf("commit to the store: %w", err)
+	}
+	if err = cmp.Or(err, w.s.synced.err()); err != nil {
+		w.failed = err
+		log.Errorw("store stopped writing", "err", err)
 		return fmt.Errorf("commit to the store: %w", err)
 	}
 	return nil

@@ -55,7 +55,9 @@ func Check(dir string) (Report, error) {
 // finish what it has in its log first.
 func fsckOpen(dir string) (*badger.DB, error) {
 	opts := badger.DefaultOptions(dir).WithLogger(nil).WithMetricsEnabled(false).
-		WithCompression(options.None).WithBlockCacheSize(0).WithChecksumVerificationMode(options.OnBlockRead)
+		WithMemTableSize(8 << 20).WithValueThreshold(2 << 10).WithValueLogFileSize(64 << 20).
+		WithCompression(options.None).WithBlockCacheSize(0).
+		WithChecksumVerificationMode(options.OnBlockRead).WithVerifyValueChecksum(true)
 	db, err := badger.Open(opts.WithReadOnly(true))
 	if err == nil {
 		return db, nil

@@ -43,8 +43,8 @@ type space byte
 // schemaVersion is raised whenever an older program would misread the store.
 const schemaVersion = 1
 
-// partBytes is the largest single value: well under badger's value threshold,
-// so that no value ever lands in the value log (docs/decisions/020).
+// partBytes is the largest single value: some of them fit in a transaction, and
+// a store in memory takes them, which has no value log.
 const partBytes = 256 << 10
 
 const recordKeyBytes = 2 + 32

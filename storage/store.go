@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -31,6 +32,7 @@ type Options struct {
 type Store struct {
 	db     *badger.DB
 	memory bool
+	synced *syncErrors
 
 	// life is held for reading while the database is read, for writing by Close.
 	life   sync.RWMutex
@@ -65,31 +67,31 @@ const (
 	bodyCacheBytes   = 8 << 20
 )
 
-// badgerOptions is the one place where badger is configured (docs/decisions/020
-// has the measurements).
+// badgerOptions is the one place where badger is configured. It is badger
+// v4.9.6; docs/decisions/020 has the measurements.
 func badgerOptions(dir string, o Options) badger.Options {
 	b := badger.DefaultOptions(dir).
-		WithLogger(badgerLog{}).
 		// Acknowledged means synced.
 		WithSyncWrites(true).
 		// The writer is alone, and nobody reads the metrics.
 		WithDetectConflicts(false).WithMetricsEnabled(false).
 		// Memory follows from the memtable and table sizes, not from the caches: each
-		// flush and each compactor holds an arena of twice its table.
-		WithMemTableSize(16 << 20).WithNumMemtables(2).
-		WithBaseTableSize(4 << 20).WithBaseLevelSize(64 << 20).WithNumCompactors(2).
+		// flush and each compactor holds arenas of twice its table.
+		WithMemTableSize(8 << 20).WithNumMemtables(2).
+		WithBaseTableSize(2 << 20).WithBaseLevelSize(8 << 20).WithNumCompactors(2).
 		// Records are compressed already. Without compression blocks are read from
 		// the mapped file and need no cache.
 		WithCompression(options.None).WithBlockCacheSize(0).WithIndexCacheSize(0).
 		// A flipped bit becomes an error or a missing key, never wrong bytes.
 		WithChecksumVerificationMode(options.OnBlockRead).WithVerifyValueChecksum(true).
-		// Every value is under partBytes and stays in the LSM: the value log's sync
-		// errors are only logged. It holds nothing, so its file is small.
-		WithValueThreshold(1 << 20).WithValueLogFileSize(16 << 20)
+		// Records and packed values live in the value log: in the LSM they would be
+		// rewritten again and again, with hundreds of MB of builders.
+		WithValueThreshold(2 << 10).WithValueLogFileSize(64 << 20)
 	if o.Memory {
-		// No compaction, so nothing may ever wait for one.
-		b = b.WithDir("").WithValueDir("").WithInMemory(true).WithSyncWrites(false).
-			WithMemTableSize(8 << 20).WithNumCompactors(0).WithNumLevelZeroTablesStall(1 << 20)
+		// There is no value log, so that every value must be under the threshold; and no
+		// compaction, so that nothing may ever wait for one.
+		b = b.WithDir("").WithValueDir("").WithInMemory(true).WithSyncWrites(false).WithValueThreshold(1 << 20).
+			WithNumCompactors(0).WithNumLevelZeroTablesStall(1 << 20)
 	}
 	return b
 }
@@ -100,8 +102,11 @@ const lockTaken = "Cannot acquire directory lock"
 
 // Open opens or creates the store in dir, checks its schema version and
 // rebuilds the in-memory tables. It fails with node.running when another process has it.
-func Open(dir string, o Options) (*Store, error) {
-	db, err := badger.Open(badgerOptions(dir, o))
+func Open(dir string, o Options) (*Store, error) { return openWith(dir, o, badgerOptions(dir, o)) }
+
+func openWith(dir string, o Options, b badger.Options) (*Store, error) {
+	synced := &syncErrors{}
+	db, err := badger.Open(b.WithLogger(synced))
 	if err != nil && strings.Contains(err.Error(), lockTaken) {
 		return nil, reason.Wrap(reason.NodeRunning, fmt.Sprintf("open store %s", dir), err)
 	}
@@ -109,7 +114,7 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
 	s := &Store{
-		db: db, memory: o.Memory,
+		db: db, memory: o.Memory, synced: synced,
 		queue: make(chan *op), quit: make(chan struct{}), done: make(chan struct{}),
 		changed: make(chan struct{}),
 		caches: caches{
@@ -242,10 +247,36 @@ func packedShape(head []byte) (size int, gen uint32) {
 	return packed(head).length(), packed(head).generation()
 }
 
-// badgerLog passes badger's log on to ours.
-type badgerLog struct{}
+// syncErrors passes badger's log on to ours and listens for the one error that
+// badger logs and does not return: that the value log could not be synced. It comes
+// before the commit returns, so that the writer sees it before it acknowledges.
+type syncErrors struct {
+	failed atomic.Bool
+}
 
-func (badgerLog) Errorf(format string, args ...any)   { log.Errorf(format, args...) }
-func (badgerLog) Warningf(format string, args ...any) { log.Warnf(format, args...) }
-func (badgerLog) Infof(format string, args ...any)    { log.Debugf(format, args...) }
-func (badgerLog) Debugf(string, ...any)               {}
+const syncError = "Error while curlf sync"
+
+// Errorf implements badger's Logger.
+func (l *syncErrors) Errorf(format string, args ...any) {
+	if strings.HasPrefix(format, syncError) {
+		l.failed.Store(true)
+	}
+	log.Errorf(format, args...)
+}
+
+// Warningf implements badger's Logger.
+func (l *syncErrors) Warningf(format string, args ...any) { log.Warnf(format, args...) }
+
+// Infof implements badger's Logger.
+func (l *syncErrors) Infof(format string, args ...any) { log.Debugf(format, args...) }
+
+// Debugf implements badger's Logger.
+func (l *syncErrors) Debugf(string, ...any) {}
+
+// err is nil as long as everything could be synced.
+func (l *syncErrors) err() error {
+	if l.failed.Load() {
+		return errors.New("the value log could not be synced")
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package storage
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+
+	"tocsin/protocol"
+)
+
+// TestMain lets the test binary play the node that is killed.
+func TestMain(m *testing.M) {
+	children := map[string]func(dir string) error{"accept": childAccept, "open": childOpen, "fill": childFill}
+	run, ok := children[os.Getenv("STORAGE_TEST_CHILD")]
+	if !ok {
+		os.Exit(m.Run())
+	}
+	if err := run(os.Getenv("STORAGE_TEST_DIR")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// child is this test binary in another role.
+func child(ctx context.Context, role, dir string) *exec.Cmd {
+	c := exec.CommandContext(ctx, os.Args[0])
+	c.Env = append(os.Environ(), "STORAGE_TEST_CHILD="+role, "STORAGE_TEST_DIR="+dir)
+	c.Stderr = os.Stderr
+	return c
+}
+
+// childAccept accepts records from several callers until it is killed, and
+// prints the id of each that was acknowledged.
+func childAccept(dir string) error {
+	s, err := Open(dir, Options{Network: testNetwork})
+	if err != nil {
+		return err
+	}
+	failed := make(chan error)
+	for range 4 {
+		go func() { failed <- acceptForever(s) }()
+	}
+	return <-failed
+}
+
+func acceptForever(s *Store) error {
+	var t testing.T // fixtures report to it; this process has no test
+	a := newAuthor(&t, rand.Text())
+	for i := 0; ; i++ {
+		e := a.entry(draft{leaves: indicators(i*10, 10)})
+		if i%5 == 4 {
+			e.State = Held
+		}
+		if err := s.Accept(context.Background(), e); err != nil {
+			return err
+		}
+		fmt.Println(e.Record.ID())
+	}
+}
+
+// TestKill kills a node in the middle of its work, again and again: every record
+// that was acknowledged is there, and what is there is sound.
+func TestKill(t *testing.T) {
+	dir := t.TempDir()
+	acknowledged := map[protocol.RecordID]bool{}
+	for cycle := range 5 {
+		c := child(t.Context(), "accept", dir)
+		out, err := c.StdoutPipe()
+		must(t, err)
+		must(t, c.Start())
+		lines := bufio.NewScanner(out)
+		for n := 0; n < 30+20*cycle && lines.Scan(); n++ {
+			id, err := protocol.ParseRecordID(lines.Text())
+			must(t, err)
+			acknowledged[id] = true
+		}
+		must(t, c.Process.Kill())
+		for lines.Scan() { // what it still printed was acknowledged too; the last line may be cut off
+			if id, err := protocol.ParseRecordID(lines.Text()); err == nil {
+				acknowledged[id] = true
+			}
+		}
+		c.Wait()
+	}
+	if len(acknowledged) < 5*30 {
+		t.Fatalf("only %d records were acknowledged", len(acknowledged))
+	}
+	s := openDisk(t, dir)
+	if s.Damage() != nil {
+		t.Error(s.Damage())
+	}
+	for id := range acknowledged {
+		if _, _, err := s.Record(id); err != nil {
+			t.Errorf("acknowledged and lost: %v", err)
+		}
+	}
+	counts := s.Counts()
+	if held := counts.Records + counts.HeldRecords; held < len(acknowledged) {
+		t.Errorf("%d records, %d were acknowledged", held, len(acknowledged))
+	}
+	report, err := checkClosed(t, s, dir)
+	must(t, err)
+	if len(report.Problems) > 0 || report.Records != counts.Records || report.Objects != counts.Objects || report.Held != counts.Held {
+		t.Errorf("report %+v, counts %+v", report, counts)
+	}
+	t.Logf("%d records were acknowledged, %+v kept", len(acknowledged), counts)
+}
