@@ -19,7 +19,7 @@ func noise(seed string, n int) []byte {
 	return b
 }
 
-// LIM-01 REC-18 REC-20 VER-06 VER-07: Sign takes each limit and refuses one
+// LIM-01 REC-08 REC-18 REC-20 VER-06 VER-07: Sign takes each limit and refuses one
 // more, and says which.
 func TestSignLimits(t *testing.T) {
 	org := newTestOrg(t, "signer", nil)
@@ -103,7 +103,7 @@ func TestSignLimits(t *testing.T) {
 	}
 }
 
-// LIM-02: a record of exactly 1 MiB is carried, one byte more is not.
+// LIM-01 REC-01: a record of exactly 1 MiB is carried, one byte more is not.
 func TestRecordSizeLimit(t *testing.T) {
 	org := newTestOrg(t, "signer", nil)
 	objects := [][]byte{noise("a", 700_000), noise("b", 300_000)}
@@ -190,7 +190,7 @@ func TestDefaultTopics(t *testing.T) {
 	}
 }
 
-// TOP-04 TOP-05: the table of SPEC 6.2, line by line.
+// TOP-04 TOP-05 REC-19 VER-05: the table of SPEC 6.2, line by line.
 func TestKindTable(t *testing.T) {
 	open := Topic{"fraud"}
 	for kind, row := range map[Kind]struct {
@@ -224,7 +224,7 @@ func TestKindTable(t *testing.T) {
 	}
 }
 
-// VER-01 VER-02: the whole mapping, and what has no place in it.
+// VER-01 VER-02 VER-16: the whole mapping, and what has no place in it.
 func TestVerdictTable(t *testing.T) {
 	for text, want := range map[string]Verdict{
 		"wire.size wire.framing wire.canonical wire.claims body.size body.hash sig.invalid key.invalid":  Reject,

@@ -87,6 +87,7 @@ func bombFrame(raw []byte) []byte {
 	return append(out, zstdBlock(true, blockRLE, zstdMaxBlock, 0)...)
 }
 
+// PRF-02 PRF-03 PRF-04
 func (m *vectorMaker) proofs() {
 	r := m.org.sign(m.t, testDraft(testObjects(7)...))
 	single := m.org.sign(m.t, testDraft([]byte("{}")))
@@ -151,6 +152,7 @@ func wrongOrder(raw []byte) []byte {
 	return slices.Concat(raw[:1], raw[at:at+2], raw[1:at], raw[at+2:])
 }
 
+// PRF-05 PRF-06
 func (m *vectorMaker) files() {
 	r := m.org.sign(m.t, testDraft(testObjects(2)...))
 	proof, err := Prove(r, 1)

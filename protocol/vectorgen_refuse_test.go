@@ -11,6 +11,7 @@ import (
 	"tocsin/protocol/stix"
 )
 
+// REC-08 REC-09 REC-18 REC-20
 func (m *vectorMaker) brokenClaims() {
 	spoil := func(name, comment string, change func(map[any]any)) {
 		m.refused("claims-"+name, comment, reason.WireClaims, m.forge(func(f *forgery) { change(f.payload) }))
@@ -66,6 +67,7 @@ func (m *vectorMaker) brokenClaims() {
 	protected("extra", "a third entry in the protected map", func(p map[any]any) { p[3] = "application/cbor" })
 }
 
+// VER-05 VER-06 VER-07 VER-13 VER-14
 func (m *vectorMaker) brokenPlace() {
 	opaque := func(topic Topic, kind Kind, tlp stix.TLP, size int) []byte {
 		return m.forge(func(f *forgery) {
@@ -120,6 +122,7 @@ func flipLast(b []byte) []byte {
 	return b
 }
 
+// VER-08 VER-11
 func (m *vectorMaker) brokenTimes() {
 	at := func(name, comment string, code reason.Code, now time.Time) {
 		m.record("time-"+name, comment, now, m.forge(nil), m.org).expect(code)
@@ -133,6 +136,7 @@ func (m *vectorMaker) brokenTimes() {
 		m.org.cert.NotAfter.Add(ClockSkew+time.Millisecond), raw, m.org).expect(reason.CertExpired)
 }
 
+// VER-10 VER-12
 func (m *vectorMaker) brokenSigner() {
 	v := m.record("signer-unknown", "nothing is known of the signer", testNow, m.forge(nil))
 	v.expect(reason.CertUnknown)
@@ -192,6 +196,7 @@ func (m *vectorMaker) highS() []byte {
 	return raw
 }
 
+// REC-05 REC-06 REC-07: what a later version may mean costs nobody.
 func (m *vectorMaker) unknownThings() {
 	ignored := func(name, comment string, code reason.Code, change func(*forgery)) {
 		m.refused("unknown-"+name, comment, code, m.forge(change))
@@ -210,6 +215,7 @@ func (m *vectorMaker) unknownThings() {
 	ignored("kind", "kind 32768", reason.KindUnknown, func(f *forgery) { f.payload[claimKind] = MaxKind })
 }
 
+// REC-17 VER-09
 func (m *vectorMaker) brokenIdentity() {
 	identity := func(statements []byte, change func(*forgery)) []byte {
 		d := Draft{

@@ -24,6 +24,7 @@ func Verify(raw []byte, chains *Chains, now time.Time) (*Record, error) {
 // the gossip rules on the present (expiry, future, certificate age at now): the
 // signature, the window at created and all rules on bytes still bind.
 func VerifyOffline(raw []byte, chains *Chains) (*Record, error) {
+	// VER-15
 	return verify(raw, chains, nil)
 }
 
@@ -120,7 +121,7 @@ func (h *Header) checkSizes() error {
 		return reason.New(reason.KindSize,
 			fmt.Sprintf("a body of %d bytes in a record of kind %s on topic %s, the limit is %d", h.BodyLength, h.Kind, h.Topic, limit))
 	}
-	if h.Kind != KindObjects {
+	if h.Kind != KindObjects { // REC-17, REC-19
 		if h.RawLength != h.BodyLength {
 			return reason.New(reason.BodySize,
 				fmt.Sprintf("raw length %d and body length %d of a body that is not compressed", h.RawLength, h.BodyLength))
