@@ -49,7 +49,7 @@ func (s *stage) play(ctx context.Context) error {
 		}
 	}
 	s.say("A hostile node joins: it signs a slander with an organisation of its own, then forges, replays and shouts")
-	bad, err := newHostile(ctx, s.dir, s.members[1].node, s.members[2].node)
+	bad, err := newHostile(ctx, s.dir, s.victims()[0].node, s.victims()[1].node)
 	if err != nil {
 		return err
 	}
@@ -57,37 +57,57 @@ func (s *stage) play(ctx context.Context) error {
 	if err := bad.attack(ctx); err != nil {
 		return err
 	}
-	s.settle(ctx)
+	s.settle(ctx, bad.peerID)
 	s.believe()
 	s.reckon(bad.peerID)
 	return s.finish()
 }
 
-// settle waits until everybody holds everything, or a few seconds have gone; what
-// is missing then shows in the answers.
-func (s *stage) settle(ctx context.Context) {
-	deadline := time.NewTimer(8 * time.Second)
-	defer deadline.Stop()
+// settle waits until everybody holds everything and the hostile node's
+// neighbours have judged it, or a few seconds have gone; what is missing then shows
+// in the answers.
+func (s *stage) settle(ctx context.Context, hostile string) {
+	ctx, cancel := context.WithTimeout(ctx, 8*time.Second)
+	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	const all = 61 + 1 + 1 + 1 + 1 // what was published, the slander included
-	for {
-		missing := false
-		for _, m := range s.members {
-			c := m.node.Store.Counts()
-			missing = missing || c.Objects+c.Held < all
-		}
-		if !missing {
-			return
-		}
+	for !s.settled(hostile) {
 		select {
 		case <-ctx.Done():
-			return
-		case <-deadline.C:
 			return
 		case <-tick.C:
 		}
 	}
+}
+
+func (s *stage) settled(hostile string) bool {
+	const all = 61 + 1 + 1 + 1 + 1 // what was published, the slander included
+	for _, m := range s.members {
+		if c := m.node.Store.Counts(); c.Objects+c.Held < all {
+			return false
+		}
+	}
+	for _, m := range s.victims() {
+		if scoreOf(m.node, hostile) >= graylist {
+			return false
+		}
+	}
+	return true
+}
+
+// graylist is the score below which a peer is not listened to (SPEC 10).
+const graylist = -2500
+
+// victims are the neighbours of the hostile node.
+func (s *stage) victims() []*member { return s.members[1:3] }
+
+func scoreOf(n *node.Node, peer string) float64 {
+	for _, p := range n.Host.Peers() {
+		if p.ID == peer {
+			return p.Score
+		}
+	}
+	return 0
 }
 
 // expected is what each organisation should answer, by its own list and the
@@ -135,7 +155,10 @@ func voices(it api.CheckItem) string {
 	var parts []string
 	for _, src := range it.Sources {
 		name := src.Petname
-		if name == "" {
+		switch {
+		case src.Level == "own":
+			name = "itself"
+		case name == "":
 			name = "somebody not listed"
 		}
 		parts = append(parts, fmt.Sprintf("%s (%s, %d)", name, src.Level, src.Confidence))
@@ -146,20 +169,15 @@ func voices(it api.CheckItem) string {
 // reckon shows what became of the hostile node's messages at its two neighbours.
 func (s *stage) reckon(hostile string) {
 	s.say("\nWhat the hostile node's neighbours did with it:")
-	for _, m := range s.members[1:3] {
-		count := demoCount{Org: m.name, Held: m.node.Store.Counts().Held}
+	for _, m := range s.victims() {
+		count := demoCount{Org: m.name, Held: m.node.Store.Counts().Held, Score: scoreOf(m.node, hostile)}
 		for _, t := range m.node.Host.Topics() {
 			count.Rejected += t.Rejected
 		}
-		for _, p := range m.node.Host.Peers() {
-			if p.ID == hostile {
-				count.Score = p.Score
-			}
-		}
 		s.report.Refusals = append(s.report.Refusals, count)
-		s.say("    %-18s rejected %d forged messages, peer score %.0f (graylisted below -2500); %d objects of strangers held", m.name, count.Rejected, count.Score, count.Held)
-		if count.Rejected == 0 {
-			s.report.Wrong = append(s.report.Wrong, m.name+" rejected nothing of the hostile node")
+		s.say("    %-18s rejected %d forged messages, peer score %.0f (graylisted below %d); %d objects of strangers held", m.name, count.Rejected, count.Score, graylist, count.Held)
+		if count.Rejected == 0 || count.Score >= graylist {
+			s.report.Wrong = append(s.report.Wrong, m.name+" did not graylist the hostile node")
 		}
 	}
 	for _, m := range s.members {

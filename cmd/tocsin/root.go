@@ -70,9 +70,12 @@ func newRootCommand(g *globals) *cobra.Command {
 	root.SetHelpCommand(newHelpCommand(g))
 	root.AddCommand(
 		newCheckCommand(g),
+		newCompletionCommand(g),
 		newConfigCommand(g),
+		newDebugCommand(g),
 		newDemoCommand(g),
 		newExplainCommand(g),
+		newFsckCommand(g),
 		newInitCommand(g),
 		newPeersCommand(g),
 		newPublishCommand(g),
@@ -84,6 +87,8 @@ func newRootCommand(g *globals) *cobra.Command {
 		newTailCommand(g),
 		newTopicsCommand(g),
 		newTrustCommand(g),
+		newVerifyCommand(g),
+		newVersionCommand(g),
 	)
 	return root
 }
