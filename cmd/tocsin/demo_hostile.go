@@ -118,19 +118,29 @@ func (h *hostile) attack(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for i := range 8 { // one flipped bit each, somewhere in header, signature or body
-		forged := append([]byte(nil), head...)
-		forged[(i+1)*len(forged)/9] ^= 1 << i
-		errs = append(errs, h.topic.Publish(ctx, forged))
-	}
-	errs = append(errs,
+	errs := []error{
 		h.wrong.Publish(ctx, head),                                       // on another topic than it was signed for
 		h.topic.Publish(ctx, make([]byte, protocol.MaxGossipBytes+1)),    // too large
-		h.topic.Publish(ctx, []byte("{\"type\":\"bundle\"}")),            // no record at all
-		h.topic.Publish(ctx, append(append([]byte(nil), head...), 0x00))) // trailing junk
+		h.topic.Publish(ctx, []byte(`{"type":"bundle"}`)),                // no record at all
+		h.topic.Publish(ctx, append(append([]byte(nil), head...), 0x00)), // trailing junk
+	}
+	pause := time.NewTicker(forgeInterval)
+	defer pause.Stop()
+	for i := range forgeries { // one flipped bit each, all over header, signature and body
+		forged := append([]byte(nil), head...)
+		forged[(i+1)*len(forged)/(forgeries+1)] ^= 1 << (i % 8)
+		errs = append(errs, h.topic.Publish(ctx, forged))
+		<-pause.C
+	}
 	return errors.Join(errs...)
 }
+
+// The forgeries come over a while: a neighbour keeps no score of what arrives in
+// the first milliseconds of a connection.
+const (
+	forgeries     = 12
+	forgeInterval = 25 * time.Millisecond
+)
 
 // genuine returns a valid record of the attacker's own, to forge from.
 func (h *hostile) genuine() ([]byte, error) {

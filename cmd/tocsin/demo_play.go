@@ -48,7 +48,7 @@ func (s *stage) play(ctx context.Context) error {
 			return fmt.Errorf("%s publishes: %w", p.who, err)
 		}
 	}
-	s.say("A hostile node joins: it signs a slander with an organisation of its own, then forges, replays and shouts")
+	s.say("A hostile node joins: it signs a slander with an organisation of its own, then sends forgeries")
 	bad, err := newHostile(ctx, s.dir, s.victims()[0].node, s.victims()[1].node)
 	if err != nil {
 		return err
