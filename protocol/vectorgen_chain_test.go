@@ -207,12 +207,7 @@ func otherS(s []byte) []byte {
 func (m *vectorMaker) signatures() {
 	message := []byte("tocsin test vector")
 	signature := func(name, comment string, key *PrivateKey, sig []byte, code reason.Code) {
-		v := m.start("signature-"+name, "signature", comment)
-		v.add("alg", "%d", int(key.Public().Alg()))
-		v.addHex("key", key.Public().Bytes())
-		v.addHex("message", message)
-		v.addHex("input", sig)
-		v.expect(code)
+		m.signature(name, comment, key.Public(), message, sig, code)
 	}
 	sign := func(key *PrivateKey) []byte {
 		sig, err := key.Sign(message)
@@ -225,7 +220,10 @@ func (m *vectorMaker) signatures() {
 	signature("eddsa", "an EdDSA signature", m.org.record, ed, "")
 	signature("eddsa-bit", "one bit flipped", m.org.record, flipAt(ed, 3), reason.SigInvalid)
 	signature("eddsa-s-large", "s + L instead of s", m.org.record, addOrder(ed), reason.SigInvalid)
+	mixed, good, bad := m.mixedOrder()
 	signature("eddsa-short", "63 bytes", m.org.record, cutLast(ed), reason.SigInvalid)
+	m.signature("eddsa-mixed-order", "a key with a component of order 8 that vanishes here", mixed, good[:1], good[1:], "")
+	m.signature("eddsa-cofactor", "only the equation with the cofactor holds", mixed, bad[:1], bad[1:], reason.SigInvalid)
 	signature("es256", "an ES256 signature", m.es256.record, es, "")
 	signature("es256-bit", "one bit flipped", m.es256.record, flipAt(es, 3), reason.SigInvalid)
 	signature("es256-high-s", "n - s instead of s", m.es256.record, slices.Concat(es[:32], otherS(es[32:])), reason.SigInvalid)
@@ -233,12 +231,59 @@ func (m *vectorMaker) signatures() {
 	signature("es256-long", "65 bytes", m.es256.record, append(slices.Clone(es), 0), reason.SigInvalid)
 }
 
+func (m *vectorMaker) signature(name, comment string, key PublicKey, message, sig []byte, code reason.Code) {
+	v := m.start("signature-"+name, "signature", comment)
+	v.add("alg", "%d", int(key.Alg()))
+	v.addHex("key", key.Bytes())
+	v.addHex("message", message)
+	v.addHex("input", sig)
+	v.expect(code)
+}
+
+// mixedOrder makes a key with a component of order 8 and two messages of one
+// byte, each followed by a signature that holds with the cofactor: good holds
+// without it too, bad does not.
+func (m *vectorMaker) mixedOrder() (key PublicKey, good, bad []byte) {
+	m.t.Helper()
+	point := func(s string) edPoint {
+		raw, err := hex.DecodeString(s)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		p, ok := decodeEdwards(raw)
+		if !ok {
+			m.t.Fatalf("%s is no point", s)
+		}
+		return p
+	}
+	base := point("58" + rep("66", 31))
+	torsion := point("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")
+	a, r := big.NewInt(1234567), big.NewInt(7654321)
+	public, commitment := base.times(a).add(torsion).encode(), base.times(r).encode()
+	key, err := NewPublicKey(EdDSA, public)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for i := byte(0); good == nil || bad == nil; i++ {
+		k := challenge(commitment, public, []byte{i})
+		s := new(big.Int).Mul(k, a)
+		le := s.Mod(s.Add(s, r), edOrder).FillBytes(make([]byte, 32))
+		slices.Reverse(le)
+		signed := slices.Concat([]byte{i}, commitment, le)
+		if k.Uint64()&7 == 0 { // k times the component of order 8 is nothing
+			good = signed
+		} else if bad == nil {
+			bad = signed
+		}
+	}
+	return key, good, bad
+}
+
 // addOrder adds the group order L to s of an Ed25519 signature.
 func addOrder(sig []byte) []byte {
-	order, _ := new(big.Int).SetString("7237005577332262213973186563042994240857116359379907606001950938285454250989", 10)
 	s := slices.Clone(sig[32:])
 	slices.Reverse(s)
-	sum := new(big.Int).Add(new(big.Int).SetBytes(s), order).FillBytes(make([]byte, 32))
+	sum := new(big.Int).Add(new(big.Int).SetBytes(s), edOrder).FillBytes(make([]byte, 32))
 	slices.Reverse(sum)
 	return slices.Concat(sig[:32], sum)
 }
