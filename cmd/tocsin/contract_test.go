@@ -34,6 +34,7 @@ var absentNode = map[string]struct {
 	"config":            {nil, exitDone},
 	"config check":      {nil, exitDone},
 	"config show":       {[]string{"--origin"}, exitDone},
+	"debug":             {nil, exitUsage}, // without saying what
 	"debug canonical":   {nil, exitDone},
 	"debug pattern":     {nil, exitDone},
 	"debug sco-id":      {nil, exitDone},
