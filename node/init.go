@@ -27,12 +27,12 @@ type Profile struct {
 
 // Founded is what Init made, as init prints it.
 type Founded struct {
-	// Org is the organisation's id and Words its fingerprint in eight words.
-	Org   string   `json:"org"`
-	Words []string `json:"words"`
-	// Node is the id of the node's record key.
+	// Org is the organisation's id, Node that of the node's record key.
+	Org    string `json:"org"`
 	Node   string `json:"node"`
 	PeerID string `json:"peer_id"`
+	// Words are the organisation's fingerprint, to be compared by voice.
+	Words []string `json:"words"`
 	// Config is the configuration file, Recovery the files to take away.
 	Config   string   `json:"config"`
 	Recovery []string `json:"recovery"`
