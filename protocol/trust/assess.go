@@ -93,6 +93,10 @@ type tally struct {
 	// depend on the order of claims.
 	upstreams []string
 	voices    []voice
+	// gate holds the voices (by index) that enter the gate score or may later.
+	gate []int32
+	// past and live tell whether there are supporting claims past their end, and others.
+	past, live bool
 	// order holds the active voices (by index) of listed organisations by class, group
 	// and strength, then the strongest stranger.
 	order []int32
@@ -129,6 +133,7 @@ func (l *List) tally(claims []Claim, now time.Time) *tally {
 		v := &t.voices[i]
 		v.claim = int32(i)
 		t.weigh(v, &claims[i])
+		t.note(v, &claims[i])
 		switch {
 		case v.why != counts:
 		case v.class != strange:
@@ -169,9 +174,8 @@ func (t *tally) weigh(v *voice, c *Claim) {
 	entry := -1
 	if !c.Own {
 		v.level = Unknown
-		if i, ok := t.list.index[c.Org]; ok {
-			entry = i
-			v.level = t.list.entries[i].level(c.Topic, c.Kind, t.now)
+		if entry = t.list.position(&c.Org); entry >= 0 {
+			v.level = t.list.entries[entry].level(c.Topic, c.Kind, t.now)
 		}
 	}
 	if v.level != Unknown {
@@ -192,6 +196,18 @@ func (t *tally) weigh(v *voice, c *Claim) {
 	v.v = v.at(v.decay)
 	v.class, v.why = t.classify(v, c)
 	v.order = uint64(v.class)<<56 | uint64(v.group)<<16 | uint64(one-v.v)
+}
+
+// note keeps what is asked of all voices later.
+func (t *tally) note(v *voice, c *Claim) {
+	if v.class == supporting || v.class == refuting {
+		t.gate = append(t.gate, v.claim)
+	}
+	if c.Refutes || c.Held || v.why == isBlocked {
+		return
+	}
+	t.past = t.past || v.why == isExpired
+	t.live = t.live || v.why != isExpired
 }
 
 // at is the voice's v with another decay.
@@ -323,25 +339,9 @@ func (t *tally) result(warn int) Assessment {
 	if a.Shown > shownCap {
 		a.Shown = max(a.Gate, shownCap)
 	}
-	a.Expired = t.expired()
+	a.Expired = t.past && !t.live
 	a.Next = t.next(warn, a.Gate)
 	return a
-}
-
-// expired reports whether every supporting claim that counts for belief at all
-// is past its end.
-func (t *tally) expired() bool {
-	past := false
-	for i := range t.voices {
-		switch v, c := &t.voices[i], &t.claims[i]; {
-		case c.Refutes || c.Held || v.why == isBlocked:
-		case v.why != isExpired:
-			return false
-		default:
-			past = true
-		}
-	}
-	return past
 }
 
 // terms lists the voices, counted ones first, the strongest first.

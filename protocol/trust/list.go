@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
@@ -21,9 +22,10 @@ const MaxLife = 365 * 24 * time.Hour
 type List struct {
 	entries []Entry // ordered by Org
 	groups  []GroupRule
-	// index finds an entry, byOrg and byUpstream a group rule, by position; rules[i]
-	// is the group rule that names entry i, or -1.
-	index      map[protocol.OrgID]int
+	// index finds the first entry whose organisation begins with 8 bytes (which
+	// hash faster than 32; ids are digests, so more than one is hardly ever there).
+	index map[uint64]int
+	// byOrg and byUpstream find a group rule; rules[i] is the one that names entry i, or -1.
 	byOrg      map[protocol.OrgID]int
 	byUpstream map[string]int
 	rules      []int
@@ -38,15 +40,15 @@ func Empty() *List { return build(nil, nil, nil) }
 // organisation, or rules of one name, the last stands.
 func build(entries []Entry, groups []GroupRule, places map[protocol.OrgID]string) *List {
 	l := &List{
-		index:      make(map[protocol.OrgID]int, len(entries)),
+		index:      make(map[uint64]int, len(entries)),
 		byOrg:      map[protocol.OrgID]int{},
 		byUpstream: map[string]int{},
 		places:     places,
 	}
 	l.entries = lastOf(entries, func(a, b Entry) int { return bytes.Compare(a.Org[:], b.Org[:]) })
 	l.groups = lastOf(groups, func(a, b GroupRule) int { return cmp.Compare(a.Name, b.Name) })
-	for i, e := range l.entries {
-		l.index[e.Org] = i
+	for i, e := range slices.Backward(l.entries) {
+		l.index[head(e.Org)] = i
 	}
 	for i, g := range l.groups {
 		for _, org := range g.Orgs {
@@ -154,11 +156,25 @@ func (l *List) Groups() []GroupRule {
 }
 
 func (l *List) find(org protocol.OrgID) *Entry {
-	if i, ok := l.index[org]; ok {
+	if i := l.position(&org); i >= 0 {
 		return &l.entries[i]
 	}
 	return nil
 }
+
+// position is the index of org's entry, or -1. Entries are ordered, so those
+// that begin alike stand side by side.
+func (l *List) position(org *protocol.OrgID) int {
+	i, ok := l.index[head(*org)]
+	for ; ok && i < len(l.entries) && head(l.entries[i].Org) == head(*org); i++ {
+		if l.entries[i].Org == *org {
+			return i
+		}
+	}
+	return -1
+}
+
+func head(org protocol.OrgID) uint64 { return binary.BigEndian.Uint64(org[:8]) }
 
 // Digest identifies the list's contents for audits and explanations.
 func (l *List) Digest() protocol.Digest {
@@ -245,8 +261,9 @@ func (s *Scope) covers(topic string, kind pattern.Type) bool {
 	return kind == "" || len(s.Kinds) == 0 || slices.Contains(s.Kinds, kind)
 }
 
-// end is the instant at which the entry stops to hold: when its last day is over.
-func (e *Entry) end() time.Time { return e.Expires.AddDate(0, 0, 1) }
+// end is the instant at which the entry stops to hold: when its last day is
+// over. Days of UTC have 24 hours.
+func (e *Entry) end() time.Time { return e.Expires.Add(24 * time.Hour) }
 
 // clone copies an entry, so that nobody shares memory with a list, and brings it
 // into the one form in which equal entries are equal: days at 00:00 UTC, empty

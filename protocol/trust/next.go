@@ -66,9 +66,9 @@ func (t *tally) event() time.Time {
 			first = at.UTC()
 		}
 	}
-	for i := range t.voices {
+	for _, i := range t.gate {
 		v, c := &t.voices[i], &t.claims[i]
-		if v.class != supporting && v.class != refuting || v.why == isHeld || v.why == isExpired {
+		if v.why == isHeld || v.why == isExpired {
 			continue
 		}
 		add(c.ValidFrom)
