@@ -27,12 +27,11 @@ func crowd() []Claim {
 func BenchmarkAssess(b *testing.B) {
 	l := fixture(b)
 	few := []Claim{says(anchorOrg, 90), says(partnerOrg, 80)}
-	partners := Empty()
 	var entries []Entry
 	for i := range 1000 {
 		entries = append(entries, Entry{Org: orgID(i), Petname: fmt.Sprint("p", i), Level: Partner, Expires: epoch.AddDate(0, 6, 0)})
 	}
-	partners = build(entries, nil, nil)
+	partners := build(entries, nil, nil)
 	for _, bench := range []struct {
 		name   string
 		list   *List
