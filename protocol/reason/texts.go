@@ -222,7 +222,7 @@ var catalogue = []Entry{
 		"Correct the line that the message names; 'tocsin config check' tries it without starting anything."},
 	{SocketPath, BlameUs,
 		"The path of the control socket is longer than the system allows.",
-		"Choose a shorter folder with --data, or set the socket's path in the configuration."},
+		"Choose a shorter folder with --data."},
 	{PeerDial, BlameNobody,
 		"The peer cannot be reached.",
 		"Check its address, that it runs, and that no firewall stands between; it is tried again by itself."},
