@@ -313,9 +313,12 @@ func (c *checker) inner(i int, r *rule) {
 }
 
 func (c *checker) numeric(i int, p *prop) {
-	integral := p.shape == whole
-	if c.kind(i) != kindInt && (integral || c.kind(i) != kindFloat) {
-		c.must(i, "must be "+map[bool]string{true: "an integer", false: "a number"}[integral])
+	switch k := c.kind(i); {
+	case p.shape == whole && k != kindInt:
+		c.must(i, "must be an integer")
+		return
+	case k != kindInt && k != kindFloat:
+		c.must(i, "must be a number")
 		return
 	}
 	n, err := strconv.ParseFloat(string(c.source(i)), 64) // exact: the gate keeps integers below 2^53

@@ -101,25 +101,31 @@ func among(b []byte, list []string) bool {
 // Z, any number of digits of a second. Second 60 counts as the next minute's
 // first; digits beyond nanoseconds do not count. OBJ-12
 func parseTime(b []byte) (time.Time, bool) {
-	const form = "0000-00-00T00:00:00"
-	if len(b) < len(form)+1 || b[len(b)-1] != 'Z' {
+	const shortest = len("2006-01-02T15:04:05Z")
+	end := len(b) - 1
+	if len(b) < shortest || b[4] != '-' || b[7] != '-' || b[10] != 'T' || b[13] != ':' || b[16] != ':' || b[end] != 'Z' {
 		return time.Time{}, false
 	}
-	for i := range len(form) {
-		if form[i] == '0' && !digit(b[i]) || form[i] != '0' && b[i] != form[i] {
-			return time.Time{}, false
-		}
-	}
-	year, month, day := two(b)*100+two(b[2:]), two(b[5:]), two(b[8:])
+	century, year, month, day := two(b), two(b[2:]), two(b[5:]), two(b[8:])
 	hour, minute, second := two(b[11:]), two(b[14:]), two(b[17:])
-	nanos, ok := fraction(b[len(form) : len(b)-1])
+	if min(century, year, month, day, hour, minute, second) < 0 {
+		return time.Time{}, false
+	}
+	year += 100 * century
+	nanos, ok := fraction(b[shortest-1 : end])
 	if !ok || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || minute > 59 || second > 60 {
 		return time.Time{}, false
 	}
 	return time.Date(year, time.Month(month), day, hour, minute, second, nanos, time.UTC), true
 }
 
-func two(b []byte) int { return int(b[0]-'0')*10 + int(b[1]-'0') }
+// two reads two digits; what is none gives a negative number.
+func two(b []byte) int {
+	if !digit(b[0]) || !digit(b[1]) {
+		return -1
+	}
+	return int(b[0]-'0')*10 + int(b[1]-'0')
+}
 
 func daysIn(year, month int) int {
 	switch month {

@@ -75,6 +75,16 @@ func TestParseOthers(t *testing.T) {
 	}
 }
 
+// TestPercent: a confidence that the type does not have may be any number.
+func TestPercent(t *testing.T) {
+	for n, want := range map[int]int{0: 0, 100: 100, 101: -1, -1: -1} {
+		o, err := Parse(minimal()["marking-definition"].with(fields{"confidence": n}).json(t))
+		if err != nil || o.Confidence != want {
+			t.Errorf("confidence %d: %+v, %v", n, o, err)
+		}
+	}
+}
+
 // TestParseRefuses names the object, the property and how much more is wrong.
 func TestParseRefuses(t *testing.T) {
 	for _, c := range []struct {

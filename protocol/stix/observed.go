@@ -2,6 +2,7 @@ package stix
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"slices"
 
 	"tocsin/protocol/reason"
@@ -18,6 +19,10 @@ type container struct {
 	names    map[string]int    // node of each observable by key
 }
 
+// maxInherited bounds how many markings each part of a container inherits: a
+// small file must not become a large one.
+const maxInherited = 100
+
 // renamed are properties of observables that got other names in 2.1.
 var renamed = map[string][][2]string{
 	"file":                 {{"created", "ctime"}, {"modified", "mtime"}, {"accessed", "atime"}},
@@ -33,6 +38,9 @@ func (o *draft) split(node int) ([][]byte, error) {
 	c := container{
 		d: o.d, node: node, owner: o.d.str(root, "id"), markings: o.markings(),
 		ids: map[string]string{}, names: map[string]int{},
+	}
+	if n := len(c.markings); n > maxInherited {
+		return nil, reason.New(reason.STIXFormat, fmt.Sprintf("upgrade %s to STIX 2.1: it has %d markings, at most %d can be inherited", clipped([]byte(c.owner)), n, maxInherited))
 	}
 	for name := range o.d.members(node) {
 		if o.d.kind(name+1) != kindObject {

@@ -3,6 +3,7 @@ package stix
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestTypeRules holds single types to what only they have. OBJ-15 OBJ-16 OBJ-18
@@ -117,6 +118,27 @@ func TestTypeRules(t *testing.T) {
 		{"nothing contributes", of("user-account"), fields{"user_id": nil, "display_name": "d", "id": "user-account--8e2e2d2b-17d4-5cbf-938f-98ee46b3cd3f"}, "id", "", false, false},
 		{"not the deterministic id", of("ipv4-addr"), nil, "id", "", true, false},
 	})
+}
+
+func TestParseTime(t *testing.T) {
+	got, ok := parseTime([]byte("2016-12-31T23:59:60.1234567899Z")) // OBJ-12
+	if want := time.Date(2017, 1, 1, 0, 0, 0, 123456789, time.UTC); !ok || !got.Equal(want) {
+		t.Errorf("second 60 is %v, %v, want %v", got, ok, want)
+	}
+	const sound = "2020-02-29T12:34:56.5Z"
+	if _, ok := parseTime([]byte(sound)); !ok {
+		t.Errorf("%s is no time", sound)
+	}
+	for i := range len(sound) { // no byte of it may be anything else
+		if broken := sound[:i] + "x" + sound[i+1:]; broken != sound {
+			if got, ok := parseTime([]byte(broken)); ok {
+				t.Errorf("%s is %v", broken, got)
+			}
+		}
+		if got, ok := parseTime([]byte(sound[:i])); ok {
+			t.Errorf("%s is %v", sound[:i], got)
+		}
+	}
 }
 
 func TestLanguageTag(t *testing.T) {

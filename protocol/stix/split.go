@@ -49,20 +49,18 @@ func (s *splitter) peek() byte {
 
 // value passes over one value and returns where it lies.
 func (s *splitter) value() (span, error) {
+	c := s.peek()
 	start := s.pos
-	switch c := s.peek(); c {
+	switch c {
 	case '{', '[':
-		start = s.pos
 		err := s.nested()
 		return span{start, s.pos}, err
 	case '"':
-		start = s.pos
 		err := s.text()
 		return span{start, s.pos}, err
 	case 0, ',', ':', ']', '}':
 		return span{}, s.want("a value")
 	}
-	start = s.pos
 	for s.pos < len(s.raw) && !slices.Contains([]byte(",:]} \t\n\r[{\""), s.raw[s.pos]) {
 		s.pos++
 	}

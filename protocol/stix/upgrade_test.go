@@ -2,6 +2,7 @@ package stix
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -159,6 +160,38 @@ func TestUpgradeSplitsObservedData(t *testing.T) {
 	again, _ := Upgrade([]byte(observed20))
 	if !reflect.DeepEqual(got, again) {
 		t.Error("the same input gave other bytes")
+	}
+}
+
+// TestUpgradeInheritsMarkings: a marking of a part binds every part, since
+// nobody can tell any more which one it was. OBJ-27
+func TestUpgradeInheritsMarkings(t *testing.T) {
+	const red = "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed"
+	base := fields{"type": "observed-data", "id": ref("observed-data"), "created": early,
+		"granular_markings": []fields{{"selectors": []string{"objects.0.value"}, "marking_ref": red}, {"selectors": []string{"id"}, "marking_ref": red}},
+		"objects":           fields{"0": fields{"type": "url", "value": "u", "object_marking_refs": []string{ref("marking-definition")}}, "1": fields{"type": "url", "value": "v"}}}
+	got, err := Upgrade(base.json(t))
+	if err != nil || len(got) != 3 {
+		t.Fatal(got, err)
+	}
+	for i, want := range [][]string{{red, ref("marking-definition")}, {red}} {
+		o, err := Parse(got[i+1])
+		if err != nil || !slices.Equal(o.MarkingRefs, want) {
+			t.Errorf("%s: %v", got[i+1], err)
+		}
+	}
+	marks := func(n int) []string {
+		all := make([]string, n)
+		for i := range all {
+			all[i] = fmt.Sprintf("marking-definition--8e2e2d2b-17d4-4cbf-938f-%012d", i)
+		}
+		return all
+	}
+	if _, err := Upgrade(base.with(fields{"granular_markings": nil, "object_marking_refs": marks(maxInherited)}).json(t)); err != nil {
+		t.Errorf("most markings: %v", err)
+	}
+	if _, err := Upgrade(base.with(fields{"granular_markings": nil, "object_marking_refs": marks(maxInherited + 1)}).json(t)); reason.Of(err) != reason.STIXFormat {
+		t.Errorf("too many markings: %v", err)
 	}
 }
 
