@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"errors"
-	"math/big"
 	"slices"
 	"testing"
 
@@ -120,8 +119,11 @@ func TestStatementsAgainstOtherCOSE(t *testing.T) {
 		if k.Alg() == EdDSA {
 			v, err = cose.NewVerifier(cose.AlgorithmEdDSA, ed25519.PublicKey(k.Bytes()))
 		} else {
-			x, y := elliptic.UnmarshalCompressed(elliptic.P256(), k.Bytes())
-			v, err = cose.NewVerifier(cose.AlgorithmES256, &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).Set(x), Y: y})
+			pub, perr := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), []byte(k.point))
+			if perr != nil {
+				t.Fatal(perr)
+			}
+			v, err = cose.NewVerifier(cose.AlgorithmES256, pub)
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -36,6 +36,7 @@ type Book struct {
 	path    string // of the chains of others
 	ownPath string
 	own     protocol.OrgID // zero without an own.cbor
+	max     int            // MaxOrgs; less in tests
 
 	chains atomic.Pointer[protocol.Chains]
 	listed atomic.Pointer[func(protocol.OrgID) bool]
@@ -52,7 +53,7 @@ type Book struct {
 // chain from own.cbor beside it. Errors carry identity.file and say what to
 // do. Open changes no file.
 func Open(path, network string) (*Book, error) {
-	b := &Book{path: path, ownPath: filepath.Join(filepath.Dir(path), ownFile)}
+	b := &Book{path: path, ownPath: filepath.Join(filepath.Dir(path), ownFile), max: MaxOrgs}
 	chains := protocol.NewChains(network)
 	own, torn, err := readChains(b.ownPath, network)
 	if err == nil && torn {
@@ -133,7 +134,7 @@ func holds(chains *protocol.Chains, s *protocol.Statement) bool {
 // without a live certificate first, then any, by lot, so that a flood cannot choose
 // whom it drives out. What just came in stays unless all else is protected.
 func (b *Book) makeRoom(chains *protocol.Chains, fresh []*protocol.Statement) (next *protocol.Chains, forgotten int) {
-	excess := chains.Len() - MaxOrgs
+	excess := chains.Len() - b.max
 	if b.own != (protocol.OrgID{}) {
 		excess--
 	}
