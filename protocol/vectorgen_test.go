@@ -202,7 +202,7 @@ func writeVectors(t *testing.T, vectors []*vector) {
 func TestEveryCodeHasAVector(t *testing.T) {
 	notExpressible := map[reason.Code]bool{
 		reason.DupHeld: true, reason.LogFork: true, reason.RateForwarder: true, reason.RatePublisher: true,
-		reason.OrgBlocked: true, reason.GossipSize: true, reason.TopicUnknown: true,
+		reason.OrgBlocked: true, reason.TopicUnknown: true,
 	}
 	seen := map[reason.Code]bool{}
 	for _, v := range readVectors(t) {

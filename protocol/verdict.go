@@ -54,7 +54,6 @@ var verdicts = map[reason.Code]Verdict{
 	reason.CertScope:     Reject,
 	reason.CertWindow:    Reject,
 	reason.ChainInvalid:  Reject,
-	reason.GossipSize:    Reject,
 
 	reason.CertUnknown:    Ignore,
 	reason.CertExpired:    Ignore,
