@@ -1,9 +1,6 @@
 package pattern
 
-import (
-	"strconv"
-	"strings"
-)
+import "strconv"
 
 // hashType tells hashes apart by their number of hex digits.
 func hashType(digits int) (Type, bool) {
@@ -23,7 +20,24 @@ func hashType(digits int) (Type, bool) {
 // hashDigits gives the number of hex digits of an algorithm of the standard's
 // vocabulary, under any spelling of its name.
 func hashDigits(algorithm string) (int, bool) {
-	switch strings.ReplaceAll(strings.ToUpper(algorithm), "-", "") {
+	// On the ingest path of most patterns: no allocation here.
+	var name [16]byte
+	n := 0
+	for i := range len(algorithm) {
+		c := algorithm[i]
+		if c == '-' {
+			continue
+		}
+		if n == len(name) {
+			return 0, false
+		}
+		if c >= 'a' && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		name[n] = c
+		n++
+	}
+	switch string(name[:n]) {
 	case "MD5":
 		return 32, true
 	case "SHA1", "RIPEMD160":

@@ -197,7 +197,7 @@ func (p *parser) path(n *comparisonNode) error {
 	if err != nil {
 		return err
 	}
-	n.steps = append(n.steps, first)
+	n.steps = append(make([]step, 0, 2), first)
 	for p.tok.is(".") || p.tok.is("[") {
 		next, err := p.step()
 		if err != nil {
