@@ -1,5 +1,7 @@
 package nodetest
 
+//bubble: a fleet lives inside Run, where time is virtual.
+
 import (
 	"bytes"
 	"time"

@@ -12,6 +12,7 @@ import (
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
 
 	"tocsin/protocol"
 	"tocsin/protocol/trust"
@@ -461,4 +462,33 @@ func FuzzSplitStatements(f *testing.F) {
 			t.Errorf("%d bytes of statements out of %d", n, len(raw))
 		}
 	})
+}
+
+// TestResourceLimits: connections of one peer and inbound ones in all (NET-20).
+func TestResourceLimits(t *testing.T) {
+	rm := must[network.ResourceManager](t)(newResourceManager())
+	defer func() { _ = rm.Close() }()
+	open := func(p peer.ID, i int) bool {
+		addr := must[multiaddr.Multiaddr](t)(multiaddr.NewMultiaddr(fmt.Sprintf("/ip4/10.%d.%d.1/tcp/1", i/250, i%250)))
+		scope, err := rm.OpenConnection(network.DirInbound, false, addr)
+		if err != nil {
+			return false
+		}
+		if scope.SetPeer(p) != nil {
+			scope.Done()
+			return false
+		}
+		return true
+	}
+	n := 0
+	for ; n < 100 && open("greedy", n); n++ {
+	}
+	if n != peerConnsIn {
+		t.Errorf("one peer has %d connections, want %d", n, peerConnsIn)
+	}
+	for ; n < 1000 && open(peer.ID(fmt.Sprint(n)), n); n++ {
+	}
+	if n != inboundConns {
+		t.Errorf("%d inbound connections, want %d", n, inboundConns)
+	}
 }

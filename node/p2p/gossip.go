@@ -131,19 +131,21 @@ func (r *router) ready(ctx context.Context, path string, n int) error {
 	return r.drain(ctx)
 }
 
-// settle waits for the first member of path's mesh when there is somebody who may become it.
+// settle waits for somebody to send to on path when there is somebody who may become it.
 func (r *router) settle(ctx context.Context, path string) error {
-	if _, n := r.trace.meshed(path, ""); n > 0 || !r.somebody(path) {
+	settled := func() bool { return r.reaches(path) || !r.somebody(path) }
+	if settled() || !r.mayWait(path, time.Now()) {
 		return nil
 	}
-	if !r.mayWait(path, time.Now()) {
-		return nil
+	return ignoreTimeout(ctx, poll(ctx, settleWait, pollMesh, settled))
+}
+
+// reaches reports whether a message on path would go to anybody now.
+func (r *router) reaches(path string) bool {
+	if _, n := r.trace.meshed(path, ""); n > 0 {
+		return true
 	}
-	err := poll(ctx, settleWait, pollMesh, func() bool {
-		_, n := r.trace.meshed(path, "")
-		return n > 0 || !r.somebody(path)
-	})
-	return ignoreTimeout(ctx, err)
+	return r.flood && len(r.ps.ListPeers(path)) > 0
 }
 
 // mayWait allows one wait for a path's mesh within settleAgain.

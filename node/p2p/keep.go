@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/event"
@@ -104,7 +105,7 @@ func (h *Host) met(p peer.ID) bool {
 		if _, ok := j.router.trace.streamAge(p); !ok {
 			return false
 		}
-		if !contains(j.handle.ListPeers(), p) {
+		if !slices.Contains(j.handle.ListPeers(), p) {
 			if j.router == h.control {
 				return false // every node takes part in control: its hello is still to come
 			}
@@ -123,15 +124,6 @@ func (h *Host) met(p peer.ID) bool {
 	// No common topic besides control, or the other instance's hello is on its way.
 	age, _ := h.data.trace.streamAge(p)
 	return age > youngStream
-}
-
-func contains(list []peer.ID, p peer.ID) bool {
-	for _, q := range list {
-		if q == p {
-			return true
-		}
-	}
-	return false
 }
 
 // Disconnect stops keeping a peer and closes its connections; not.found when it is neither kept nor connected.

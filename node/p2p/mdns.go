@@ -2,7 +2,6 @@ package p2p
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/discovery/mdns"
@@ -24,12 +23,14 @@ func (f finder) HandlePeerFound(info peer.AddrInfo) {
 }
 
 // runMDNS looks for peers on the local network until ctx ends. A peer that is
-// found is dialled once; it is not kept.
+// found is dialled once; it is not kept. A machine without multicast has its other
+// peers all the same, so that is no fault of the host.
 func (h *Host) runMDNS(ctx context.Context) error {
 	found := make(chan peer.AddrInfo, 16)
 	service := mdns.NewMdnsService(h.host, mdnsService+h.network+"._udp", finder{found})
 	if err := service.Start(); err != nil {
-		return fmt.Errorf("start mdns: %w", err)
+		log.Warnw("no search for peers on the local network", "err", err)
+		return nil
 	}
 	for {
 		select {

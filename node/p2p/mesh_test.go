@@ -238,18 +238,20 @@ type mesh struct {
 	wg     sync.WaitGroup
 	closed []func()
 	next   int
+	link   simnet.NodeBiDiLinkSettings
 }
 
-var testLink = simnet.NodeBiDiLinkSettings{
-	Downlink: simnet.LinkSettings{BitsPerSecond: 1000 * simlibp2p.OneMbps},
-	Uplink:   simnet.LinkSettings{BitsPerSecond: 1000 * simlibp2p.OneMbps},
+// linkOf is a connection of so many Mbit/s both ways.
+func linkOf(mbps int) simnet.NodeBiDiLinkSettings {
+	s := simnet.LinkSettings{BitsPerSecond: mbps * simlibp2p.OneMbps}
+	return simnet.NodeBiDiLinkSettings{Downlink: s, Uplink: s}
 }
 
 // inBubble runs f with a mesh in virtual time; every goroutine must end before it returns.
 func inBubble(t *testing.T, f func(t *testing.T, m *mesh)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		m := &mesh{t: t, net: &simnet.Simnet{LatencyFunc: simnet.StaticLatency(10 * time.Millisecond)}}
+		m := &mesh{t: t, link: linkOf(1000), net: &simnet.Simnet{LatencyFunc: simnet.StaticLatency(10 * time.Millisecond)}}
 		m.ctx, m.stop = context.WithCancel(context.Background())
 		m.net.Start()
 		defer m.close()
@@ -270,7 +272,7 @@ func (m *mesh) close() {
 func (m *mesh) address() (string, libp2p.Option) {
 	addr := fmt.Sprintf("/ip4/%s/udp/8469/quic-v1", simnet.IntToPublicIPv4(m.next))
 	m.next++
-	return addr, simlibp2p.QUICSimnet(m.net, testLink)
+	return addr, simlibp2p.QUICSimnet(m.net, m.link)
 }
 
 func newTransportKey(t testing.TB) (crypto.PrivKey, peer.ID) {
