@@ -52,6 +52,20 @@ func (h *hashTable) index(key uint64) int {
 	}
 }
 
+// touch reads the places of keys that are about to be added. The reads do not
+// wait for each other, while those of one add after the other do: it halves the
+// time of a start. The sum, and that it is not inlined, only keep the compiler
+// from leaving them out.
+//
+//go:noinline
+func (h *hashTable) touch(keys []uint64) (sum uint32) {
+	for _, key := range keys {
+		at, _ := bits.Mul64(key, uint64(len(h.slots)))
+		sum += h.slots[at].post
+	}
+	return sum
+}
+
 // add puts ref under key, in front of what is there.
 func (h *hashTable) add(key uint64, ref uint32) {
 	if (h.used+1)*10 > len(h.slots)*7 {

@@ -21,8 +21,7 @@ type tables struct {
 	seed    [2]uint64
 	records []record
 	// next is the number of the next leaf, dead counts leaves of dead records.
-	next uint32
-	dead int
+	next, dead uint32
 
 	ids     *hashTable // record id -> ordinal
 	places  *hashTable // log and sequence -> ordinal
@@ -176,22 +175,39 @@ func (t *tables) add(id protocol.RecordID, sp space, p packed) error {
 	t.next += uint32(p.leaves())
 	t.ids.add(t.idKey(id), ord)
 	t.places.add(t.placeKey(r.log, r.sequence), ord)
-	nameless := hashObject("")
-	for i := range p.leaves() {
-		number := r.base + uint32(i)
-		if hash := p.leafHash(i); hash != nameless {
-			t.objects.add(t.mix(hash), number)
-		}
-		first, n := p.leafValues(i)
-		for v := first; v < first+n; v++ {
-			hash, _ := p.value(v)
-			t.values.add(t.mix(hash), number)
-		}
-	}
+	t.addLeaves(p, r.base)
 	for _, n := range networks {
 		t.networks.Insert(n)
 	}
 	return nil
+}
+
+// addLeaves numbers the leaves of a record from base on.
+func (t *tables) addLeaves(p packed, base uint32) {
+	var buf [2 * protocol.MaxLeaves]uint64
+	keys := buf[:0]
+	for i := range p.leaves() {
+		keys = append(keys, t.mix(p.leafHash(i)))
+	}
+	t.objects.touch(keys)
+	nameless := t.mix(hashObject(""))
+	for i, key := range keys {
+		if key != nameless {
+			t.objects.add(key, base+uint32(i))
+		}
+	}
+	keys = keys[:0]
+	for v := range p.values() {
+		hash, _ := p.value(v)
+		keys = append(keys, t.mix(hash))
+	}
+	t.values.touch(keys)
+	for i := range p.leaves() {
+		first, n := p.leafValues(i)
+		for _, key := range keys[first : first+n] {
+			t.values.add(key, base+uint32(i))
+		}
+	}
 }
 
 // networks decodes the prefixes among a record's values.
@@ -251,7 +267,7 @@ func (t *tables) note(l Log) uint32 {
 func (t *tables) kill(ord uint32, c Counts, moved bool) {
 	r := &t.records[ord]
 	r.live = false
-	t.dead += int(r.count)
+	t.dead += uint32(r.count)
 	t.counts = t.counts.minus(c)
 	if moved {
 		t.logs[r.log].Count--
@@ -289,7 +305,7 @@ func (t *tables) named(o pattern.Observable, hash uint64) []spot {
 
 // worthCompacting says that dead leaves take up too much, or numbers run out.
 func (t *tables) worthCompacting() bool {
-	return t.dead > int(t.next)/2 && t.dead > 1<<16 || t.dead > 0 && !t.room(1<<20)
+	return t.dead > t.next/2 && t.dead > 1<<16 || t.dead > 0 && !t.room(1<<20)
 }
 
 // compact drops dead records and numbers the leaves anew.
