@@ -181,7 +181,7 @@ func (g *globals) showCheckItem(w io.Writer, i api.CheckItem, width int) {
 		if s.Confidence >= 0 {
 			claim = fmt.Sprintf("confidence %d", s.Confidence)
 		}
-		fmt.Fprintf(w, "%*s  %s (%s), %s, %s, %s\n", width, "", clean(firstOf(s.Petname, short(s.Org))), clean(s.Level),
+		fmt.Fprintf(w, "%*s  %s (%s), %s, %s, %s\n", width, "", clean(who(s.Petname, s.Level, s.Org)), clean(s.Level),
 			claim, g.when(s.Created, time.Now()), clean(s.State))
 	}
 }

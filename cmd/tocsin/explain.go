@@ -53,7 +53,7 @@ func (g *globals) termRows(terms []api.Term) [][]cell {
 		if t.Claimed >= 0 {
 			claimed = fmt.Sprint(t.Claimed)
 		}
-		row := plain(sign, firstOf(t.Petname, short(t.Org)), t.Level, short(t.Group), fmt.Sprintf("%.4f", t.Weight),
+		row := plain(sign, who(t.Petname, t.Level, t.Org), t.Level, short(t.Group), fmt.Sprintf("%.4f", t.Weight),
 			fmt.Sprintf("%.4f", t.Q), claimed, fmt.Sprintf("%.4f", t.Decay), fmt.Sprintf("%.4f", t.V), t.Why)
 		if !t.Counted {
 			row[0].text = " "

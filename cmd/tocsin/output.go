@@ -242,6 +242,15 @@ func span(d time.Duration) string {
 	}
 }
 
+// who names an organisation to people: by the petname of the trust list, else by
+// the start of its id. Names that strangers give themselves are no identity.
+func who(petname, level, org string) string {
+	if petname == "" && level == "own" {
+		return "we ourselves"
+	}
+	return firstOf(petname, short(org))
+}
+
 // short abbreviates an id to what can still be typed back: "sha256:" and twelve digits.
 func short(id string) string {
 	const keep = len("sha256:") + 12

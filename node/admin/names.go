@@ -41,10 +41,14 @@ func (n names) level(org protocol.OrgID, topic string) string {
 }
 
 // resolve finds the organisation that a full id, a unique prefix of its
-// hex digits, or a petname names. A full id need not be known.
+// hex digits, or a petname names (the own organisation goes
+// by its own name). A full id need not be known.
 func (n names) resolve(text string) (protocol.OrgID, error) {
 	known := append(n.identity.Chains().Orgs(), n.self.Org)
 	var called []protocol.OrgID
+	if strings.EqualFold(n.self.Name, text) {
+		called = append(called, n.self.Org)
+	}
 	for _, e := range n.policy.List().Entries() {
 		known = append(known, e.Org)
 		if e.Petname != "" && strings.EqualFold(e.Petname, text) {
@@ -53,6 +57,9 @@ func (n names) resolve(text string) (protocol.OrgID, error) {
 	}
 	switch len(called) {
 	case 0:
+		if !strings.HasPrefix(text, "sha256:") && strings.Trim(strings.ToLower(text), "0123456789abcdef") != "" {
+			return protocol.OrgID{}, reason.New(reason.NotFound, fmt.Sprintf("organisation %q: nobody on the trust list goes by this petname", text))
+		}
 		return policy.Resolve(text, known)
 	case 1:
 		return called[0], nil

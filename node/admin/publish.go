@@ -15,7 +15,6 @@ import (
 
 	"tocsin/node/admin/api"
 	"tocsin/node/outbox"
-	"tocsin/protocol"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/stix"
 )
@@ -112,8 +111,8 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 
 func (in *publishIn) request() (req outbox.Request, hold time.Duration, err error) {
 	req = outbox.Request{Confidence: in.Confidence, Producer: in.Producer, Upstream: in.Upstream}
-	if req.Topic, err = protocol.ParseTopic(in.Topic); err != nil {
-		return req, 0, reason.Wrap(reason.UsageInvalid, "publish", err)
+	if req.Topic, err = parseTopic(in.Topic); err != nil {
+		return req, 0, err
 	}
 	if req.TLP, err = stix.ParseTLP(in.TLP); err != nil {
 		return req, 0, reason.Wrap(reason.UsageInvalid, "publish", err)
@@ -159,7 +158,8 @@ func showResult(res outbox.Result) *api.PublishResult {
 		out.Records = append(out.Records, id.String())
 	}
 	for _, s := range res.Skipped {
-		out.Skipped = append(out.Skipped, api.Skipped{ID: s.ID, Code: string(s.Code), Reason: s.Reason})
+		why := strings.TrimSuffix(s.Reason, " ["+string(s.Code)+"]") // the code has a field of its own
+		out.Skipped = append(out.Skipped, api.Skipped{ID: s.ID, Code: string(s.Code), Reason: why})
 	}
 	return out
 }

@@ -62,7 +62,7 @@ func (s *searchResource) get(ctx context.Context, in *searchIn) (*body[api.List[
 		slices.SortStableFunc(hits, func(a, b storage.Hit) int { return b.Created.Compare(a.Created) })
 		for _, h := range hits {
 			if q.admits(h) && len(list.Items) < in.Limit {
-				list.Items = append(list.Items, s.names.object(h))
+				list.Items = append(list.Items, s.show(h))
 			}
 		}
 		return answer(list)
@@ -98,13 +98,20 @@ func (s *searchResource) scan(ctx context.Context, q *query, in *searchIn, list 
 				list.Next = fmt.Sprintf("%d.%d", seq, h.Index)
 				return answer(list)
 			}
-			list.Items = append(list.Items, s.names.object(h))
+			list.Items = append(list.Items, s.show(h))
 		}
 	}
 	if w.at > 0 {
 		list.Next = fmt.Sprintf("%d.0", w.at)
 	}
 	return answer(list)
+}
+
+// show is an object as a list shows it: without its body and its other versions.
+func (s *searchResource) show(h storage.Hit) api.Object {
+	o := s.names.object(h)
+	o.Received, o.From, _ = s.store.Source(h.Record) // a record that has just expired has none
+	return o
 }
 
 // start reads a cursor: the change to begin with, and the first object of its record.
@@ -168,9 +175,9 @@ func (s *searchResource) query(in *searchIn) (*query, error) {
 		q.org = &org
 	}
 	if in.Topic != "" {
-		topic, err := protocol.ParseTopic(in.Topic)
+		topic, err := parseTopic(in.Topic)
 		if err != nil {
-			return nil, reason.Wrap(reason.UsageInvalid, "search", err)
+			return nil, err
 		}
 		q.topic = &topic
 	}

@@ -11,6 +11,7 @@ import (
 	"tocsin/node/admin/api"
 	"tocsin/node/settings"
 	"tocsin/protocol"
+	"tocsin/protocol/reason"
 )
 
 type topicResource struct {
@@ -45,7 +46,7 @@ func (t *topicResource) list(context.Context, *nothing) (*body[api.List[api.Topi
 }
 
 func (t *topicResource) join(_ context.Context, in *topicIn) (*body[api.Topic], error) {
-	topic, err := protocol.ParseTopic(in.Name)
+	topic, err := parseTopic(in.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +65,7 @@ func (t *topicResource) join(_ context.Context, in *topicIn) (*body[api.Topic], 
 }
 
 func (t *topicResource) leave(_ context.Context, in *topicIn) (*body[api.Topic], error) {
-	topic, err := protocol.ParseTopic(in.Name)
+	topic, err := parseTopic(in.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +76,15 @@ func (t *topicResource) leave(_ context.Context, in *topicIn) (*body[api.Topic],
 		return nil, err
 	}
 	return answer(api.Topic{Name: topic.String()})
+}
+
+// parseTopic reads a name that a person typed: a wrong one is wrong usage here.
+func parseTopic(name string) (protocol.Topic, error) {
+	t, err := protocol.ParseTopic(name)
+	if err != nil {
+		return t, reason.Wrap(reason.UsageInvalid, "read a topic's name", err)
+	}
+	return t, nil
 }
 
 func showTopic(i TopicInfo) api.Topic {

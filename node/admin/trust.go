@@ -13,7 +13,6 @@ import (
 	"tocsin/node/identity"
 	"tocsin/node/intake"
 	"tocsin/node/policy"
-	"tocsin/protocol"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/trust"
 )
@@ -133,8 +132,8 @@ func change(e *trust.Entry, in api.TrustEntry) error {
 	}
 	if len(in.Topics) > 0 {
 		for _, name := range in.Topics {
-			if _, err := protocol.ParseTopic(name); err != nil && name != "*" {
-				return reason.Wrap(reason.UsageInvalid, "set trust", err)
+			if _, err := parseTopic(name); err != nil && name != "*" {
+				return err
 			}
 		}
 		e.Scopes = []trust.Scope{{Topics: in.Topics}}

@@ -3,6 +3,7 @@ package outbox
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -65,7 +66,7 @@ func (p *Publisher) sort(req Request, res *Result) (*batch, error) {
 	for i, raw := range bundle.Objects {
 		o, err := validate(raw)
 		if err != nil {
-			res.skipInvalid(nameOf(o, i), err)
+			res.skipInvalid(nameOf(raw, i), err)
 			continue
 		}
 		objects = append(objects, o)
@@ -101,8 +102,12 @@ func (r *Result) skipInvalid(id string, err error) {
 	r.Skipped = append(r.Skipped, Skipped{ID: id, Code: reason.Of(err), Reason: err.Error()})
 }
 
-func nameOf(o *stix.Object, i int) string {
-	if o != nil && o.ID != "" {
+// nameOf names a broken object: by its id where one can be read, else by its place.
+func nameOf(raw []byte, i int) string {
+	var o struct {
+		ID string `json:"id"`
+	}
+	if stix.Scan(raw) == nil && json.Unmarshal(raw, &o) == nil && o.ID != "" {
 		return o.ID
 	}
 	return fmt.Sprintf("objects[%d]", i)
@@ -204,7 +209,7 @@ func (p *Publisher) next(ctx context.Context, req Request, g *group, res *Result
 			continue
 		}
 		if tooLarge {
-			res.skipInvalid(idOf(g.objects[0]), err)
+			res.skipInvalid(nameOf(g.objects[0], 0), err)
 			return nil, 1, nil
 		}
 		if err != nil {
@@ -217,11 +222,6 @@ func (p *Publisher) next(ctx context.Context, req Request, g *group, res *Result
 
 // sizeCodes are what Sign says of a draft that fits no record.
 var sizeCodes = []reason.Code{reason.WireSize, reason.BodySize}
-
-func idOf(raw []byte) string {
-	o, _ := stix.Parse(raw)
-	return nameOf(o, 0)
-}
 
 // fit guesses how many objects make a record of the target size.
 func (g *group) fit() int {

@@ -201,8 +201,8 @@ type Object struct {
 	Received time.Time `json:"received"`
 	From     string    `json:"from"`
 	Values   []Value   `json:"values"`
-	// Versions counts what is held under this id: versions, and other organisations' voices.
-	Versions int `json:"versions"`
+	// Versions counts what is held under this id: versions, and other organisations' voices; absent in lists.
+	Versions int `json:"versions,omitempty"`
 	// STIX is the object as published, but for white space; the exact bytes come from the raw endpoint.
 	STIX json.RawMessage `json:"stix,omitempty"`
 }

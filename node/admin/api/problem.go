@@ -70,8 +70,17 @@ func ProblemOf(err error) *Problem {
 	default:
 		code = reason.Internal
 	}
-	// The code stands in a field of its own; the sentence need not repeat it.
-	return NewProblem(code, strings.ReplaceAll(err.Error(), " ["+string(code)+"]", ""))
+	return NewProblem(code, withoutCodes(err))
+}
+
+// withoutCodes gives an error's text without the reason codes in it: the code
+// stands in a field of its own.
+func withoutCodes(err error) string {
+	text := err.Error()
+	for e, ok := errors.AsType[*reason.Error](err); ok; e, ok = errors.AsType[*reason.Error](e.Err) {
+		text = strings.ReplaceAll(text, " ["+string(e.Code)+"]", "")
+	}
+	return text
 }
 
 // statusOf maps a reason code to the HTTP status of the answer. What the table
