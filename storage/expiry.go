@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dgraph-io/badger/v4"
+
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
@@ -43,10 +45,40 @@ func (s *Store) Expire(ctx context.Context, now time.Time) (int, error) {
 			break
 		}
 	}
+	if gone > 0 {
+		failed = errors.Join(failed, s.reclaim(maxReclaim))
+	}
 	if failed != nil {
 		return gone, fmt.Errorf("expire records: %w", failed)
 	}
 	return gone, nil
+}
+
+// maxReclaim is how many files of the value log one Expire rewrites at most: each
+// is 64 MB of reading and at most half of that of writing.
+const maxReclaim = 4
+
+// reclaim gives the disk back what files of the value log have lost at least
+// half of their content. badger learns what is lost as it compacts, so that this lags behind.
+func (s *Store) reclaim(files int) error {
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.closed {
+		return errClosed()
+	}
+	if s.memory {
+		return nil
+	}
+	for range files {
+		err := s.db.RunValueLogGC(0.5)
+		if errors.Is(err, badger.ErrNoRewrite) || errors.Is(err, badger.ErrRejected) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reclaim space: %w", err)
+		}
+	}
+	return nil
 }
 
 // doAll hands much work to the writer at once and counts what was done. What is
