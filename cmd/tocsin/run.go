@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"runtime/debug"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	logging "github.com/ipfs/go-log/v2"
@@ -14,6 +18,8 @@ import (
 
 	"tocsin/node"
 )
+
+var log = logging.Logger("tocsin/cmd")
 
 // leaveTime is how long a node may take to stop. What was acknowledged is synced
 // already, so leaving late would gain nothing.
@@ -28,7 +34,8 @@ func newRunCommand(g *globals) *cobra.Command {
 		Use:   "run",
 		Short: "Run the node until it is told to stop (SIGTERM or Ctrl-C)",
 		Long: `Run the node that "tocsin init" founded. It prints one ready line when its
-listeners are bound, logs to stderr, and leaves within 5 seconds of SIGTERM.
+listeners are bound, logs to stderr, and leaves within 5 seconds of SIGTERM. At
+SIGHUP it reads the operator's trust.toml anew.
 
 Exit codes: 0 stopped as told, 2 configuration error, 4 no node in the folder,
 9 another process runs this node, 1 a part of the node failed.`,
@@ -50,11 +57,36 @@ func (g *globals) runNode(ctx context.Context) error {
 		return err
 	}
 	debug.SetGCPercent(gcPercent)
-	n, err := node.New(paths, cfg, node.Options{})
+	n, err := node.New(paths, cfg, node.Options{Version: readBuildInfo().Version})
 	if err != nil {
 		return err
 	}
+	ctx, leave := context.WithCancel(ctx)
+	var reloads sync.WaitGroup
+	defer reloads.Wait()
+	defer leave()
+	reloads.Go(func() { reloadOnHangup(ctx, n) })
 	return serve(ctx, n, func() { g.ready(n) })
+}
+
+// reloadOnHangup reads the operator's trust list anew at each SIGHUP until ctx
+// ends. A refused file leaves the list before it in force and says why.
+func reloadOnHangup(ctx context.Context, n *node.Node) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			if err := n.Policy.Reload(); err != nil {
+				log.Errorw("trust list was not reloaded", "err", err)
+			} else {
+				log.Infow("trust list reloaded", "digest", n.Policy.List().Digest())
+			}
+		}
+	}
 }
 
 // serve runs a node until ctx ends and then gives it leaveTime to stop. When a
