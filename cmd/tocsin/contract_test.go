@@ -52,6 +52,7 @@ var absentNode = map[string]struct {
 	"quarantine accept": {[]string{"0123456789"}, exitNoNode},
 	"quarantine list":   {nil, exitNoNode},
 	"quarantine reject": {[]string{"0123456789"}, exitNoNode},
+	"reasons":           {[]string{"sig.invalid"}, exitDone},
 	"run":               {nil, exitNoNode}, // no node was founded there
 	"search":            {[]string{"phish"}, exitNoNode},
 	"show":              {[]string{"0123456789"}, exitNoNode},

@@ -80,6 +80,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		newPeersCommand(g),
 		newPublishCommand(g),
 		newQuarantineCommand(g),
+		newReasonsCommand(g),
 		newRunCommand(g),
 		newSearchCommand(g),
 		newShowCommand(g),

@@ -25,7 +25,7 @@ characters or more serve (of a STIX id: behind its type).
 
 --raw prints the bytes exactly as published, nothing added. --proof prints a
 record file that "tocsin verify" checks without this node: the signer's chain, then
-the object with its proof, or the whole record.`,
+the object with its proof, or the whole record. With -o json it comes as base64.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if raw && proof {
@@ -51,10 +51,17 @@ the object with its proof, or the whole record.`,
 	return c
 }
 
+// binary is what is no text, for those who ask for JSON.
+type binary struct {
+	ID    string `json:"id"`
+	Bytes []byte `json:"base64"`
+}
+
 // isRecord reports whether an id names a whole record.
 func isRecord(id string) bool { return !strings.Contains(id, "--") && !strings.Contains(id, "#") }
 
-// showBytes writes bytes to stdout, whatever the output format: they are the answer.
+// showBytes writes bytes to stdout: they are the answer. What is no JSON itself is
+// wrapped where JSON was asked for.
 func (g *globals) showBytes(ctx context.Context, c *api.Client, id string, proof bool) error {
 	get := c.RawObject
 	switch {
@@ -69,8 +76,13 @@ func (g *globals) showBytes(ctx context.Context, c *api.Client, id string, proof
 	if err != nil {
 		return err
 	}
-	if (proof || isRecord(id)) && isTerminal(g.out) {
-		return usagef("show %s: this is not text; send it to a file: tocsin show ... > FILE", id)
+	if proof || isRecord(id) {
+		if g.format != "text" {
+			return g.emit(binary{ID: id, Bytes: raw}, nil)
+		}
+		if isTerminal(g.out) {
+			return usagef("show %s: this is not text; send it to a file: tocsin show ... > FILE", id)
+		}
 	}
 	_, err = g.out.Write(raw)
 	return err

@@ -91,8 +91,11 @@ func (g *globals) follow(ctx context.Context, c *api.Client, after *uint64, limi
 		}
 		return nil
 	})
-	if errors.Is(err, errEnough) {
+	switch {
+	case errors.Is(err, errEnough):
 		return nil
+	case ctx.Err() != nil:
+		return exitWith(exitInterrupted) // Ctrl-C is how people end it: nothing to report
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -189,8 +190,8 @@ func (c *Client) Events(ctx context.Context, after *uint64, each func(Event) err
 			return err
 		}
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if err := lines.Err(); err != nil {
+		return c.dialProblem(ctx, fmt.Errorf("the stream broke off: %w", err))
 	}
 	return nil
 }

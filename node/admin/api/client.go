@@ -177,6 +177,9 @@ func (c *Client) Ready(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return NewProblem(reason.Interrupted, "interrupted while waiting for the node")
+			}
 			return NewProblem(reason.NodeStarting, fmt.Sprintf("the node on %s is still starting", c.socket))
 		case <-time.After(100 * time.Millisecond):
 		}

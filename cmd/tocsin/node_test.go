@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tocsin/node/admin/api"
+)
+
+// fakeNode answers on the socket of a folder, whose path it returns.
+func fakeNode(t *testing.T, handler http.HandlerFunc) string {
+	t.Helper()
+	isolate(t)
+	dir, err := os.MkdirTemp("", "node")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("unix", filepath.Join(dir, "admin.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: handler, ReadHeaderTimeout: time.Second}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	t.Cleanup(func() {
+		_ = s.Close()
+		<-done
+		_ = os.RemoveAll(dir)
+	})
+	return dir
+}
+
+func writeStatus(w http.ResponseWriter, state string) {
+	_ = json.NewEncoder(w).Encode(api.Status{State: state})
+}
+
+// A node that starts: status says so at once, others wait for it within --timeout.
+func TestStartingNode(t *testing.T) {
+	var asked atomic.Int32
+	dir := fakeNode(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/api/v1/peers":
+			_, _ = w.Write([]byte(`{"items":[]}`))
+		case asked.Add(1) > 3:
+			writeStatus(w, api.StateRunning)
+		default:
+			writeStatus(w, api.StateStarting)
+		}
+	})
+	exit, out, errs := capture(t, strings.NewReader(""), "status", "-o", "json", "--data", dir)
+	if exit != exitNoNode || len(out) > 0 || !strings.Contains(errs, `"code":"node.starting"`) {
+		t.Errorf("status: exit %d, %s%s", exit, out, errs)
+	}
+	exit, _, errs = capture(t, strings.NewReader(""), "peers", "-o", "json", "--data", dir, "--timeout", "150ms")
+	if exit != exitNoNode {
+		t.Errorf("too short a wait: exit %d, %s", exit, errs)
+	}
+	exit, out, errs = capture(t, strings.NewReader(""), "peers", "-o", "json", "--data", dir)
+	if exit != exitDone || string(out) != `{"items":[]}`+"\n" {
+		t.Errorf("peers: exit %d, %s%s", exit, out, errs)
+	}
+}
+
+// A node that takes connections and says nothing: exit code 124, or 130 when the
+// person has had enough.
+func TestSilentNode(t *testing.T) {
+	dir := fakeNode(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/v1/status" && r.Header.Get("User-Agent") != "" {
+			writeStatus(w, api.StateRunning)
+			return
+		}
+		<-r.Context().Done()
+	})
+	exit, out, errs := capture(t, strings.NewReader(""), "peers", "-o", "json", "--data", dir, "--timeout", "100ms")
+	if exit != exitTimedOut || len(out) > 0 || !strings.Contains(errs, `"code":"timed.out"`) {
+		t.Errorf("exit %d, %s%s", exit, out, errs)
+	}
+	for _, command := range [][]string{{"peers"}, {"publish", "--topic", "fraud", "-"}, {"tail"}} {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		time.AfterFunc(50*time.Millisecond, cancel)
+		var stdout, stderr bytes.Buffer
+		args := append(command, "-o", "jsonl", "--data", dir)
+		exit := run(ctx, args, streams{in: strings.NewReader("{}"), out: &stdout, err: &stderr})
+		if exit != exitInterrupted || stdout.Len() > 0 {
+			t.Errorf("%v interrupted: exit %d, %s%s", command, exit, &stdout, &stderr)
+		}
+	}
+}
+
+// Answers that no node of ours gives are errors, not crashes and not empty answers.
+func TestStrangeAnswers(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{
+		"no JSON":      func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) },
+		"cut off":      func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"state":`)) },
+		"bare failure": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "oops\x1b[31m", http.StatusBadGateway) },
+		"hang up":      func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := fakeNode(t, handler)
+			exit, out, errs := capture(t, strings.NewReader(""), "status", "-o", "text", "--data", dir)
+			if exit == exitDone || len(out) > 0 || errs == "" || strings.Contains(errs, "\x1b") {
+				t.Errorf("exit %d, stdout %q, stderr %q", exit, out, errs)
+			}
+		})
+	}
+}
+
+// A stream that breaks off is an error; one that ends has ended.
+func TestTailEnds(t *testing.T) {
+	for _, c := range []struct {
+		abort bool
+		exit  int
+	}{{false, exitDone}, {true, exitNoNode}} {
+		dir := fakeNode(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/api/v1/status" {
+				writeStatus(w, api.StateRunning)
+				return
+			}
+			_, _ = w.Write([]byte("id: 1\nevent: held\ndata: {\"seq\":1,\"kind\":\"held\"}\n\n: heartbeat\n\n"))
+			_ = http.NewResponseController(w).Flush()
+			if c.abort {
+				panic(http.ErrAbortHandler)
+			}
+		})
+		exit, out, errs := capture(t, strings.NewReader(""), "tail", "-o", "jsonl", "--data", dir)
+		if exit != c.exit || countJSON(t, out) != 1 {
+			t.Errorf("abort %v: exit %d, %s%s", c.abort, exit, out, errs)
+		}
+	}
+}
+
+// More values than one call takes are asked in several, in order.
+func TestCheckInParts(t *testing.T) {
+	var calls []int
+	dir := fakeNode(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/v1/status" {
+			writeStatus(w, api.StateRunning)
+			return
+		}
+		var in api.CheckRequest
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+			t.Error(err)
+		}
+		calls = append(calls, len(in.Values))
+		list := api.List[api.CheckItem]{}
+		for _, v := range in.Values {
+			list.Items = append(list.Items, api.CheckItem{Value: v})
+		}
+		_ = json.NewEncoder(w).Encode(list)
+	})
+	in := strings.Repeat("a.example\n", api.MaxCheckValues) + "last.example\n"
+	exit, out, errs := capture(t, strings.NewReader(in), "check", "-", "-o", "jsonl", "--data", dir)
+	if exit != exitDone || len(calls) != 2 || calls[0] != api.MaxCheckValues || calls[1] != 1 {
+		t.Fatalf("exit %d, calls %v, %s", exit, calls, errs)
+	}
+	if countJSON(t, out) != api.MaxCheckValues+1 || !bytes.Contains(out[len(out)-200:], []byte("last.example")) {
+		t.Error("the answers are not all there, or not in order")
+	}
+}
