@@ -206,7 +206,7 @@ var catalogue = []Entry{
 		"The folder already holds a node.",
 		"Choose another folder with --data; init never overwrites keys."},
 	{NodeNotFound, BlameUs,
-		"The folder holds no node.",
+		"No node runs here, or none was founded.",
 		"Make one with 'tocsin init', or point --data at the right folder."},
 	{NotFound, BlameNobody,
 		"Nothing by this name is here.",
