@@ -41,6 +41,7 @@ type router struct {
 	// flood says that own messages go to every subscribed peer, not to the mesh only.
 	flood bool
 	pace  *rate.Limiter
+	peers *peerTable
 
 	mu      sync.Mutex           // guards settled
 	settled map[string]time.Time // by path of a joined topic: when Announce last waited for its mesh
@@ -55,6 +56,7 @@ func newRouter(ctx context.Context, h host.Host, id libp2pproto.ID, network stri
 		trace:   newTrace(refused, filter.forget),
 		flood:   flood,
 		pace:    rate.NewLimiter(announcePace.rate, announcePace.burst),
+		peers:   p,
 		settled: make(map[string]time.Time),
 	}
 	logger := slog.New(golog.SlogHandler().WithAttrs([]slog.Attr{slog.String("logger", "pubsub")}))
@@ -164,15 +166,18 @@ func (r *router) somebody(path string) bool {
 	return r.trace.young(youngStream) || len(r.ps.ListPeers(path)) > 0
 }
 
-// drain waits while a neighbour's queue is more than half full.
+// drain waits while the queue of a neighbour that counts is more than half full. Where listed or
+// configured peers are connected, only they count: a stranger that reads slowly
+// on purpose must not slow us down for the others.
 func (r *router) drain(ctx context.Context) error {
-	if !r.trace.full(outboundWindow, stallAfter) {
+	drained := func() bool {
+		full := r.trace.full(outboundWindow, stallAfter)
+		return len(full) == 0 || !r.peers.anyCounts(full)
+	}
+	if drained() {
 		return nil
 	}
-	err := poll(ctx, drainWait, pollQueue, func() bool {
-		return !r.trace.full(outboundWindow, stallAfter)
-	})
-	return ignoreTimeout(ctx, err)
+	return ignoreTimeout(ctx, poll(ctx, drainWait, pollQueue, drained))
 }
 
 // errTimeout says that poll gave up.

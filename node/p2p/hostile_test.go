@@ -17,6 +17,7 @@ import (
 // attacker speaks our protocols and checks nothing.
 type attacker struct {
 	id     peer.ID
+	data   *pubsub.PubSub
 	topics map[protocol.Topic]*pubsub.Topic
 }
 
@@ -31,6 +32,9 @@ func (m *mesh) attacker(n *testNode, topics ...protocol.Topic) *attacker {
 			pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign), pubsub.WithNoAuthor(), pubsub.WithMessageIdFn(messageID))
 		if err != nil {
 			m.t.Fatal(err)
+		}
+		if id == dataProtocol {
+			a.data = ps
 		}
 		for _, on := range topics {
 			if (on == protocol.TopicControl) != (id == controlProtocol) {
@@ -151,9 +155,17 @@ func TestReplay(t *testing.T) {
 		nodes := m.line(3, fraud)
 		r := nodes[0].publish(t, fraud, 300)
 		waitFor(t, 2*time.Second, "the record", func() bool { return nodes[2].has(r.ID()) })
-		time.Sleep(seenTTL + 2*time.Minute) // now the seen cache has forgotten it
-		a := m.attacker(nodes[1], fraud)
+		early := m.attacker(nodes[1], fraud)
+		time.Sleep(seenTTL - 2*time.Minute)
 		before := nodes[1].Topics()
+		early.send(t, fraud, r.Raw())
+		for i, after := range nodes[1].Topics() {
+			if after.Ignored != before[i].Ignored {
+				t.Errorf("the seen cache forgot too early: %+v", after)
+			}
+		}
+		time.Sleep(4 * time.Minute) // now it has forgotten
+		a := m.attacker(nodes[1], fraud)
 		for range 5 {
 			a.send(t, fraud, r.Raw())
 		}
@@ -165,6 +177,45 @@ func TestReplay(t *testing.T) {
 			if after.Topic == fraud && (after.Received != before[i].Received || after.Ignored == before[i].Ignored) {
 				t.Errorf("replay counted wrongly: %+v, before %+v", after, before[i])
 			}
+		}
+	})
+}
+
+// TestTooLargeForPubsub: what exceeds a pubsub message never reaches the validator (NET-05).
+func TestTooLargeForPubsub(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *mesh) {
+		fraud := topic(t, "fraud")
+		n := m.node(fraud)
+		a := m.attacker(n, fraud)
+		a.send(t, fraud, make([]byte, protocol.MaxPubsubBytes+1024))
+		time.Sleep(2 * time.Second)
+		if _, rejected := scoreOf(n, a.id); rejected != 0 {
+			t.Errorf("the validator saw %d messages", rejected)
+		}
+		for _, ti := range n.Topics() {
+			if ti.Rejected+ti.Ignored != 0 {
+				t.Errorf("topic %+v", ti)
+			}
+		}
+	})
+}
+
+// TestForeignTopics: what a peer subscribes to in other networks is not remembered.
+func TestForeignTopics(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *mesh) {
+		fraud := topic(t, "fraud")
+		n := m.node(fraud)
+		a := m.attacker(n, fraud)
+		for _, path := range []string{"/tocsin/1/other/fraud", "anything"} {
+			handle := must[*pubsub.Topic](t)(a.data.Join(path))
+			_ = must[*pubsub.Subscription](t)(handle.Subscribe())
+			time.Sleep(time.Second)
+			if list := n.data.ps.ListPeers(path); len(list) != 0 {
+				t.Errorf("subscriptions to %s are remembered", path)
+			}
+		}
+		if list := n.data.ps.ListPeers(fraud.Path(testNetwork)); len(list) != 1 {
+			t.Errorf("%d peers on our own topic, want 1", len(list))
 		}
 	})
 }
@@ -202,32 +253,36 @@ func TestTwoInstances(t *testing.T) {
 // TestNoAuthor: a message with pubsub's own author or signature is rejected, be
 // the record inside as good as it may (NET-03).
 func TestNoAuthor(t *testing.T) {
-	inBubble(t, func(t *testing.T, m *mesh) {
-		fraud := topic(t, "fraud")
-		n := m.node(fraud)
-		good := newAuthor(t)
-		n.deps().AddStatements(good.chain...)
-		h := m.stranger()
-		ps, err := pubsub.NewGossipSub(m.ctx, h, pubsub.WithGossipSubProtocols([]libp2pproto.ID{dataProtocol}, features),
-			pubsub.WithFloodPublish(true), pubsub.WithMessageIdFn(messageID))
-		if err != nil {
-			t.Fatal(err)
-		}
-		handle := must[*pubsub.Topic](t)(ps.Join(fraud.Path(testNetwork)))
-		info := must[*peer.AddrInfo](t)(peer.AddrInfoFromString(n.Addrs()[0]))
-		if err := h.Connect(m.ctx, *info); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(2 * time.Second)
-		r := good.sign(t, fraud, 100)
-		if err := handle.Publish(m.ctx, r.Raw()); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(2 * time.Second)
-		if _, rejected := scoreOf(n, h.ID()); rejected != 1 || n.has(r.ID()) {
-			t.Errorf("a signed message: %d rejected, received %v", rejected, n.has(r.ID()))
-		}
-	})
+	for name, policy := range map[string]pubsub.MessageSignaturePolicy{"signed": pubsub.StrictSign, "author only": pubsub.StrictNoSign} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, m *mesh) {
+				fraud := topic(t, "fraud")
+				n := m.node(fraud)
+				good := newAuthor(t)
+				n.deps().AddStatements(good.chain...)
+				h := m.stranger()
+				ps, err := pubsub.NewGossipSub(m.ctx, h, pubsub.WithGossipSubProtocols([]libp2pproto.ID{dataProtocol}, features),
+					pubsub.WithFloodPublish(true), pubsub.WithMessageIdFn(messageID), pubsub.WithMessageSignaturePolicy(policy))
+				if err != nil {
+					t.Fatal(err)
+				}
+				handle := must[*pubsub.Topic](t)(ps.Join(fraud.Path(testNetwork)))
+				info := must[*peer.AddrInfo](t)(peer.AddrInfoFromString(n.Addrs()[0]))
+				if err := h.Connect(m.ctx, *info); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(2 * time.Second)
+				r := good.sign(t, fraud, 100)
+				if err := handle.Publish(m.ctx, r.Raw()); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(2 * time.Second)
+				if _, rejected := scoreOf(n, h.ID()); rejected != 1 || n.has(r.ID()) {
+					t.Errorf("%d rejected, received %v", rejected, n.has(r.ID()))
+				}
+			})
+		})
+	}
 }
 
 // TestNoDowngrade: nobody can speak an older protocol with us (NET-01).

@@ -293,3 +293,22 @@ func BenchmarkJudge(b *testing.B) {
 		}
 	}
 }
+
+// TestWhoCounts: a slow stranger is waited for only by a node that has nobody listed.
+func TestWhoCounts(t *testing.T) {
+	_, self := newTransportKey(t)
+	deps := newNode(t, self).deps()
+	table := newPeerTable(&deps)
+	table.arrived("stranger")
+	if !table.anyCounts([]peer.ID{"stranger"}) {
+		t.Error("the only neighbour is not waited for")
+	}
+	table.keep(peer.AddrInfo{ID: "kept"})
+	if !table.anyCounts([]peer.ID{"stranger"}) {
+		t.Error("a kept peer that is away makes strangers count for nothing")
+	}
+	table.arrived("kept")
+	if table.anyCounts([]peer.ID{"stranger"}) || !table.anyCounts([]peer.ID{"stranger", "kept"}) {
+		t.Error("with a kept peer connected, a stranger is waited for or the kept one is not")
+	}
+}

@@ -4,6 +4,7 @@ package p2p
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -45,13 +46,14 @@ func TestIdentitySpreads(t *testing.T) {
 			return nodes[0].knows(nodes[2].author.org()) && nodes[2].knows(nodes[0].author.org())
 		})
 		late := m.node()
+		time.Sleep(announceRest + 5*time.Second) // nobody to announce to: it must not count as done
 		m.connect(late, nodes[2])
 		for i, n := range nodes {
 			if !late.knows(n.author.org()) {
 				t.Errorf("after connecting, node %d is unknown", i)
 			}
 		}
-		waitFor(t, 10*time.Second, "the neighbour to know the late node", func() bool { return nodes[2].knows(late.author.org()) })
+		waitFor(t, 10*time.Second, "the late node's announcement everywhere", func() bool { return nodes[0].has(late.announce.ID()) })
 		renewed := late.author.identity(t)
 		late.mu.Lock()
 		late.announce = renewed
@@ -72,7 +74,8 @@ func TestUnknownCertificate(t *testing.T) {
 		if err := nodes[0].Announce(m.ctx, r); err != nil {
 			t.Fatal(err)
 		}
-		waitFor(t, 5*time.Second, "record at the far end", func() bool { return nodes[2].has(r.ID()) })
+		// Two hops, each asks once and goes on as soon as the chain is there.
+		waitFor(t, 500*time.Millisecond, "record at the far end", func() bool { return nodes[2].has(r.ID()) })
 		for i, n := range nodes[1:] {
 			if n.Waiting() != 0 {
 				t.Errorf("node %d still has %d records waiting", i+1, n.Waiting())
@@ -135,6 +138,24 @@ func TestLeaveJoin(t *testing.T) {
 		}
 		if err := nodes[1].Leave(protocol.TopicControl); reason.Of(err) != reason.Conflict {
 			t.Errorf("leave control: %v", err)
+		}
+	})
+}
+
+// TestMaxTopics: at the limit and one above.
+func TestMaxTopics(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *mesh) {
+		n := m.node()
+		for i := 1; i < maxTopics; i++ { // control is one of them
+			if err := n.Join(topic(t, fmt.Sprintf("t%d", i))); err != nil {
+				t.Fatalf("topic %d: %v", i, err)
+			}
+		}
+		if err := n.Join(topic(t, "more")); reason.Of(err) != reason.Conflict {
+			t.Errorf("topic %d: %v", maxTopics+1, err)
+		}
+		if len(n.Topics()) != maxTopics {
+			t.Errorf("%d topics, want %d", len(n.Topics()), maxTopics)
 		}
 	})
 }
@@ -212,8 +233,14 @@ func TestPeerNotThere(t *testing.T) {
 				t.Errorf("connect to %q: %v", bad, err)
 			}
 		}
+		if !n.host.ConnManager().IsProtected(id, protectListed) {
+			t.Error("a kept peer may be trimmed")
+		}
 		if err := n.Disconnect(id.String()); err != nil {
 			t.Error(err)
+		}
+		if n.host.ConnManager().IsProtected(id, protectListed) {
+			t.Error("a peer that is not kept any more is protected")
 		}
 		if err := n.Disconnect(id.String()); reason.Of(err) != reason.NotFound {
 			t.Errorf("disconnect twice: %v", err)
@@ -244,6 +271,22 @@ func TestPublishAtOnce(t *testing.T) {
 				t.Errorf("topic after Connect: %+v", ti)
 			}
 		}
+	})
+}
+
+// TestProtectListed: peers of listed organisations are protected while they are listed.
+func TestProtectListed(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *mesh) {
+		nodes := m.line(2)
+		id := must[peer.ID](t)(peer.Decode(nodes[0].PeerID()))
+		protected := func() bool { return nodes[1].host.ConnManager().IsProtected(id, protectListed) }
+		if protected() {
+			t.Error("a stranger is protected")
+		}
+		nodes[1].list(nodes[0].author, trust.Observed)
+		waitFor(t, standingTick+time.Second, "protection", protected)
+		nodes[1].list(nodes[0].author, trust.Unknown)
+		waitFor(t, standingTick+time.Second, "no protection", func() bool { return !protected() })
 	})
 }
 

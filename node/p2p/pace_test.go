@@ -102,3 +102,30 @@ func TestControlIsNotDelayed(t *testing.T) {
 		waitFor(t, time.Minute, "the import", func() bool { return nodes[2].has(records[len(records)-1].ID()) })
 	})
 }
+
+// TestFloodPublish: own messages on control go to every neighbour at once, also to
+// those outside a full mesh (NET-02).
+func TestFloodPublish(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *mesh) {
+		center := m.node()
+		leaves := make([]*testNode, gossipParams().Dhi+4)
+		for i := range leaves {
+			leaves[i] = m.node()
+			m.connect(leaves[i], center)
+		}
+		time.Sleep(time.Minute)
+		urgent := center.author.identity(t)
+		if err := center.Announce(t.Context(), urgent); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+		if _, n := center.control.trace.meshed(protocol.TopicControl.Path(testNetwork), ""); n >= len(leaves) {
+			t.Fatalf("%d of %d leaves are in the mesh: the test shows nothing", n, len(leaves))
+		}
+		for i, l := range leaves {
+			if !l.has(urgent.ID()) {
+				t.Errorf("leaf %d has not heard", i)
+			}
+		}
+	})
+}

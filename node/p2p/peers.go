@@ -180,6 +180,24 @@ func (t *peerTable) listed(p peer.ID) bool {
 	return ok && e.listed()
 }
 
+// anyCounts reports whether one of list is worth waiting for: listed itself, or
+// nobody connected is.
+func (t *peerTable) anyCounts(list []peer.ID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range list {
+		if e, ok := t.peers[p]; ok && e.listed() {
+			return true
+		}
+	}
+	for _, e := range t.peers {
+		if e.connected && e.listed() {
+			return false
+		}
+	}
+	return true
+}
+
 // appScore is the trust list's part in p's gossip score (NET-09).
 func (t *peerTable) appScore(p peer.ID) float64 {
 	t.mu.Lock()

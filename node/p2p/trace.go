@@ -154,17 +154,18 @@ func (t *trace) written(p peer.ID) {
 	}
 }
 
-// full reports whether a peer has more waiting than window and still takes
-// messages: one that took none for stall is not waited for.
-func (t *trace) full(window int, stall time.Duration) bool {
+// full lists peers that have more waiting than window and still take messages: one
+// that took none for stall is left out.
+func (t *trace) full(window int, stall time.Duration) []peer.ID {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, s := range t.streams {
+	var list []peer.ID
+	for p, s := range t.streams {
 		if s.waiting > window && time.Since(s.wrote) < stall {
-			return true
+			list = append(list, p)
 		}
 	}
-	return false
+	return list
 }
 
 // meshed reports whether p is in path's mesh, and the mesh's size.
