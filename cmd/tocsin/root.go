@@ -58,7 +58,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return g.check(cmd) },
-		Args:              cobra.NoArgs,
+		Args:              unknownCommand,
 	}
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
 		if g.format != "text" {
@@ -128,18 +128,27 @@ func group(use, short string, main *cobra.Command, others ...*cobra.Command) *co
 	c := &cobra.Command{
 		Use:   use,
 		Short: short,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("unknown command %q for \"tocsin %s\"", args[0], use)
-			}
-			return nil
-		},
-		RunE: main.RunE,
+		Args:  unknownCommand,
+		RunE:  main.RunE,
 	}
 	c.Flags().AddFlagSet(main.Flags())
 	c.AddCommand(main)
 	c.AddCommand(others...)
 	return c
+}
+
+// unknownCommand refuses arguments of a command that only holds others: they
+// are misspelt commands.
+func unknownCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	c.SuggestionsMinimumDistance = 2
+	meant := ""
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		meant = fmt.Sprintf(" (did you mean %q?)", near[0])
+	}
+	return fmt.Errorf("unknown command %q for %q%s", args[0], c.CommandPath(), meant)
 }
 
 // newHelpCommand prints help; -o json gives it as one value.
