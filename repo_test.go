@@ -43,7 +43,8 @@ const (
 var layers = map[string]layer{
 	"protocol/reason":  {0, nil, nil},
 	"protocol/stix":    {1, own("protocol/reason"), own("github.com/gowebpki/jcs", "github.com/go-json-experiment/json")},
-	"protocol/pattern": {1, own("protocol/reason"), own("golang.org/x/net/idna")},
+	// idna writes names as DNS has them; norm composes text, as the standard wants patterns compared
+	"protocol/pattern": {1, own("protocol/reason"), own("golang.org/x/net/idna", "golang.org/x/text/unicode/norm")},
 	"protocol":         {2, own("protocol/reason", "protocol/stix"), own(cbor, zstd, merkle)},
 	"protocol/trust":   {3, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix"), own(toml)},
 	"protocol/release": {3, own("protocol/reason", "protocol/stix"), nil},
@@ -65,7 +66,7 @@ var layers = map[string]layer{
 	"node":        {10, own("protocol", "protocol/reason", "protocol/trust", "storage", "node/admin", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/upkeep"), own(libp2p, "github.com/multiformats/go-multiaddr", logging, group, toml, atomic, "github.com/adrg/xdg", "github.com/gofrs/flock")},
 	"node/nodetest": {11, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/identity", "node/intake", "node/outbox", "node/p2p", "node/policy", "node/keystore", "node/admin/api"),
 		own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", "github.com/marcopolo/simnet", cbor)},
-	"cmd/tocsin": {11, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/outbox", "node/p2p"),
+	"cmd/tocsin": {11, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/outbox", "node/p2p", "node/policy"),
 		own("github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/knadh/koanf", toml, libp2p, "github.com/libp2p/go-libp2p-pubsub", logging, group, "github.com/schollz/progressbar/v3", "github.com/mattn/go-isatty", "github.com/adrg/xdg")},
 	// three contenders in one program: it measures the product's real code
 	"cmd/bench": {11, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy"),

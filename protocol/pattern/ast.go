@@ -78,13 +78,18 @@ const (
 
 // literal is a constant of a pattern.
 type literal struct {
-	kind literalKind
 	// text is a string's content, a binary's bytes, or a timestamp as written.
 	text string
+	// composed is a string's content in NFC, which is what values compare with;
+	// overlong says that there is none (see compose).
+	composed string
 	// num and real hold a number; an integer beyond 64 bits is a real.
 	num  int64
 	real float64
-	yes  bool
+
+	kind     literalKind
+	yes      bool
+	overlong bool
 }
 
 type literalKind uint8

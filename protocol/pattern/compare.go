@@ -9,6 +9,10 @@ import (
 
 // test holds one value against a comparison, its NOT included.
 func (e *evaluator) test(n *comparisonNode, v any) truth {
+	if _, is := v.(overlong); is || n.operand.overlong {
+		e.unsure(tooManyMarks)
+		return maybe
+	}
 	switch n.op {
 	case cmpEqual:
 		return e.equal(n.operand, v).negate(n.not)
@@ -26,7 +30,7 @@ func (e *evaluator) test(n *comparisonNode, v any) truth {
 		}
 		return best.negate(n.not)
 	case cmpLike:
-		return e.like(n.operand.text, v).negate(n.not)
+		return e.like(n.operand.composed, v).negate(n.not)
 	case cmpMatches:
 		return e.matches(n, v).negate(n.not)
 	case cmpIsSubset:
@@ -69,10 +73,13 @@ func (e *evaluator) equal(l literal, v any) truth {
 }
 
 // compare gives the order of value v against a literal, and whether they
-// compare at all. Strings compare by code point, as they are; a string and a
-// binary compare when the string has code points below 256 only, which are
-// then bytes.
+// compare at all. Strings compare by code point, in NFC; a string and a binary
+// compare when the string has code points below 256 only, which are then bytes.
 func (e *evaluator) compare(l literal, v any) (order int, comparable truth) {
+	if l.overlong {
+		e.unsure(tooManyMarks)
+		return 0, maybe
+	}
 	switch v := v.(type) {
 	case json.Number:
 		if l.isNumber() {
@@ -85,7 +92,7 @@ func (e *evaluator) compare(l literal, v any) (order int, comparable truth) {
 		case litBinary:
 			return strings.Compare(string(v), l.text), yes
 		case litString:
-			if b, ok := latin1(l.text); ok {
+			if b, ok := latin1(l.composed); ok {
 				return strings.Compare(string(v), b), yes
 			}
 		}
@@ -98,7 +105,7 @@ func (e *evaluator) compareText(l literal, v string) (order int, comparable trut
 	switch l.kind {
 	case litString:
 		// UTF-8 keeps the order of code points.
-		return strings.Compare(v, l.text), yes
+		return strings.Compare(v, l.composed), yes
 	case litBinary:
 		if b, ok := latin1(v); ok {
 			return strings.Compare(b, l.text), yes

@@ -13,7 +13,9 @@ import (
 func (l *lexer) literal(t token) (literal, error) {
 	switch t.kind {
 	case tokString:
-		return literal{kind: litString, text: unescape(t.text)}, nil
+		text := unescape(t.text)
+		composed, ok := compose(text)
+		return literal{kind: litString, text: text, composed: composed, overlong: !ok}, nil
 	case tokInt:
 		if n, err := strconv.ParseInt(t.text, 10, 64); err == nil {
 			return literal{kind: litInt, num: n, real: float64(n)}, nil

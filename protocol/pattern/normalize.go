@@ -18,8 +18,8 @@ import (
 //
 // A dotted name is a domain unless it ends like a file name (.dll, .plist); a
 // dotted name is not held against the list of top-level domains, since that
-// list changes and the index must not. Text stays exactly as it is. Defanged
-// values (hxxp, [.]) are read as what they stand for.
+// list changes and the index must not. Text is put into Unicode NFC, so that two spellings of it are
+// one, and stays as it is otherwise. Defanged values (hxxp, [.]) are read as what they stand for.
 //
 // Normalize is idempotent: under any path that the value came from, or none,
 // the normal form gives the same observable again.
@@ -30,16 +30,31 @@ func Normalize(path, value string) Observable {
 
 // normalize is Normalize with the object type alone.
 func normalize(root, value string) Observable {
-	trimmed := strings.TrimFunc(value, unicode.IsSpace)
-	if o, ok := classify(root, trimmed); ok {
+	if o, ok := typed(root, value); ok {
 		return o
 	}
-	if mayBeDefanged(trimmed) {
-		if o, ok := classify(root, fang(trimmed)); ok {
+	// Composing can make characters that mean something, as U+1FEF is a quote:
+	// then what came out is read again. Not before: what a URL's path is
+	// composed of means different things to different servers.
+	composed, _ := compose(value)
+	if composed != value {
+		if o, ok := typed(root, composed); ok {
 			return o
 		}
 	}
-	return Observable{Type: Text, Value: value}
+	return Observable{Type: Text, Value: composed}
+}
+
+// typed finds the typed observable that a value is, also when it is defanged.
+func typed(root, value string) (Observable, bool) {
+	trimmed := strings.TrimFunc(value, unicode.IsSpace)
+	if o, ok := classify(root, trimmed); ok {
+		return o, true
+	}
+	if mayBeDefanged(trimmed) {
+		return classify(root, fang(trimmed))
+	}
+	return Observable{}, false
 }
 
 // The classes of bytes that tell the kinds of observables apart.

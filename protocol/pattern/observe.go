@@ -51,7 +51,7 @@ func readObservations(raw []json.RawMessage) ([]*observation, error) {
 		if err := d.Decode(&v); err != nil {
 			return nil, fmt.Errorf("read observation %d: %w", i, err)
 		}
-		if err := in.add(v); err != nil {
+		if err := in.add(composeAll(v)); err != nil {
 			return nil, fmt.Errorf("read observation %d: %w", i, err)
 		}
 	}
@@ -96,7 +96,7 @@ func (in *input) add(v any) error {
 		in.observed = append(in.observed, o)
 	default:
 		in.loose = append(in.loose, o)
-		if id, ok := o["id"].(string); ok {
+		if id, ok := identifier(o["id"]); ok {
 			in.byID[id] = o
 		}
 	}
@@ -121,6 +121,7 @@ func (in *input) observation(o object) (*observation, error) {
 		seen.byID = map[string]object{}
 		for _, id := range sortedKeys(container) {
 			if kid, ok := container[id].(object); ok {
+				id, _ = compose(id)
 				seen.byID[id] = kid
 				seen.objects = append(seen.objects, kid)
 			}
@@ -129,7 +130,7 @@ func (in *input) observation(o object) (*observation, error) {
 	}
 	refs, _ := o["object_refs"].([]any)
 	for _, ref := range refs {
-		id, _ := ref.(string)
+		id, _ := identifier(ref)
 		if kid, ok := in.byID[id]; ok {
 			seen.objects = append(seen.objects, kid)
 		} else {

@@ -106,6 +106,7 @@ func TestParseRefuses(t *testing.T) {
 		{`[a:b=1] REPEATS 1.5 TIMES`, 17, "a whole number"},
 		{`[a:b=1] REPEATS 5`, 18, "TIMES"},
 		{`[a:b=1] START '2026-01-01T00:00:00Z' STOP '2026-01-02T00:00:00Z'`, 15, "STIX 2.0"},
+		{`[a:b=1] START t'2026-01-01T00:00:00Z' STOP '2026-01-02T00:00:00Z'`, 44, "STIX 2.0"},
 		{`[a:b=1] START t'2026-01-01T00:00:00Z'`, 38, "STOP"},
 		{`[a:b=1] /* open`, 9, "closing */"},
 		{`[é:b=1]`, 2, "unexpected character 'é'"},

@@ -62,7 +62,7 @@ func (e *evaluator) step(to []cell, seen *observation, from cell, s step) []cell
 		}
 	case stepKey:
 		o, ok := from.v.(object)
-		if id, isText := from.v.(string); isText && from.ref {
+		if id, isText := identifier(from.v); isText && from.ref {
 			if o, ok = seen.byID[id]; !ok {
 				e.unsure("object " + id + " is referred to but not at hand")
 			}

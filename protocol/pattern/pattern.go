@@ -115,10 +115,10 @@ func (r Result) String() string {
 // them, loose or in bundles (2.1). Observables without any observed-data count
 // as one observation whose time is unknown.
 //
-// Strings are compared code point by code point: = does not compose Unicode
-// first. LIKE and MATCHES on text whose composition could matter, regular
-// expressions beyond RE2, references that are not at hand, and searches that
-// grow too large give Unknown with why, unless the pattern matches without them.
+// Strings are compared code point by code point after Unicode NFC, as the
+// standard says, under every operator. Text with more than 30 combining marks in
+// a row, regular expressions beyond RE2, references that are not at hand, and
+// searches that grow too large give Unknown with why, unless the pattern matches without them.
 func (p *Pattern) Match(observations []json.RawMessage) (r Result, why string) {
 	seen, err := readObservations(observations)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -22,10 +21,7 @@ func (e *evaluator) like(pattern string, v any) truth {
 	if !e.spend(len(value)) {
 		return maybe
 	}
-	if likeText(pattern, value) {
-		return yes
-	}
-	return e.composed(pattern, value)
+	return truthOf(likeText(pattern, value))
 }
 
 // likeText matches greedily: behind the last % seen, a mismatch moves its
@@ -75,7 +71,7 @@ func (e *evaluator) matches(n *comparisonNode, v any) truth {
 		e.unsure("a regular expression sees line ends differently in PCRE and RE2")
 		return maybe
 	}
-	return e.composed(n.operand.text, value)
+	return no
 }
 
 // compile reads the regular expression of n once a match; nil with the reason
@@ -84,7 +80,7 @@ func (e *evaluator) compile(n *comparisonNode) (*regexp.Regexp, string) {
 	if re, ok := e.regexps[n]; ok {
 		return re, "the regular expression is not evaluated here"
 	}
-	re, why := compileExpression(n.operand.text)
+	re, why := compileExpression(n.operand.composed)
 	e.regexps[n] = re
 	return re, why
 }
@@ -118,40 +114,4 @@ func repetition(re *syntax.Regexp) int {
 		most *= max(re.Min, re.Max, 1)
 	}
 	return min(most, MaxRepetition+1)
-}
-
-// composed answers for text that did not match as it is: maybe when putting
-// it into one Unicode composition (NFC) first could change that.
-func (e *evaluator) composed(pattern, value string) truth {
-	if isComposed(pattern) && isComposed(value) {
-		return no
-	}
-	e.unsure("the text would have to be composed (Unicode NFC) to be compared")
-	return maybe
-}
-
-// isComposed reports whether NFC surely leaves s as it is: it holds no marks,
-// no jamo, and nothing from the ranges with characters that NFC replaces.
-func isComposed(s string) bool {
-	for _, r := range s {
-		switch {
-		case r < 0x300:
-		case unicode.Is(unicode.M, r), unicode.Is(replaced, r):
-			return false
-		}
-	}
-	return true
-}
-
-// replaced holds the ranges in which NFC replaces single characters, and the
-// conjoining jamo.
-var replaced = &unicode.RangeTable{
-	R16: []unicode.Range16{
-		{Lo: 0x0340, Hi: 0x0387, Stride: 1}, {Lo: 0x0958, Hi: 0x095f, Stride: 1}, {Lo: 0x09dc, Hi: 0x09df, Stride: 1},
-		{Lo: 0x0a33, Hi: 0x0a5e, Stride: 1}, {Lo: 0x0b5c, Hi: 0x0b5d, Stride: 1}, {Lo: 0x0f43, Hi: 0x0fb9, Stride: 1},
-		{Lo: 0x1100, Hi: 0x11ff, Stride: 1}, {Lo: 0x1f00, Hi: 0x1fff, Stride: 1}, {Lo: 0x2000, Hi: 0x2001, Stride: 1},
-		{Lo: 0x2126, Hi: 0x212b, Stride: 1}, {Lo: 0x2329, Hi: 0x232a, Stride: 1}, {Lo: 0x2adc, Hi: 0x2adc, Stride: 1},
-		{Lo: 0xf900, Hi: 0xfb4e, Stride: 1},
-	},
-	R32: []unicode.Range32{{Lo: 0x1d15e, Hi: 0x1d1c0, Stride: 1}, {Lo: 0x2f800, Hi: 0x2fa1d, Stride: 1}},
 }
