@@ -134,7 +134,7 @@ func (s *Store) Wait(ctx context.Context, after uint64) error {
 		case <-changed:
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-s.quit:
+		case <-s.work.quit:
 			return errClosed()
 		}
 	}

@@ -91,11 +91,11 @@ func (s *Store) send(ctx context.Context, plan func() (step, error)) (*op, error
 	}
 	o := &op{plan: plan, done: make(chan error, 1)}
 	select {
-	case s.queue <- o:
+	case s.work.queue <- o:
 		return o, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-s.quit:
+	case <-s.work.quit:
 		return nil, errClosed()
 	}
 }
@@ -111,17 +111,17 @@ func (o *op) wait(ctx context.Context) error {
 
 // run serves the queue until the store closes. What it received it answers.
 func (w *writer) run() {
-	defer close(w.s.done)
+	defer close(w.s.work.done)
 	for {
 		select {
-		case o := <-w.s.queue:
+		case o := <-w.s.work.queue:
 			ops := w.gather(o)
 			w.busy = len(ops) > 1
 			for _, o := range ops {
 				w.plan(o)
 			}
 			w.commit()
-		case <-w.s.quit:
+		case <-w.s.work.quit:
 			return
 		}
 	}
@@ -132,7 +132,7 @@ func (w *writer) gather(first *op) []*op {
 	ops := []*op{first}
 	for more := true; more; {
 		select {
-		case o := <-w.s.queue:
+		case o := <-w.s.work.queue:
 			ops = append(ops, o)
 		default:
 			more = false
@@ -146,7 +146,7 @@ func (w *writer) gather(first *op) []*op {
 	defer end.Stop()
 	for len(ops) < w.maxCount/8 {
 		select {
-		case o := <-w.s.queue:
+		case o := <-w.s.work.queue:
 			ops = append(ops, o)
 			quiet.Reset(quietWait)
 		case <-quiet.C:

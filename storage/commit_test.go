@@ -143,11 +143,11 @@ func TestManyCallers(t *testing.T) {
 // TestGather: alone at once, under load never longer than maxWait.
 func TestGather(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &Store{queue: make(chan *op)}
+		s := &Store{work: work{queue: make(chan *op)}}
 		w := &writer{s: s, maxCount: 8000}
 		send := func(every time.Duration, n int) {
 			for range n {
-				s.queue <- &op{}
+				s.work.queue <- &op{}
 				time.Sleep(every)
 			}
 		}

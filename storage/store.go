@@ -38,9 +38,7 @@ type Store struct {
 	life   sync.RWMutex
 	closed bool
 
-	// queue carries work to the writer, which ends when quit is closed and says so by done.
-	queue      chan *op
-	quit, done chan struct{}
+	work work
 
 	// mu guards what readers see. Only the writer changes it, after a commit: what is
 	// here is durable.
@@ -52,6 +50,13 @@ type Store struct {
 	caches caches
 	// damage is set by Open and never after.
 	damage error
+}
+
+// work joins callers and the writer: ops go through queue; the writer ends when
+// quit is closed, and closes done.
+type work struct {
+	queue      chan *op
+	quit, done chan struct{}
 }
 
 // caches hold what was decoded last; both have their own lock.
@@ -115,7 +120,7 @@ func openWith(dir string, o Options, b badger.Options) (*Store, error) {
 	}
 	s := &Store{
 		db: db, memory: o.Memory, synced: synced,
-		queue: make(chan *op), quit: make(chan struct{}), done: make(chan struct{}),
+		work: work{make(chan *op), make(chan struct{}), make(chan struct{})},
 		changed: make(chan struct{}),
 		caches: caches{
 			packed: newCache[spot, indexed](packedCacheBytes),
@@ -180,8 +185,8 @@ func (s *Store) Close() error {
 	if closed {
 		return nil
 	}
-	close(s.quit)
-	<-s.done
+	close(s.work.quit)
+	<-s.work.done
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close store: %w", err)
 	}
