@@ -159,6 +159,9 @@ func (p Paths) TrustFile() string { return p.Config + "/trust.toml" }
 // own.cbor (the own chain) and identity.cbor (those of others).
 func (p Paths) State() string { return p.Data + "/state" }
 
+// TrustState is the part of the trust list that commands changed.
+func (p Paths) TrustState() string { return p.State() + "/trust.toml" }
+
 // Store is the folder of the record store.
 func (p Paths) Store() string { return p.Data + "/store" }
 

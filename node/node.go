@@ -94,7 +94,7 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 	if err != nil {
 		return n, err
 	}
-	if n.Policy, err = policy.Open(paths.TrustFile(), filepath.Join(paths.State(), "trust.toml")); err != nil {
+	if n.Policy, err = policy.Open(paths.TrustFile(), paths.TrustState()); err != nil {
 		return n, err
 	}
 	chains.Protect(func(org protocol.OrgID) bool { _, listed := n.Policy.List().Entry(org); return listed })

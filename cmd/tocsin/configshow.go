@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node"
+	"tocsin/node/policy"
 )
 
 func newConfigCommand(g *globals) *cobra.Command {
@@ -59,8 +60,8 @@ a.b), --set key=value. It asks no node.`,
 func newConfigCheckCommand(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
-		Short: "Check the configuration without running anything",
-		Long:  "Check the configuration files, the environment and --set. Exit code 2 when something cannot be used.",
+		Short: "Check configuration and trust list without running anything",
+		Long:  "Check the configuration files, the environment, --set and the trust list. Exit code 2 when something cannot be used.",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			paths, err := g.paths()
@@ -73,6 +74,12 @@ func newConfigCheckCommand(g *globals) *cobra.Command {
 			files, err := configFiles(paths)
 			if err != nil {
 				return err
+			}
+			if _, err := policy.Open(paths.TrustFile(), paths.TrustState()); err != nil {
+				return err
+			}
+			if exists(paths.TrustFile()) {
+				files = append(files, paths.TrustFile())
 			}
 			answer := struct {
 				OK    bool     `json:"ok"`
