@@ -31,9 +31,10 @@ func judge(r *protocol.Record, level trust.Level) (storage.Entry, Outcome) {
 		e.State, e.Reason = storage.Held, reason.TrustUnknown
 	}
 	out := Outcome{State: e.State}
+	var parser stix.Parser // what it gives ends with the entry
 	e.Leaves = make([]storage.Leaf, len(leaves))
 	for i, l := range leaves {
-		leaf, err := inspect(l.Object, &h)
+		leaf, err := inspect(&parser, l.Object, &h)
 		if err != nil {
 			out.Refusals = append(out.Refusals, Refusal{Index: i, Object: leaf.Object, Err: err})
 		}
@@ -52,8 +53,8 @@ func judge(r *protocol.Record, level trust.Level) (storage.Entry, Outcome) {
 
 // inspect reads one object and derives what the index keeps of it. The leaf is
 // usable even when err says why the object was refused or held.
-func inspect(raw []byte, h *protocol.Header) (storage.Leaf, error) {
-	o, err := stix.Parse(raw)
+func inspect(parser *stix.Parser, raw []byte, h *protocol.Header) (storage.Leaf, error) {
+	o, err := parser.Parse(raw)
 	if err != nil {
 		return storage.Leaf{State: storage.Refused, Reason: codeOf(err, reason.STIXFormat), Confidence: -1, Modified: h.Created}, err
 	}

@@ -30,6 +30,8 @@ type checker struct {
 	refs      []string
 	markings  []string
 	index     map[int]map[string]int // children by name, for lists and objects with many
+	known     bool                   // the type is one of the standard's
+	room      *Parser
 }
 
 // run holds the object to everything.
@@ -113,7 +115,7 @@ func (c *checker) rule() *rule {
 	case !known:
 		r = customAuthored
 	}
-	c.sco = r.sco
+	c.sco, c.known = r.sco, known
 	if v := c.get(root, "spec_version"); v != none && !c.is(v, "2.1") { // OBJ-10
 		c.must(v, "spec_version is 2.1; what was written for 2.0 is upgraded before it is signed")
 	}
@@ -170,6 +172,10 @@ var (
 // gather keeps the ids that the member with name node i refers to. Markings
 // are taken from wherever they stand, so that none inside can be missed. OBJ-24
 func (c *checker) gather(i int) {
+	// The last letter tells nearly all others; escaped it may be anything.
+	if n := &c.nodes[i]; !n.escaped && (n.start == n.end || c.raw[n.end-1] != 'f' && c.raw[n.end-1] != 's') {
+		return
+	}
 	name := c.text(i)
 	if !bytes.HasSuffix(name, suffixRef) && !bytes.HasSuffix(name, suffixRefs) {
 		return
@@ -190,7 +196,7 @@ func (c *checker) gather(i int) {
 
 func (c *checker) keep(into *[]string, i int) {
 	if id := c.text(i); isID(id) {
-		*into = append(*into, string(id))
+		*into = append(*into, c.room.keep(id))
 	}
 }
 
@@ -201,23 +207,32 @@ func isID(id []byte) bool {
 
 // follow holds object i to a rule.
 func (c *checker) follow(i int, r *rule) {
+	var met uint64
 	for name := range c.members(i) {
-		if p := r.props[string(c.text(name))]; p != nil {
+		if p := r.table.find(c.text(name)); p != nil {
+			met |= p.bit
 			c.value(name+1, p)
 		} else if i == root {
 			c.name(name)
 		}
 	}
-	for _, name := range r.need { // OBJ-15
-		if !c.has(i, name) {
-			c.missing(i, name, "this property is required")
-		}
+	if met != r.all { // OBJ-15
+		c.needs(i, r)
 	}
 	if len(r.some) > 0 && !c.hasAny(i, r.some) { // OBJ-15
 		c.must(i, fmt.Sprintf("at least one of %v is required", r.some))
 	}
 	for _, p := range r.pairs {
 		c.inOrder(i, p)
+	}
+}
+
+// needs notes the required properties that object i lacks.
+func (c *checker) needs(i int, r *rule) {
+	for _, name := range r.need {
+		if !c.has(i, name) {
+			c.missing(i, name, "this property is required")
+		}
 	}
 }
 
@@ -236,6 +251,9 @@ func (c *checker) inOrder(i int, p pair) {
 	first, last := c.get(i, p.first), c.get(i, p.last)
 	if first == none || last == none || c.kind(first) != kindString || c.kind(last) != kindString {
 		return
+	}
+	if !p.strict && bytes.Equal(c.text(first), c.text(last)) {
+		return // as with most objects that were never changed
 	}
 	from, ok1 := parseTime(c.text(first))
 	until, ok2 := parseTime(c.text(last))
@@ -262,9 +280,8 @@ func (c *checker) value(i int, p *prop) {
 		if c.kind(i) != kindList {
 			c.must(i, "must be a list of strings")
 		}
-		one := prop{shape: elementShape(p.shape), of: p.of, not: p.not}
 		for e := range c.elements(i) {
-			c.stringy(e, &one)
+			c.stringy(e, p.each)
 		}
 	case hashes:
 		c.hashes(i)
@@ -288,16 +305,19 @@ func (c *checker) value(i int, p *prop) {
 	}
 }
 
-func elementShape(list shape) shape {
-	switch list {
+// elementShape is what a list of strings is a list of.
+func elementShape(s shape) (element shape, list bool) {
+	switch s {
+	case texts:
+		return text, true
 	case words:
-		return word
+		return word, true
 	case idents:
-		return ident
+		return ident, true
 	case tags:
-		return tag
+		return tag, true
 	}
-	return text
+	return s, false
 }
 
 // inner holds an object inside the object to its rule.
@@ -331,6 +351,9 @@ func (c *checker) numeric(i int, p *prop) {
 func (c *checker) stringy(i int, p *prop) {
 	if c.kind(i) != kindString {
 		c.must(i, "must be a string")
+		return
+	}
+	if p.shape == text {
 		return
 	}
 	b := c.text(i)

@@ -10,16 +10,8 @@ import (
 // raw without copying; the caller must not change it afterwards. Errors are
 // *reason.Error. Departures from a SHOULD are no error: see Check.
 func Parse(raw []byte) (*Object, error) {
-	d, err := read(raw)
-	if err != nil {
-		return nil, err
-	}
-	c := checker{doc: d, container: none}
-	c.run()
-	if len(c.found) > 0 {
-		return nil, c.refusal()
-	}
-	return c.object(raw), nil
+	var p Parser
+	return p.Parse(raw)
 }
 
 // Check lists every MUST and SHOULD finding of one object. The error is that
@@ -30,7 +22,7 @@ func Check(raw []byte) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := checker{doc: d, container: none, shoulds: true}
+	c := checker{doc: d, container: none, shoulds: true, room: &Parser{}}
 	c.run()
 	findings := make([]Finding, 0, len(c.found))
 	for _, f := range c.found {
@@ -67,29 +59,39 @@ func (c *checker) refusal() error {
 
 // object extracts what indexing needs from an object without findings.
 func (c *checker) object(raw []byte) *Object {
-	o := &Object{
-		Raw: raw, ID: c.str(root, "id"), Type: string(c.typ), Confidence: -1,
-		MarkingRefs: c.markings, Refs: c.refs,
+	var o *Object
+	if c.indicator() {
+		both := &struct {
+			Object
+			indicator Indicator
+		}{}
+		o = &both.Object
+		o.Indicator = &both.indicator
+	} else {
+		o = &Object{}
 	}
+	o.Raw, o.Confidence = raw, -1
+	o.ID = c.own(c.get(root, "id"))
+	o.Type = o.ID[:len(c.typ)] // head made sure
+	o.MarkingRefs, o.Refs = c.room.keepList(c.markings), c.room.keepList(c.refs)
 	if c.sco { // under the names below an observable has something else
 		o.Name = c.str(root, "name")
-		if _, known := rules[o.Type]; known {
+		if c.known {
 			o.Observable = c.doc.object(root)
 		}
 		return o
 	}
-	if o.Type == "indicator" {
-		o.Indicator = &Indicator{}
-	}
-	for name := range c.members(root) {
-		c.property(o, string(c.text(name)), name+1)
+	for i, end := root+1, c.next(root); i < end; i = c.next(i + 1) {
+		c.property(o, c.text(i), i+1)
 	}
 	return o
 }
 
+func (c *checker) indicator() bool { return string(c.typ) == "indicator" }
+
 // property takes one property over into o.
-func (c *checker) property(o *Object, name string, i int) {
-	switch name {
+func (c *checker) property(o *Object, name []byte, i int) {
+	switch string(name) {
 	case "created_by_ref":
 		o.CreatedByRef = c.own(i)
 	case "created":
@@ -105,19 +107,23 @@ func (c *checker) property(o *Object, name string, i int) {
 	case "name":
 		o.Name = c.own(i)
 	case "labels":
-		o.Labels = c.strings(i)
+		o.Labels = c.ownList(i)
+	case "pattern", "pattern_type", "indicator_types", "valid_from", "valid_until":
+		if o.Indicator != nil {
+			c.indicatorProperty(o.Indicator, name, i)
+		}
 	}
-	n := o.Indicator
-	if n == nil {
-		return
-	}
-	switch name {
+}
+
+// indicatorProperty takes one property over that only an indicator has.
+func (c *checker) indicatorProperty(n *Indicator, name []byte, i int) {
+	switch string(name) {
 	case "pattern":
 		n.Pattern = c.own(i)
 	case "pattern_type":
 		n.PatternType = c.own(i)
 	case "indicator_types":
-		n.Types = c.strings(i)
+		n.Types = c.ownList(i)
 	case "valid_from":
 		n.ValidFrom, _ = parseTime(c.text(i))
 	case "valid_until":
@@ -131,7 +137,19 @@ func (c *checker) own(i int) string {
 	if c.kind(i) != kindString {
 		return ""
 	}
-	return string(c.text(i))
+	return c.room.keep(c.text(i))
+}
+
+// ownList copies the strings of a list.
+func (c *checker) ownList(list int) []string {
+	var few [8]string
+	all := few[:0]
+	for e := range c.elements(list) {
+		if c.kind(e) == kindString {
+			all = append(all, c.own(e))
+		}
+	}
+	return c.room.keepList(all)
 }
 
 // percent is a confidence, or -1.

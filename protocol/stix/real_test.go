@@ -102,6 +102,18 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
+func BenchmarkParser(b *testing.B) {
+	raw := []byte(sampleIndicator)
+	b.SetBytes(int64(len(raw)))
+	b.ReportAllocs()
+	var p Parser
+	for b.Loop() {
+		if _, err := p.Parse(raw); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkReadBundle(b *testing.B) {
 	raw := []byte(`{"type":"bundle","objects":[` + strings.Repeat(sampleIndicator+",", 999) + sampleIndicator + "]}")
 	b.SetBytes(int64(len(raw)))

@@ -1,5 +1,7 @@
 package stix
 
+import "math/bits"
+
 // shape is what the value of a property must be.
 type shape uint8
 
@@ -34,6 +36,8 @@ type prop struct {
 	of, not  []string
 	min, max int64
 	sub      *rule
+	each     *prop  // of a list of strings: what each must be
+	bit      uint64 // marks a property that is required; 0 otherwise
 }
 
 // pair is two times of one object, of which the second must not be earlier.
@@ -50,6 +54,9 @@ type rule struct {
 	some  []string // at least one of them is required
 	pairs []pair
 	sco   bool // a cyber-observable: no created, modified or revoked
+	// table is props for looking up, and all the bits of need.
+	table nameTable
+	all   uint64
 }
 
 // part adds something to a rule that is being made.
@@ -60,12 +67,66 @@ func newRule(parts ...part) *rule {
 	for _, add := range parts {
 		add(r)
 	}
+	r.finish()
 	return r
 }
 
 func (r *rule) set(p prop, names []string) {
+	if s, list := elementShape(p.shape); list {
+		p.each = &prop{shape: s, of: p.of, not: p.not}
+	}
 	for _, name := range names {
-		r.props[name] = &p
+		one := p
+		r.props[name] = &one
+	}
+}
+
+// finish makes what follows from the parts.
+func (r *rule) finish() {
+	for i, name := range r.need {
+		bit := uint64(1) << i
+		r.all |= bit
+		if p := r.props[name]; p != nil {
+			p.bit |= bit
+		}
+	}
+	r.table = newNameTable(r.props)
+}
+
+// nameTable finds a property by its name faster than a map of strings does:
+// nearly always at the first place that its fingerprint says.
+type nameTable struct {
+	slots []nameSlot // a power of two, at most half full
+	shift int
+}
+
+type nameSlot struct {
+	name string
+	prop *prop
+}
+
+func newNameTable(props map[string]*prop) nameTable {
+	width := bits.Len(uint(2*len(props) + 1))
+	t := nameTable{slots: make([]nameSlot, 1<<width), shift: 64 - width}
+	for name, p := range props {
+		i := fingerprint([]byte(name)) >> t.shift
+		for t.slots[i].prop != nil {
+			i = (i + 1) & uint64(len(t.slots)-1)
+		}
+		t.slots[i] = nameSlot{name, p}
+	}
+	return t
+}
+
+// find returns the property with a name, or nil.
+func (t *nameTable) find(name []byte) *prop {
+	for i := fingerprint(name) >> t.shift; ; i = (i + 1) & uint64(len(t.slots)-1) {
+		switch s := &t.slots[i]; {
+		case s.prop == nil:
+			return nil
+		case s.name == string(name):
+			return s.prop
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"strconv"
 	"unicode/utf8"
 
@@ -237,6 +238,7 @@ func (s *scanner) distinct(object int) error {
 	d := doc{raw: s.raw, nodes: s.nodes}
 	var names [fewNames]int
 	var prints [fewNames]uint64
+	var met uint64 // a bit for each print so far; most names meet no bit that is set
 	n := 0
 	for i, end := object+1, d.next(object); i < end; i = d.next(i + 1) {
 		if n == fewNames {
@@ -244,28 +246,38 @@ func (s *scanner) distinct(object int) error {
 		}
 		name := d.text(i)
 		print := fingerprint(name)
-		for j, other := range prints[:n] {
-			if other == print && bytes.Equal(d.text(names[j]), name) {
-				return s.duplicate(i, name)
+		bit := uint64(1) << (print >> 58)
+		if met&bit != 0 {
+			for j, other := range prints[:n] {
+				if other == print && bytes.Equal(d.text(names[j]), name) {
+					return s.duplicate(i, name)
+				}
 			}
 		}
+		met |= bit
 		names[n], prints[n] = i, print
 		n++
 	}
 	return nil
 }
 
-// fingerprint tells most names apart without reading them again: the length,
-// three bytes from the start and four from the end.
+// fingerprint tells most names apart without reading them again: the length and
+// up to eight bytes from either end, spread over all bits.
 func fingerprint(name []byte) uint64 {
-	print := uint64(len(name))
-	for _, c := range name[:min(3, len(name))] {
-		print = print<<8 | uint64(c)
+	const spread = 0x9e3779b97f4a7c15
+	n := len(name)
+	var print uint64
+	switch {
+	case n >= 8:
+		print = binary.LittleEndian.Uint64(name)*spread ^ binary.LittleEndian.Uint64(name[n-8:])
+	case n >= 4:
+		print = uint64(binary.LittleEndian.Uint32(name))<<32 | uint64(binary.LittleEndian.Uint32(name[n-4:]))
+	default:
+		for _, c := range name {
+			print = print<<8 | uint64(c)
+		}
 	}
-	for _, c := range name[max(0, len(name)-4):] {
-		print = print<<8 | uint64(c)
-	}
-	return print
+	return (print + uint64(n)) * spread
 }
 
 // distinctMany is distinct for objects of any size; a map keeps it linear on
@@ -289,9 +301,9 @@ func (s *scanner) duplicate(name int, text []byte) error {
 
 // text reads a string or a name, of which pos is the opening quote.
 func (s *scanner) text(k kind) error {
-	start := s.pos + 1
-	i, err := s.open(k, start)
-	if err != nil {
+	start, escaped := s.pos+1, false
+	if len(s.nodes) >= maxTokens {
+		_, err := s.open(k, start) // says so
 		return err
 	}
 	s.pos = start
@@ -302,14 +314,16 @@ func (s *scanner) text(k kind) error {
 		}
 		switch c := s.raw[s.pos]; {
 		case c == '"':
-			s.close(i, s.pos)
+			s.nodes = append(s.nodes, node{
+				start: uint32(start), end: uint32(s.pos), next: uint32(len(s.nodes) + 1), kind: k, escaped: escaped,
+			})
 			s.pos++
 			if size := s.pos - 1 - start; size > maxString { // OBJ-05
 				return s.fail(reason.JSONString, start-1, fmt.Sprintf("a string of %d bytes, at most %d are allowed", size, maxString))
 			}
 			return nil
 		case c == '\\':
-			s.nodes[i].escaped = true
+			escaped = true
 			if err := s.escape(); err != nil {
 				return err
 			}
@@ -335,8 +349,8 @@ func plainLength(b []byte) int {
 		// a byte's top bit is set here where it is above ASCII, below the
 		// space, a quote or a backslash
 		odd := (w | (w - ones*' ') | (quote - ones) | (slash - ones)) & tops
-		if odd != 0 {
-			break
+		if odd != 0 { // the lowest bit is exact: only bytes above it can have been borrowed from
+			return n + bits.TrailingZeros64(odd)/8
 		}
 	}
 	for n < len(b) && plain[b[n]] {

@@ -53,7 +53,7 @@ func (c *checker) special() {
 	case "ipv4-addr", "ipv6-addr", "mac-addr", "email-addr", "domain-name":
 		c.address()
 	}
-	if r := rules[string(c.typ)]; r != nil && r.sco {
+	if c.known && c.sco {
 		c.randomID()
 	}
 }

@@ -26,9 +26,12 @@ type doc struct {
 
 // read passes raw through the gate.
 func read(raw []byte) (doc, error) {
-	nodes, err := scan(raw, 0, make([]node, 0, 8+min(len(raw)/bytesPerNode, maxTokens)))
+	nodes, err := scan(raw, 0, make([]node, 0, nodesFor(raw)))
 	return doc{raw: raw, nodes: nodes}, err
 }
+
+// nodesFor is the room that the tape of raw takes, nearly always.
+func nodesFor(raw []byte) int { return 8 + min(len(raw)/bytesPerNode, maxTokens) }
 
 func (d *doc) kind(i int) kind { return d.nodes[i].kind }
 
