@@ -186,6 +186,7 @@ func TestGather(t *testing.T) {
 func TestLarge(t *testing.T) {
 	for _, memory := range []bool{true, false} {
 		t.Run(fmt.Sprintf("memory=%v", memory), func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			open := func() *Store {
 				s, err := Open(dir, Options{Memory: memory, Network: testNetwork})

@@ -81,6 +81,7 @@ func TestExpire(t *testing.T) {
 // TestReclaim rewrites files of the value log while records are accepted: what
 // lives stays readable, the disk gets smaller.
 func TestReclaim(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	// Compaction tells badger what is lost; at Close it is sure to happen.
 	small := badgerOptions(dir, Options{}).WithValueLogFileSize(1 << 20).WithCompactL0OnClose(true)

@@ -65,6 +65,7 @@ func acceptForever(s *Store) error {
 // TestKill kills a node in the middle of its work, again and again: every record
 // that was acknowledged is there, and what is there is sound.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	acknowledged := map[protocol.RecordID]bool{}
 	for cycle := range 5 {

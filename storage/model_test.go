@@ -63,13 +63,14 @@ func (m model) named(o pattern.Observable) map[Ref]bool {
 func TestModel(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			t.Parallel()
 			r := rand.New(rand.NewPCG(seed, 9))
 			dir := t.TempDir()
 			s := openDisk(t, dir)
 			m := model{}
 			authors := []*author{newAuthor(t, "A"), newAuthor(t, "B")}
 			now := testNow
-			for range 150 {
+			for range 120 {
 				switch what := r.IntN(20); {
 				case what < 9:
 					modelAccept(t, r, s, m, authors[r.IntN(2)], now)

@@ -120,7 +120,7 @@ func openWith(dir string, o Options, b badger.Options) (*Store, error) {
 	}
 	s := &Store{
 		db: db, memory: o.Memory, synced: synced,
-		work: work{make(chan *op), make(chan struct{}), make(chan struct{})},
+		work:    work{make(chan *op), make(chan struct{}), make(chan struct{})},
 		changed: make(chan struct{}),
 		caches: caches{
 			packed: newCache[spot, indexed](packedCacheBytes),
