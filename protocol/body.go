@@ -78,34 +78,6 @@ func packOpaque(body []byte) packedBody {
 	return packedBody{bytes: body, root: treeHash(nil), rawLength: len(body)}
 }
 
-// readLeaves splits a decompressed body and returns the leaves with their tree hash.
-func readLeaves(raw []byte, count int) ([]Leaf, Digest, error) {
-	// REC-12
-	leaves := make([]Leaf, 0, min(count, len(raw)/leafPrefix))
-	hashes := make([]Digest, 0, cap(leaves))
-	for rest := raw; len(rest) > 0; {
-		if len(rest) < leafPrefix || len(leaves) == count {
-			return nil, Digest{}, leafError(len(leaves), count)
-		}
-		n := uint64(binary.BigEndian.Uint32(rest))
-		if n == 0 || n > MaxObjectBytes || n > uint64(len(rest)-leafPrefix) {
-			return nil, Digest{}, leafError(len(leaves), count)
-		}
-		leaf := Leaf{Salt: [SaltBytes]byte(rest[4:leafPrefix]), Object: rest[leafPrefix : leafPrefix+n : leafPrefix+n]}
-		leaves = append(leaves, leaf)
-		hashes = append(hashes, leafHash(leaf.Salt[:], leaf.Object))
-		rest = rest[leafPrefix+n:]
-	}
-	if len(leaves) != count {
-		return nil, Digest{}, leafError(len(leaves), count)
-	}
-	return leaves, treeHash(hashes), nil
-}
-
-func leafError(at, count int) error {
-	return reason.New(reason.BodyFraming, fmt.Sprintf("leaf %d: the body is not %d well-formed leaves", at, count))
-}
-
 // packFrame makes one zstd frame that is at least 1/MaxRawRatio of raw (REC-11).
 func packFrame(raw []byte) []byte {
 	frame := encodeFrame(raw)
@@ -169,29 +141,6 @@ func spliceFrame(stored, frame []byte, size int) []byte {
 		stored = stored[n:]
 	}
 	return append(out, frame[head.HeaderSize:]...)
-}
-
-// decompress opens body, which must be one zstd frame of exactly size bytes.
-func decompress(body []byte, size int) ([]byte, error) {
-	if err := checkFrame(body, size); err != nil {
-		return nil, err
-	}
-	dec := must(zstd.NewReader(nil,
-		zstd.WithDecoderConcurrency(1),
-		zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxWindow(MaxWindowBytes),
-		zstd.WithDecodeAllCapLimit(true),
-	))
-	defer dec.Close()
-	// REC-15: the output never grows past the capacity given.
-	raw, err := dec.DecodeAll(body, make([]byte, 0, size))
-	if err != nil {
-		return nil, reason.Wrap(reason.BodyFraming, "decompress the body", err)
-	}
-	if len(raw) != size {
-		return nil, reason.New(reason.BodySize, fmt.Sprintf("a body of %d bytes, the header says %d", len(raw), size))
-	}
-	return raw, nil
 }
 
 // checkFrame walks over the blocks of body without decompressing any: one

@@ -205,6 +205,17 @@ func sequence(n int) []int {
 	return out
 }
 
+func decompress(body []byte, size int) ([]byte, error) {
+	var o Opener
+	return o.decompress(body, size)
+}
+
+func readLeaves(raw []byte, count int) ([]Leaf, Digest, error) {
+	var o Opener
+	root, err := o.readLeaves(raw, count)
+	return o.leaves, root, err
+}
+
 // REC-12: leaves are read back one by one; every cut is noticed.
 func TestReadLeaves(t *testing.T) {
 	objects := testObjects(4)

@@ -107,20 +107,6 @@ func (r *Record) Statements() []*Statement { return r.statements }
 // share one buffer that the caller owns. A record of another kind than
 // objects has no leaves.
 func (r *Record) Open() ([]Leaf, error) {
-	if r.header.Kind != KindObjects {
-		return nil, nil
-	}
-	raw, err := decompress(r.raw[r.headerLength:], r.header.RawLength)
-	if err != nil {
-		return nil, fmt.Errorf("open record %s: %w", r.id, err)
-	}
-	leaves, root, err := readLeaves(raw, r.header.Count)
-	if err != nil {
-		return nil, fmt.Errorf("open record %s: %w", r.id, err)
-	}
-	// REC-16
-	if root != r.header.Root {
-		return nil, reason.New(reason.BodyRoot, fmt.Sprintf("open record %s: its leaves do not hash to the signed root", r.id))
-	}
-	return leaves, nil
+	var o Opener
+	return o.Open(r)
 }

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"strings"
@@ -30,6 +31,7 @@ func main() {
 	child := flag.String("fill", "", "fill a store in this folder and report memory (used by the program itself)")
 	profile := flag.String("profile", "", "write a CPU profile of the whole run to this file")
 	flag.Parse()
+	debug.SetGCPercent(50) // as the node runs; for every contender
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	logging.SetupLogging(logging.Config{Level: logging.LevelError, Stderr: true})

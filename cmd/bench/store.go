@@ -30,7 +30,6 @@ func reportStore(ctx context.Context, objects int) error {
 	fmt.Printf("\nstore: %d objects in records of %d\n", objects, perRecord)
 	fill := exec.CommandContext(ctx, os.Args[0], "-fill", dir, "-store", strconv.Itoa(objects))
 	fill.Stdout, fill.Stderr = os.Stdout, os.Stderr
-	fill.Env = append(os.Environ(), "GOGC=50") // as the node runs
 	if err := fill.Run(); err != nil {
 		return fmt.Errorf("fill: %w", err)
 	}

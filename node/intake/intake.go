@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	logging "github.com/ipfs/go-log/v2"
@@ -47,6 +48,7 @@ type Pipeline struct {
 	policy   *policy.Book
 	identity *identity.Book
 	own      protocol.OrgID
+	desks    sync.Pool // of *desk, each in one goroutine's hands
 }
 
 // New wires a pipeline for the node of organisation own; it starts nothing.
@@ -66,7 +68,7 @@ func (p *Pipeline) Receive(ctx context.Context, r *protocol.Record, from string)
 	if level == trust.Blocked {
 		return Outcome{}, reason.New(reason.OrgBlocked, "receive record "+r.ID().String()+": "+r.Org().String()+" is blocked in the trust list")
 	}
-	e, out := judge(r, level)
+	e, out := p.judge(r, level)
 	e.Received, e.From = time.Now(), from
 	if err := p.store.Accept(ctx, e); err != nil {
 		return Outcome{}, fmt.Errorf("receive record %s: %w", r.ID(), err)
@@ -79,6 +81,16 @@ func (p *Pipeline) Receive(ctx context.Context, r *protocol.Record, from string)
 	log.Debugw("record received", "record", r.ID(), "org", r.Org(), "from", from,
 		"state", out.State, "accepted", out.Accepted, "held", out.Held, "refused", out.Refused)
 	return out, nil
+}
+
+// judge lends a desk to judge r.
+func (p *Pipeline) judge(r *protocol.Record, level trust.Level) (storage.Entry, Outcome) {
+	d, ok := p.desks.Get().(*desk)
+	if !ok {
+		d = new(desk)
+	}
+	defer p.desks.Put(d)
+	return d.judge(r, level)
 }
 
 // level is the trust in the record's organisation for its topic.
@@ -159,7 +171,7 @@ func (p *Pipeline) stored(id protocol.RecordID) (*protocol.Record, error) {
 
 // admit moves a held record to what judge makes of it at a level that is listed.
 func (p *Pipeline) admit(ctx context.Context, r *protocol.Record, level trust.Level) (int, error) {
-	e, out := judge(r, level)
+	e, out := p.judge(r, level)
 	if e.State != storage.Accepted {
 		return 0, reason.New(e.Reason, "admit record "+r.ID().String()+": its content keeps it in quarantine")
 	}

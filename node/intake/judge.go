@@ -11,17 +11,17 @@ import (
 	"tocsin/storage"
 )
 
-// judge opens a record and decides the fate of each object. It is pure: the same
+// judge opens a record and decides the fate of each object. But for its room it is pure: the same
 // record and level give the same entry. A whole record is held only for a
 // stranger or for a body that its publisher spoiled; otherwise each object
 // stands alone.
-func judge(r *protocol.Record, level trust.Level) (storage.Entry, Outcome) {
+func (d *desk) judge(r *protocol.Record, level trust.Level) (storage.Entry, Outcome) {
 	e := storage.Entry{Record: r, State: storage.Accepted}
 	h := r.Header()
 	if h.Kind != protocol.KindObjects {
 		return e, Outcome{State: storage.Accepted}
 	}
-	leaves, err := r.Open()
+	leaves, err := d.opener.Open(r)
 	if err != nil {
 		// The signature covers the body hash, so the publisher made it so.
 		e.State, e.Reason = storage.Held, codeOf(err, reason.BodyFraming)
@@ -31,10 +31,9 @@ func judge(r *protocol.Record, level trust.Level) (storage.Entry, Outcome) {
 		e.State, e.Reason = storage.Held, reason.TrustUnknown
 	}
 	out := Outcome{State: e.State}
-	var parser stix.Parser // what it gives ends with the entry
 	e.Leaves = make([]storage.Leaf, len(leaves))
 	for i, l := range leaves {
-		leaf, err := inspect(&parser, l.Object, &h)
+		leaf, err := d.inspect(l.Object, &h)
 		if err != nil {
 			out.Refusals = append(out.Refusals, Refusal{Index: i, Object: leaf.Object, Err: err})
 		}
@@ -51,10 +50,17 @@ func judge(r *protocol.Record, level trust.Level) (storage.Entry, Outcome) {
 	return e, out
 }
 
+// desk is the room that judging one record takes. Of the leaves nothing is kept
+// beyond it: the strings of an entry are the parser's copies.
+type desk struct {
+	opener protocol.Opener
+	parser stix.Parser
+}
+
 // inspect reads one object and derives what the index keeps of it. The leaf is
 // usable even when err says why the object was refused or held.
-func inspect(parser *stix.Parser, raw []byte, h *protocol.Header) (storage.Leaf, error) {
-	o, err := parser.Parse(raw)
+func (d *desk) inspect(raw []byte, h *protocol.Header) (storage.Leaf, error) {
+	o, err := d.parser.Parse(raw)
 	if err != nil {
 		return storage.Leaf{State: storage.Refused, Reason: codeOf(err, reason.STIXFormat), Confidence: -1, Modified: h.Created}, err
 	}
