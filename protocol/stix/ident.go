@@ -24,21 +24,26 @@ func splitID(id []byte) (typ []byte, ok bool) {
 // isUUID wants the variant of RFC 4122 and a version that RFC 4122 or its
 // successor RFC 9562 knows.
 func isUUID(b []byte) bool {
-	for i, c := range b {
-		switch i {
-		case 8, 13, 18, 23:
-			if c != '-' {
-				return false
-			}
-		default:
-			if _, ok := hexDigit(c); !ok {
-				return false
-			}
+	if b[8] != '-' || b[13] != '-' || b[18] != '-' || b[23] != '-' {
+		return false
+	}
+	odd := false
+	for _, part := range [...][]byte{b[:8], b[9:13], b[14:18], b[19:23], b[24:uuidLength]} {
+		for _, c := range part {
+			odd = odd || !hexDigits[c]
 		}
 	}
 	variant, _ := hexDigit(b[19])
-	return b[14] >= '1' && b[14] <= '8' && variant>>2 == 2
+	return !odd && b[14] >= '1' && b[14] <= '8' && variant>>2 == 2
 }
+
+// hexDigits marks the hexadecimal digits of either case.
+var hexDigits = func() (t [256]bool) {
+	for c := range t {
+		_, t[c] = hexDigit(byte(c))
+	}
+	return t
+}()
 
 // uuidVersion is the version of the UUID at the end of an id.
 func uuidVersion(id []byte) byte { return id[len(id)-uuidLength+14] - '0' }
