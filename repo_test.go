@@ -41,14 +41,16 @@ const (
 // layers is the whole program, bottom up. A new package is added here with its
 // reason in the same commit; a new module with a reason beside it.
 var layers = map[string]layer{
-	"protocol/reason":  {0, nil, nil},
-	"protocol/stix":    {1, own("protocol/reason"), own("github.com/gowebpki/jcs", "github.com/go-json-experiment/json")},
+	"protocol/reason": {0, nil, nil},
+	"protocol/stix":   {1, own("protocol/reason"), own("github.com/gowebpki/jcs", "github.com/go-json-experiment/json")},
 	// idna writes names as DNS has them; norm composes text, as the standard wants patterns compared
 	"protocol/pattern": {1, own("protocol/reason"), own("golang.org/x/net/idna", "golang.org/x/text/unicode/norm")},
 	"protocol":         {2, own("protocol/reason", "protocol/stix"), own(cbor, zstd, merkle)},
 	"protocol/trust":   {3, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix"), own(toml)},
 	"protocol/release": {3, own("protocol/reason", "protocol/stix"), nil},
-	"storage":          {4, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix"), own("github.com/dgraph-io/badger/v4", "github.com/gaissmai/bart", logging)},
+	// a founded organisation and its records, for tests above protocol and for the bench; no product code imports it
+	"protocol/protocoltest": {3, own("protocol", "protocol/stix"), nil},
+	"storage":               {4, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix"), own("github.com/dgraph-io/badger/v4", "github.com/gaissmai/bart", logging)},
 	// commands change peers and topics; the admin port writes them, the composition reads them
 	"node/settings":  {5, own("protocol", "protocol/reason"), own(toml, atomic)},
 	"node/keystore":  {5, own("protocol", "protocol/reason"), own(libp2p, atomic)},
@@ -69,7 +71,7 @@ var layers = map[string]layer{
 	"cmd/tocsin": {11, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/outbox", "node/p2p", "node/policy"),
 		own("github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/knadh/koanf", toml, libp2p, "github.com/libp2p/go-libp2p-pubsub", logging, group, "github.com/schollz/progressbar/v3", "github.com/mattn/go-isatty", "github.com/adrg/xdg")},
 	// three contenders in one program: it measures the product's real code
-	"cmd/bench": {11, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy"),
+	"cmd/bench": {11, own("protocol", "protocol/pattern", "protocol/protocoltest", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy"),
 		own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/dgraph-io/badger/v4", logging, group)},
 }
 
