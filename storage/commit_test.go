@@ -35,7 +35,7 @@ func TestChanges(t *testing.T) {
 			page, err := s.Changes(after, limit)
 			must(t, err)
 			for i, c := range page {
-				if c.Seq != after+uint64(i)+1 || c.Kind != "accepted" || c.At.IsZero() || c.Org != a.cert.Org || c.Topic.String() != "malicious-code" {
+				if c.Seq != after+uint64(i)+1 || c.Kind != "accepted" || c.At.IsZero() || c.Org != a.Org || c.Topic.String() != "malicious-code" {
 					t.Fatalf("change %+v", c)
 				}
 				got = append(got, c.Record)

@@ -10,6 +10,7 @@ import (
 
 	"tocsin/protocol"
 	"tocsin/protocol/pattern"
+	"tocsin/protocol/protocoltest"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/stix"
 )
@@ -21,45 +22,15 @@ var testNow = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // author is an organisation with one node that signs records.
 type author struct {
-	t     testing.TB
-	cert  *protocol.Certificate
-	key   *protocol.PrivateKey
-	heads map[protocol.Topic]*protocol.Record
+	*protocoltest.Author
+	t testing.TB
 }
 
 func newAuthor(t testing.TB, name string) *author {
 	t.Helper()
-	gen := func() *protocol.PrivateKey {
-		k, err := protocol.GenerateKey(protocol.EdDSA, rand.Reader)
-		must(t, err)
-		return k
-	}
-	root, next, operations, key := gen(), gen(), gen(), gen()
-	genesis, err := protocol.SignGenesis(testNetwork, protocol.Genesis{
-		Name: name, Country: "FI", Sector: "national-cert", Contacts: []string{"mailto:cert@example.org"},
-		Roots: []protocol.PublicKey{root.Public()}, Threshold: 1,
-		Next: []protocol.KeyID{next.Public().ID()}, NextThreshold: 1, Created: testNow.AddDate(0, -1, 0),
-	}, root)
+	a, err := protocoltest.Found(testNetwork, name, testNow, rand.Reader)
 	must(t, err)
-	delegation, err := protocol.SignOperations(testNetwork, protocol.Operations{
-		Org: genesis.Org(), RootVersion: 1, Serial: 1, Key: operations.Public(),
-		NotBefore: testNow.AddDate(0, -1, 0), NotAfter: testNow.AddDate(0, 6, 0),
-	}, root)
-	must(t, err)
-	statement, err := protocol.SignCertificate(testNetwork, protocol.Certificate{
-		Org: genesis.Org(), Serial: 1, RecordKey: key.Public(), PeerIDs: [][]byte{[]byte("peer of " + name)},
-		MaxTLP: stix.Red, NotBefore: testNow.AddDate(0, 0, -20), NotAfter: testNow.AddDate(0, 1, 0),
-	}, operations)
-	must(t, err)
-	chains, _, errs := protocol.NewChains(testNetwork).With(genesis, delegation, statement)
-	if len(errs) > 0 {
-		t.Fatalf("chain of %s: %v", name, errs)
-	}
-	cert, ok := chains.Certificate(statement.Digest())
-	if !ok {
-		t.Fatalf("the chain of %s lacks its certificate", name)
-	}
-	return &author{t: t, cert: cert, key: key, heads: map[protocol.Topic]*protocol.Record{}}
+	return &author{a, t}
 }
 
 func must(t testing.TB, err error) {
@@ -102,34 +73,11 @@ func (a *author) record(d draft) *protocol.Record {
 	if d.topic == (protocol.Topic{}) {
 		d.topic = topicOf(a.t, "malicious-code")
 	}
-	p := protocol.Draft{
+	r, err := a.Record(protocol.Draft{
 		Topic: d.topic, Kind: protocol.KindObjects, Sequence: d.sequence, Created: d.created, Expires: d.expires,
-		TLP: stix.Green, Upstream: "feed", Objects: d.objects, Rand: rand.Reader,
-	}
-	head := a.heads[d.topic]
-	if d.sequence == 0 {
-		p.Sequence = 1
-		if head != nil {
-			p.Sequence = head.Header().Sequence + 1
-		}
-	}
-	if p.Sequence > 1 {
-		p.Previous = protocol.RecordID(sha256.Sum256([]byte("unknown")))
-		if head != nil && head.Header().Sequence == p.Sequence-1 {
-			p.Previous = head.ID()
-		}
-	}
-	if p.Created.IsZero() {
-		p.Created = testNow
-	}
-	if p.Expires.IsZero() {
-		p.Expires = p.Created.AddDate(0, 0, 30)
-	}
-	r, err := protocol.Sign(testNetwork, p, a.cert, a.key)
+		TLP: stix.Green, Upstream: "feed", Objects: d.objects,
+	})
 	must(a.t, err)
-	if head == nil || p.Sequence > head.Header().Sequence {
-		a.heads[d.topic] = r
-	}
 	return r
 }
 

@@ -103,7 +103,7 @@ func TestLookupOrgs(t *testing.T) {
 		t.Errorf("hits %+v", hits)
 	}
 	versions, err := s.Versions(stixID(1))
-	if err != nil || len(versions) != 2 || versions[0].Org != b.cert.Org {
+	if err != nil || len(versions) != 2 || versions[0].Org != b.Org {
 		t.Errorf("versions %+v, %v", versions, err)
 	}
 }
@@ -120,7 +120,7 @@ func TestFirst(t *testing.T) {
 	accept(t, s, b.entry(draft{leaves: l, created: day(-8), expires: day(1)}))
 	check := func(when string, wantCreated, wantFirst time.Time, n int) {
 		t.Helper()
-		hits := slices.DeleteFunc(lookup(t, s, domain(1)), func(h Hit) bool { return h.Org != a.cert.Org })
+		hits := slices.DeleteFunc(lookup(t, s, domain(1)), func(h Hit) bool { return h.Org != a.Org })
 		if len(hits) != 1 || !hits[0].Created.Equal(wantCreated) || !hits[0].First.Equal(wantFirst) {
 			t.Fatalf("%s: %+v, want created %s and first %s", when, hits, wantCreated, wantFirst)
 		}
@@ -130,7 +130,7 @@ func TestFirst(t *testing.T) {
 			t.Errorf("%s: %d versions, want %d", when, len(all), n)
 		}
 		for _, h := range all {
-			if h.Org == a.cert.Org && !h.First.Equal(wantFirst) {
+			if h.Org == a.Org && !h.First.Equal(wantFirst) {
 				t.Errorf("%s: first of record %s is %s, want %s", when, h.Record, h.First, wantFirst)
 			}
 			leaves, err := s.Leaves(h.Record)

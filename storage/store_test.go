@@ -125,7 +125,7 @@ func TestHeads(t *testing.T) {
 	s := openMemory(t)
 	a := newAuthor(t, "A")
 	topic := topicOf(t, "malicious-code")
-	if _, ok := s.Head(a.key.Public().ID(), topic); ok {
+	if _, ok := s.Head(a.Key.Public().ID(), topic); ok {
 		t.Error("an empty log has a head")
 	}
 	type want struct{ head, count uint64 }
@@ -146,7 +146,7 @@ func TestHeads(t *testing.T) {
 			t.Errorf("place %d holds %s", c.seq, got)
 		}
 	}
-	if _, ok := s.At(a.key.Public().ID(), topic, 4); ok {
+	if _, ok := s.At(a.Key.Public().ID(), topic, 4); ok {
 		t.Error("place 4 is taken")
 	}
 	accept(t, s, newAuthor(t, "B").entry(draft{leaves: indicators(9, 1)}))
