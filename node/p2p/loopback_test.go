@@ -78,7 +78,7 @@ func TestBurst(t *testing.T) {
 					return true
 				}
 			}
-			if !eventually(t, 20*time.Second, all(b)) || !eventually(t, 20*time.Second, all(c)) {
+			if !eventually(t, time.Minute, all(b)) || !eventually(t, time.Minute, all(c)) {
 				t.Errorf("of %d records %d and %d arrived; dropped at the author %d, in the middle %d, at the end %d; middle %+v",
 					n, b.count(), c.count(), a.data.trace.drops(), b.data.trace.drops(), c.data.trace.drops(), b.Topics())
 			}

@@ -36,9 +36,11 @@ const (
 	// validateQueue takes a burst of full records while two cores verify; the
 	// library's 32 drops silently. Worst case 2,048 x 60 KiB.
 	validateQueue = 2048
-	// outboundQueue is per peer; the library's 32 drops silently. Announce paces
-	// itself by how full it is.
-	outboundQueue = 512
+	// outboundQueue is per peer; the library's 32 drops silently. A relay has no way to slow
+	// down the author, so its queue must take a whole burst of a thousand full
+	// records (16 MiB, shared between peers that are equally far behind); a peer that reads nothing
+	// for 30 s loses its stream and frees it.
+	outboundQueue = 1024
 	// outboundWindow is how many messages Announce lets wait for one peer: the
 	// other half of the queue is for what is relayed.
 	outboundWindow = outboundQueue / 2
