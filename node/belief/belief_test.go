@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tocsin/node/admin/api"
+	"tocsin/protocol/protocoltest"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/stix"
 	"tocsin/protocol/trust"
@@ -19,7 +20,7 @@ import (
 const bad = "bad.example"
 
 func TestCheckVerdicts(t *testing.T) {
-	type world struct{ anchor, partner, observed, blocked, stranger, other *author }
+	type world struct{ anchor, partner, observed, blocked, stranger, other *protocoltest.Author }
 	past := func(l *storage.Leaf) { l.ValidUntil = now }
 	revoked := func(l *storage.Leaf) { l.Revoked, l.Modified = true, l.Modified.Add(time.Hour) }
 	tests := []struct {
@@ -131,13 +132,13 @@ func TestCheckVerdicts(t *testing.T) {
 			d := newDesk(t)
 			w := &world{}
 			for _, a := range []struct {
-				to    **author
+				to    **protocoltest.Author
 				level trust.Level
 			}{{&w.anchor, trust.Anchor}, {&w.partner, trust.Partner}, {&w.observed, trust.Observed},
 				{&w.blocked, trust.Blocked}, {&w.stranger, trust.Unknown}, {&w.other, trust.Unknown}} {
 				*a.to = newAuthor(t, "what it calls itself")
 				if a.level != trust.Unknown {
-					d.list(*a.to, fmt.Sprintf("%s %x", a.level, (*a.to).org[:4]), a.level)
+					d.list(*a.to, fmt.Sprintf("%s %x", a.level, (*a.to).Org[:4]), a.level)
 				}
 			}
 			test.fill(d, w)
@@ -199,10 +200,10 @@ func TestCheckDetails(t *testing.T) {
 	a := newAuthor(t, "name of its own")
 	d.list(a, "CERT-EX", trust.Anchor)
 	until := now.AddDate(0, 0, 20)
-	d.publish(a, storage.Accepted, now.Add(-time.Hour), changed(claim(7, 88, "203.0.113.7"), func(l *storage.Leaf) { l.ValidUntil = until }))
+	r := d.publish(a, storage.Accepted, now.Add(-time.Hour), changed(claim(7, 88, "203.0.113.7"), func(l *storage.Leaf) { l.ValidUntil = until }))
 	got := d.ask(" 203.0.113[.]7 ")
 	want := api.Source{
-		Org: a.org.String(), Petname: "CERT-EX", Level: "anchor", Object: id(7), Record: a.head.ID().String(),
+		Org: a.Org.String(), Petname: "CERT-EX", Level: "anchor", Object: id(7), Record: r.ID().String(),
 		Created: now.Add(-time.Hour), Confidence: 88, State: "accepted", ValidUntil: until, Topic: "malicious-code", TLP: stix.Green.String(),
 	}
 	if len(got.Sources) != 1 {
