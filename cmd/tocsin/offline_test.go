@@ -12,69 +12,34 @@ import (
 	"time"
 
 	"tocsin/protocol"
+	"tocsin/protocol/protocoltest"
 	"tocsin/protocol/stix"
 	"tocsin/storage"
 )
 
 // offline is an organisation with one node, for files that no running node wrote.
-type offline struct {
-	chain  []*protocol.Statement
-	cert   *protocol.Certificate
-	record *protocol.PrivateKey
-}
+type offline struct{ *protocoltest.Author }
 
-func newOffline(t *testing.T, network string) *offline {
+func newOffline(t *testing.T, network string) offline {
 	t.Helper()
-	keys := make([]*protocol.PrivateKey, 4) // root, successor, operations, record
-	for i := range keys {
-		k, err := protocol.GenerateKey(protocol.EdDSA, rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		keys[i] = k
-	}
-	now := time.Now().UTC().Truncate(time.Second)
-	genesis, err := protocol.SignGenesis(network, protocol.Genesis{Name: "Example CERT", Country: "KE",
-		Roots: []protocol.PublicKey{keys[0].Public()}, Threshold: 1,
-		Next: []protocol.KeyID{keys[1].Public().ID()}, NextThreshold: 1, Created: now.Add(-time.Hour)}, keys[0])
+	a, err := protocoltest.Found(network, "Example CERT", time.Now(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	operations, err := protocol.SignOperations(network, protocol.Operations{Org: genesis.Org(), RootVersion: 1, Serial: 1, Key: keys[2].Public(),
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour)}, keys[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate, err := protocol.SignCertificate(network, protocol.Certificate{Org: genesis.Org(), Serial: 1, RecordKey: keys[3].Public(),
-		PeerIDs: [][]byte{append([]byte{0, 36, 8, 1, 18, 32}, make([]byte, 32)...)}, EncryptionKey: make([]byte, 32),
-		MaxTLP: stix.Green, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour)}, keys[2])
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := &offline{chain: []*protocol.Statement{genesis, operations, certificate}, record: keys[3]}
-	chains, _, errs := protocol.NewChains(network).With(o.chain...)
-	if len(errs) > 0 {
-		t.Fatal(errs)
-	}
-	var ok bool
-	if o.cert, ok = chains.Certificate(certificate.Digest()); !ok {
-		t.Fatal("the certificate does not verify")
-	}
-	return o
+	return offline{a}
 }
 
-func (o *offline) sign(t *testing.T, network string, objects ...string) *protocol.Record {
+func (o offline) sign(t *testing.T, objects ...string) *protocol.Record {
 	t.Helper()
 	topic, err := protocol.ParseTopic("fraud")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := protocol.Draft{Topic: topic, Kind: protocol.KindObjects, Sequence: 1, Created: time.Now(), Expires: time.Now().Add(time.Hour),
-		TLP: stix.Green, Defaults: protocol.Defaults{Confidence: -1}, Rand: rand.Reader}
+	d := protocol.Draft{Topic: topic, Kind: protocol.KindObjects, TLP: stix.Green}
 	for _, s := range objects {
 		d.Objects = append(d.Objects, []byte(s))
 	}
-	r, err := protocol.Sign(network, d, o.cert, o.record)
+	r, err := o.Record(d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,10 +47,10 @@ func (o *offline) sign(t *testing.T, network string, objects ...string) *protoco
 }
 
 // file writes a record file: the chain, then items.
-func (o *offline) file(t *testing.T, items ...protocol.FileItem) []byte {
+func (o offline) file(t *testing.T, items ...protocol.FileItem) []byte {
 	t.Helper()
 	var all []protocol.FileItem
-	for _, s := range o.chain {
+	for _, s := range o.Statements {
 		all = append(all, protocol.FileItem{Statement: s})
 	}
 	raw, err := protocol.AppendFile(nil, append(all, items...)...)
@@ -109,7 +74,7 @@ func verifyBytes(t *testing.T, raw []byte, args ...string) (int, verifyReport, s
 func TestVerifyHolds(t *testing.T) {
 	isolate(t)
 	o := newOffline(t, "main")
-	r := o.sign(t, "main", soundIndicator, `{"type":"x","id":"x--1"}`)
+	r := o.sign(t, soundIndicator, `{"type":"x","id":"x--1"}`)
 	proof, err := protocol.Prove(r, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +84,7 @@ func TestVerifyHolds(t *testing.T) {
 		t.Fatalf("exit %d, stderr %s, report %+v", exit, errs, report)
 	}
 	record, single := report.Items[3], report.Items[4]
-	org := o.chain[0].Org().String()
+	org := o.Statements[0].Org().String()
 	if record.Kind != "record" || record.Org != org || record.Record != r.ID().String() || len(record.Objects) != 2 ||
 		record.Objects[0].Type != "indicator" || record.Topic != "fraud" || record.TLP != "TLP:GREEN" {
 		t.Errorf("record: %+v", record)
@@ -138,7 +103,7 @@ func TestVerifyHolds(t *testing.T) {
 func TestVerifyFails(t *testing.T) {
 	isolate(t)
 	o := newOffline(t, "main")
-	r := o.sign(t, "main", soundIndicator)
+	r := o.sign(t, soundIndicator)
 	proof, err := protocol.Prove(r, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +130,7 @@ func TestVerifyFails(t *testing.T) {
 		"no record file":   {[]byte("hello"), nil, "wire.framing"},
 		"cut short":        {o.file(t)[:100], nil, "wire.framing"},
 		"without chain":    {o.file(t, protocol.FileItem{Record: r.Raw()})[len(o.file(t)):], nil, "cert.unknown"},
-		"half a chain":     {o.chain[2].Raw(), nil, "cert.unknown"},
+		"half a chain":     {o.Statements[2].Raw(), nil, "cert.unknown"},
 		"another network":  {elsewhere.file(t), nil, ""},
 		"told the network": {o.file(t), []string{"--network", "other"}, ""},
 	} {
@@ -188,7 +153,7 @@ func TestFsck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := o.sign(t, "main", soundIndicator)
+	r := o.sign(t, soundIndicator)
 	modified := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	leaf := storage.Leaf{Object: "indicator--11111111-1111-4111-8111-111111111111", Type: "indicator", Modified: modified,
 		State: storage.Accepted, Claim: true, Confidence: -1}
