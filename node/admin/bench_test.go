@@ -17,11 +17,11 @@ import (
 	"tocsin/node/belief"
 	"tocsin/node/identity"
 	"tocsin/node/intake"
-	"tocsin/node/keystore"
 	"tocsin/node/outbox"
 	"tocsin/node/policy"
 	"tocsin/node/settings"
 	"tocsin/protocol"
+	"tocsin/protocol/protocoltest"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/stix"
 	"tocsin/storage"
@@ -36,56 +36,30 @@ type bench struct {
 	deps   Deps
 	mesh   *fakeMesh
 	client *api.Client
-	other  *member
+	other  member
 }
 
 // member is an organisation that can sign.
-type member struct {
-	keys  *keystore.Keys
-	chain []*protocol.Statement
-	cert  *protocol.Certificate
-	next  uint64
-	last  protocol.RecordID
-}
+type member struct{ *protocoltest.Author }
 
-func newMember(t *testing.T, name string) *member {
+func newMember(t *testing.T, name string) member {
 	t.Helper()
-	keys, founder, err := keystore.Create(t.TempDir())
+	a, err := protocoltest.Found(network, name, time.Now(), rand.Reader)
 	ok(t, err)
-	peer, err := keys.PeerID()
-	ok(t, err)
-	chain, err := identity.Found(network, identity.Profile{Name: name, Country: "PT"}, keys, founder, []byte(peer), time.Now())
-	ok(t, err)
-	chains, _, errs := protocol.NewChains(network).With(chain...)
-	if len(errs) > 0 {
-		t.Fatal(errs)
-	}
-	cert, found := identity.Certificate(chains, chain[0].Org(), keys.Record.Public())
-	if !found {
-		t.Fatal("no certificate")
-	}
-	return &member{keys: keys, chain: chain, cert: cert}
+	return member{a}
 }
 
-func (m *member) org() protocol.OrgID { return m.chain[0].Org() }
-
-// record signs objects for a topic that has only this key log.
-func (m *member) record(t *testing.T, topic string, objects ...string) *protocol.Record {
+// record signs objects for a topic.
+func (m member) record(t *testing.T, topic string, objects ...string) *protocol.Record {
 	t.Helper()
 	where, err := protocol.ParseTopic(topic)
 	ok(t, err)
-	m.next++
-	d := protocol.Draft{
-		Topic: where, Kind: protocol.KindObjects, Sequence: m.next, Previous: m.last, TLP: stix.Green,
-		Created: time.Now(), Expires: time.Now().Add(24 * time.Hour), Rand: rand.Reader,
-		Defaults: protocol.Defaults{Confidence: -1},
-	}
+	d := protocol.Draft{Topic: where, Kind: protocol.KindObjects, TLP: stix.Green, Created: time.Now(), Expires: time.Now().Add(24 * time.Hour)}
 	for _, o := range objects {
 		d.Objects = append(d.Objects, []byte(o))
 	}
-	r, err := protocol.Sign(network, d, m.cert, m.keys.Record)
+	r, err := m.Record(d)
 	ok(t, err)
-	m.last = r.ID()
 	return r
 }
 
@@ -94,10 +68,10 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	dir := t.TempDir()
 	own, other := newMember(t, "Own CERT"), newMember(t, "Other CERT")
-	ok(t, identity.WriteOwn(dir, own.chain))
+	ok(t, identity.WriteOwn(dir, own.Statements))
 	book, err := identity.Open(filepath.Join(dir, "identity.cbor"), network)
 	ok(t, err)
-	if _, errs := book.Add(other.chain...); len(errs) > 0 {
+	if _, errs := book.Add(other.Statements...); len(errs) > 0 {
 		t.Fatal(errs)
 	}
 	store, err := storage.Open("", storage.Options{Memory: true})
@@ -106,16 +80,16 @@ func newBench(t *testing.T) *bench {
 	ok(t, err)
 	set, err := settings.Open(dir)
 	ok(t, err)
-	in := intake.New(store, list, book, own.org())
+	in := intake.New(store, list, book, own.Org)
 	b := &bench{t: t, mesh: newFakeMesh(), other: other}
 	b.deps = Deps{
 		Self: Self{
-			Org: own.org(), Node: own.keys.Record.Public().ID().String(), PeerID: "12D3KooWOwn", Name: "Own CERT",
+			Org: own.Org, Node: own.Key.Public().ID().String(), PeerID: "12D3KooWOwn", Name: "Own CERT",
 			Country: "PT", Network: network, Version: "test", Started: time.Now(),
 		},
 		Store: store, Policy: list, Identity: book, Settings: set, Intake: in, Mesh: b.mesh.functions(),
-		Desk:    belief.New(store, list, own.org()),
-		Publish: outbox.New(store, in, book, own.org(), own.keys.Record, b.mesh).Publish,
+		Desk:    belief.New(store, list, own.Org),
+		Publish: outbox.New(store, in, book, own.Org, own.Key, b.mesh).Publish,
 		Running: func() bool { return true },
 	}
 	b.client = serve(t, b.deps)

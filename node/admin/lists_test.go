@@ -26,7 +26,7 @@ func TestQuarantine(t *testing.T) {
 		ok(t, err)
 		for _, h := range page.Items {
 			names = append(names, h.Object)
-			if !h.Whole || h.Reason != string(reason.TrustUnknown) || h.From != "12D3KooWPeer" || h.Org != b.other.org().String() || len(h.Values) != 1 {
+			if !h.Whole || h.Reason != string(reason.TrustUnknown) || h.From != "12D3KooWPeer" || h.Org != b.other.Org.String() || len(h.Values) != 1 {
 				t.Errorf("held %+v", h)
 			}
 		}
@@ -164,13 +164,13 @@ func TestSearch(t *testing.T) {
 		"a value":        {api.SearchParams{Query: "HOST-3[.]example"}, 1},
 		"text, any case": {api.SearchParams{Query: "nAME 1"}, 4}, // Name 1, 10, 11, 100
 		"no hit":         {api.SearchParams{Query: "nothing like it"}, 0},
-		"organisation":   {api.SearchParams{Org: b.other.org().String()}, 1},
+		"organisation":   {api.SearchParams{Org: b.other.Org.String()}, 1},
 		"topic":          {api.SearchParams{Topic: "fraud"}, records * each},
 		"held":           {api.SearchParams{State: "held"}, 1},
 		"type":           {api.SearchParams{Type: "malware"}, 0},
 		"since":          {api.SearchParams{Since: future}, 0},
 		"until":          {api.SearchParams{Until: future}, records*each + 1},
-		"value and org":  {api.SearchParams{Query: "host-3.example", Org: b.other.org().String()}, 0},
+		"value and org":  {api.SearchParams{Query: "host-3.example", Org: b.other.Org.String()}, 0},
 	} {
 		if got := all(c.p); len(got) != c.want {
 			t.Errorf("%s: %d hits %v, want %d", name, len(got), got, c.want)

@@ -104,7 +104,7 @@ func TestTopics(t *testing.T) {
 // survives a restart; the id may be abbreviated or be a petname.
 func TestTrust(t *testing.T) {
 	b := newBench(t)
-	org := b.other.org().String()
+	org := b.other.Org.String()
 	b.receive(b.other.record(t, "fraud", indicator(1, "evil.example")))
 	if c := b.deps.Store.Counts(); c.Objects != 0 || c.Held != 1 {
 		t.Fatalf("counts before: %+v", c)
@@ -146,7 +146,7 @@ func TestTrust(t *testing.T) {
 
 func TestTrustRefused(t *testing.T) {
 	b := newBench(t)
-	org, day := b.other.org().String(), time.Now().AddDate(0, 1, 0).Format(time.DateOnly)
+	org, day := b.other.Org.String(), time.Now().AddDate(0, 1, 0).Format(time.DateOnly)
 	for name, c := range map[string]struct {
 		entry api.TrustEntry
 		code  reason.Code
