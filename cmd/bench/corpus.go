@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tocsin/protocol"
+	"tocsin/protocol/protocoltest"
 	"tocsin/protocol/stix"
 )
 
@@ -27,79 +28,32 @@ type corpus struct {
 
 // publisher signs benchmark records.
 type publisher struct {
-	chains *protocol.Chains
-	org    protocol.OrgID
-	cert   *protocol.Certificate
-	key    *protocol.PrivateKey
-	seq    uint64
-	prev   protocol.RecordID
-	rand   *rand.ChaCha8
+	*protocoltest.Author
+	rand *rand.ChaCha8
 }
 
 const network = "bench"
 
 func newPublisher(seed byte) (*publisher, error) {
-	p := &publisher{rand: rand.NewChaCha8([32]byte{seed})}
-	now := time.Now().Add(-time.Hour).Truncate(time.Millisecond)
-	var keys [4]*protocol.PrivateKey
-	for i := range keys {
-		k, err := protocol.GenerateKey(protocol.EdDSA, p.rand)
-		if err != nil {
-			return nil, err
-		}
-		keys[i] = k
-	}
-	root, next, operations := keys[0], keys[1], keys[2]
-	p.key = keys[3]
-	genesis, err := protocol.SignGenesis(network, protocol.Genesis{
-		Name: "bench", Country: "XX", Sector: "test", Contacts: []string{"mailto:nobody@example.org"},
-		Roots: []protocol.PublicKey{root.Public()}, Threshold: 1,
-		Next: []protocol.KeyID{next.Public().ID()}, NextThreshold: 1, Created: now,
-	}, root)
+	chance := rand.NewChaCha8([32]byte{seed})
+	a, err := protocoltest.Found(network, "bench", time.Now(), chance)
 	if err != nil {
 		return nil, err
 	}
-	p.org = genesis.Org()
-	ops, err := protocol.SignOperations(network, protocol.Operations{
-		Org: p.org, RootVersion: 1, Serial: 1, Key: operations.Public(), NotBefore: now, NotAfter: now.AddDate(1, 0, 0),
-	}, root)
-	if err != nil {
-		return nil, err
-	}
-	cert, err := protocol.SignCertificate(network, protocol.Certificate{
-		Org: p.org, Serial: 1, RecordKey: p.key.Public(), EncryptionKey: make([]byte, 32), MaxTLP: stix.Green,
-		NotBefore: now, NotAfter: now.Add(protocol.CertificateWindow),
-	}, operations)
-	if err != nil {
-		return nil, err
-	}
-	chains, _, errs := protocol.NewChains(network).With(genesis, ops, cert)
-	if len(errs) > 0 {
-		return nil, errs[0]
-	}
-	p.chains = chains
-	o, _ := chains.Org(p.org)
-	p.cert = o.Certificates[0]
-	return p, nil
+	return &publisher{a, chance}, nil
 }
 
 // record signs the next record of the key log.
 func (p *publisher) record(objects [][]byte) (*protocol.Record, error) {
-	p.seq++
 	topic, err := protocol.ParseTopic("malicious-code")
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now().Truncate(time.Millisecond)
-	r, err := protocol.Sign(network, protocol.Draft{
-		Topic: topic, Kind: protocol.KindObjects, Sequence: p.seq, Previous: p.prev,
-		Created: now, Expires: now.AddDate(0, 6, 0), TLP: stix.Green,
-		Defaults: protocol.Defaults{Confidence: 80}, Objects: objects, Rand: p.rand,
-	}, p.cert, p.key)
-	if err == nil {
-		p.prev = r.ID()
-	}
-	return r, err
+	now := time.Now()
+	return p.Record(protocol.Draft{
+		Topic: topic, Kind: protocol.KindObjects, Created: now, Expires: now.AddDate(0, 6, 0), TLP: stix.Green,
+		Defaults: protocol.Defaults{Confidence: 80}, Objects: objects,
+	})
 }
 
 // newCorpus makes n objects from a fixed seed.
@@ -108,7 +62,7 @@ func newCorpus(seed byte, n int) (*corpus, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &corpus{chains: p.chains, org: p.org}
+	c := &corpus{chains: p.Chains, org: p.Org}
 	public, private, err := ed25519.GenerateKey(p.rand)
 	if err != nil {
 		return nil, err

@@ -111,7 +111,7 @@ func fillStore(ctx context.Context, dir string, objects int) error {
 	if err != nil {
 		return err
 	}
-	in, store, err := newPipeline(p.chains, p.org, dir)
+	in, store, err := newPipeline(p.Chains, p.Org, dir)
 	if err != nil {
 		return err
 	}
