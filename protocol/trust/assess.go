@@ -76,7 +76,7 @@ type voice struct {
 	claim int32 // index into tally.claims
 	// order sorts by class, then group, then falling v.
 	order uint64
-	// group numbers what counts as one voice; see tally.group. Strangers have none.
+	// group numbers what counts as one voice; see tally.label. Strangers have none.
 	group                        int32
 	weight, q, claimed, decay, v int32
 	level                        Level
@@ -128,12 +128,24 @@ func (l *List) tally(claims []Claim, now time.Time) *tally {
 	}
 	slices.Sort(t.upstreams)
 	t.upstreams = slices.Compact(t.upstreams)
-	stranger := int32(-1)
 	for i := range t.voices {
 		v := &t.voices[i]
 		v.claim = int32(i)
 		t.weigh(v, &claims[i])
 		t.note(v, &claims[i])
+	}
+	t.label()
+	t.arrange()
+	return t
+}
+
+// arrange puts the voices in order and leaves of each group, and of the
+// strangers, the strongest one.
+func (t *tally) arrange() {
+	stranger := int32(-1)
+	for i := range t.voices {
+		v := &t.voices[i]
+		v.order = uint64(v.class)<<56 | uint64(v.group)<<16 | uint64(one-v.v)
 		switch {
 		case v.why != counts:
 		case v.class != strange:
@@ -162,7 +174,6 @@ func (l *List) tally(claims []Claim, now time.Time) *tally {
 	if stranger >= 0 {
 		t.order = append(t.order, stranger)
 	}
-	return t
 }
 
 func (v *voice) sameGroup(w *voice) bool { return v.class == w.class && v.group == w.group }
@@ -179,7 +190,7 @@ func (t *tally) weigh(v *voice, c *Claim) {
 		}
 	}
 	if v.level != Unknown {
-		v.group = t.group(c, entry)
+		v.group = t.home(c, entry)
 	}
 	v.weight = int32(v.level.weight())
 	v.q = one
@@ -195,7 +206,6 @@ func (t *tally) weigh(v *voice, c *Claim) {
 	}
 	v.v = v.at(v.decay)
 	v.class, v.why = t.classify(v, c)
-	v.order = uint64(v.class)<<56 | uint64(v.group)<<16 | uint64(one-v.v)
 }
 
 // note keeps what is asked of all voices later.
@@ -248,10 +258,9 @@ func (t *tally) classify(v *voice, c *Claim) (class, cause) {
 	return cl, counts
 }
 
-// group numbers what counts as one voice: the first of the group rule that names
-// the organisation, the upstream label (or the rule that names it), the organisation.
-// Never a union of these: one shared label must not chain unrelated groups together.
-func (t *tally) group(c *Claim, entry int) int32 {
+// home numbers the group of an organisation by itself: the group rule that names
+// it, or its own.
+func (t *tally) home(c *Claim, entry int) int32 {
 	rules, entries := len(t.list.groups), len(t.list.entries)
 	if entry >= 0 {
 		if g := t.list.rules[entry]; g >= 0 {
@@ -260,17 +269,65 @@ func (t *tally) group(c *Claim, entry int) int32 {
 	} else if g, ok := t.list.byOrg[c.Org]; ok {
 		return int32(g)
 	}
-	if c.Upstream != "" {
-		if g, ok := t.list.byUpstream[c.Upstream]; ok {
-			return int32(g)
-		}
-		i, _ := slices.BinarySearch(t.upstreams, c.Upstream)
-		return int32(rules + entries + 1 + i)
-	}
 	if c.Own {
 		return int32(rules + entries)
 	}
 	return int32(rules + entry)
+}
+
+// seat is an organisation, by its home, within one part of the formula.
+type seat struct {
+	class class
+	home  int32
+}
+
+// label moves organisations from home into the group of their upstream label.
+// The label is the publisher's own word: it may merge the voices of several organisations
+// but never split the voice of one. So an organisation that states more than one
+// (or one, and none) stays at home with all it says, and in each part of the formula it
+// has one group at most. What is held or not in force has no say in this, else a stolen
+// key would move voices that count; what has faded has, else groups would change
+// at times that next does not foresee. An organisation that a group rule names
+// stays there. Never a union of groups: one shared label must not chain unrelated ones.
+func (t *tally) label() {
+	if len(t.upstreams) == 0 {
+		return
+	}
+	labels := map[seat]string{}
+	mixed := map[seat]bool{}
+	for i := range t.voices {
+		v := &t.voices[i]
+		if !t.movable(v) || v.why != counts && v.why != isFaded {
+			continue
+		}
+		at, stated := seat{v.class, v.group}, t.claims[i].Upstream
+		if have, ok := labels[at]; ok && have != stated {
+			mixed[at] = true
+		}
+		labels[at] = stated
+	}
+	for i := range t.voices {
+		v := &t.voices[i]
+		at := seat{v.class, v.group}
+		if t.movable(v) && labels[at] != "" && !mixed[at] {
+			v.group = t.upstream(labels[at])
+		}
+	}
+}
+
+// movable reports whether a label may say what group a voice is in.
+func (t *tally) movable(v *voice) bool {
+	return v.level != Unknown && int(v.group) >= len(t.list.groups)
+}
+
+// upstream numbers the group of a label: the rule that names it, or its own.
+func (t *tally) upstream(label string) int32 {
+	rules, entries := len(t.list.groups), len(t.list.entries)
+	if g, ok := t.list.byUpstream[label]; ok {
+		return int32(g)
+	}
+	i, _ := slices.BinarySearch(t.upstreams, label)
+	return int32(rules + entries + 1 + i)
 }
 
 // groupName is the group as explanations show it.

@@ -127,8 +127,8 @@ type Verified struct {
 }
 
 // GroupRule makes several voices count as one: those of the organisations it
-// names, and those that state its upstream label. An organisation that a rule
-// names belongs to that rule whatever upstream it states.
+// names, and those that state its upstream label and no other about the value. An
+// organisation that a rule names belongs to that rule whatever upstream it states.
 type GroupRule struct {
 	Name     string
 	Upstream string
