@@ -1,7 +1,11 @@
 package intake
 
 import (
+	"bytes"
+	"fmt"
+	"net/netip"
 	"slices"
+	"strings"
 
 	"tocsin/protocol"
 	"tocsin/protocol/pattern"
@@ -11,15 +15,27 @@ import (
 	"tocsin/storage"
 )
 
-// judge opens a record and decides the fate of each object. But for its room it is pure: the same
-// record and level give the same entry. A whole record is held only for a
-// stranger or for a body that its publisher spoiled; otherwise each object
-// stands alone.
+// How many values one object and one record may be looked up by. Each costs an
+// index entry at every node, and a pattern's text is a cheap way to write many.
+// What exceeds this is held, not cut: half an object is never believed.
+const (
+	MaxObjectValues = 1000
+	MaxRecordValues = 10_000
+)
+
+// judge opens a record and decides the fate of each object. But for its room it
+// is pure: the same record and level give the same entry. A whole record is held
+// only for a stranger or for a body that its publisher spoiled; otherwise each
+// object stands alone.
 func (d *desk) judge(r *protocol.Record, level trust.Level) (storage.Entry, Outcome) {
 	e := storage.Entry{Record: r, State: storage.Accepted}
 	h := r.Header()
+	// Identity is not belief: whoever speaks may say who he is.
+	if level < trust.Observed && h.Kind != protocol.KindIdentity {
+		e.State, e.Reason = storage.Held, reason.TrustUnknown
+	}
 	if h.Kind != protocol.KindObjects {
-		return e, Outcome{State: storage.Accepted}
+		return e, Outcome{State: e.State}
 	}
 	leaves, err := d.opener.Open(r)
 	if err != nil {
@@ -27,9 +43,7 @@ func (d *desk) judge(r *protocol.Record, level trust.Level) (storage.Entry, Outc
 		e.State, e.Reason = storage.Held, codeOf(err, reason.BodyFraming)
 		return e, Outcome{State: storage.Held}
 	}
-	if level < trust.Observed {
-		e.State, e.Reason = storage.Held, reason.TrustUnknown
-	}
+	d.values, d.marks = 0, d.definitions(leaves)
 	out := Outcome{State: e.State}
 	e.Leaves = make([]storage.Leaf, len(leaves))
 	for i, l := range leaves {
@@ -55,6 +69,39 @@ func (d *desk) judge(r *protocol.Record, level trust.Level) (storage.Entry, Outc
 type desk struct {
 	opener protocol.Opener
 	parser stix.Parser
+
+	// Of the record in hand: values indexed so far, and what marking definitions
+	// that it brings under ids of their own mean.
+	values int
+	marks  map[string]stix.TLP
+}
+
+// definitions finds the TLP markings that a record defines itself, so that its
+// objects are held to them wherever they stand in it.
+func (d *desk) definitions(leaves []protocol.Leaf) map[string]stix.TLP {
+	var marks map[string]stix.TLP
+	for _, l := range leaves {
+		if !bytes.Contains(l.Object, []byte(`"marking-definition"`)) {
+			continue
+		}
+		o, err := d.parser.Parse(l.Object)
+		if err != nil {
+			continue // inspect refuses it by itself
+		}
+		if tlp, ok := stix.TLPDefinition(o); ok {
+			if marks == nil {
+				marks = make(map[string]stix.TLP)
+			}
+			marks[strings.ToLower(o.ID)] = tlp
+		}
+	}
+	return marks
+}
+
+// mark resolves a marking id for stix.TLPOf.
+func (d *desk) mark(id string) (stix.TLP, bool) {
+	tlp, ok := d.marks[strings.ToLower(id)]
+	return tlp, ok
 }
 
 // inspect reads one object and derives what the index keeps of it. The leaf is
@@ -82,7 +129,13 @@ func (d *desk) inspect(raw []byte, h *protocol.Header) (storage.Leaf, error) {
 		leaf.State, leaf.Reason = storage.Refused, codeOf(err, reason.STIXPattern)
 		return leaf, err
 	}
-	if tlp, ok := stix.TLPOf(o.MarkingRefs, nil); ok && tlp > h.TLP {
+	if n := len(leaf.Values); n > MaxObjectValues || d.values+n > MaxRecordValues {
+		leaf.State, leaf.Reason, leaf.Values = storage.Held, reason.PatternLimit, nil
+		return leaf, reason.New(reason.PatternLimit,
+			fmt.Sprintf("object %s names %d values; at most %d an object and %d a record are indexed", o.ID, n, MaxObjectValues, MaxRecordValues))
+	}
+	d.values += len(leaf.Values)
+	if tlp, ok := stix.TLPOf(o.MarkingRefs, d.mark); ok && tlp > h.TLP {
 		leaf.State, leaf.Reason = storage.Held, reason.TLPHeader
 		return leaf, reason.New(reason.TLPHeader, "object "+o.ID+" is "+tlp.String()+" in a record that says "+h.TLP.String())
 	}
@@ -122,10 +175,25 @@ func indexIndicator(leaf *storage.Leaf, in *stix.Indicator, h *protocol.Header) 
 		return reason.Wrap(reason.STIXPattern, "pattern of "+leaf.Object, err)
 	}
 	leaf.Values, _ = p.Values()
+	leaf.Values = slices.DeleteFunc(leaf.Values, func(v pattern.Value) bool { return tooWide(v.Observable) })
 	if !slices.ContainsFunc(leaf.Values, func(v pattern.Value) bool { return v.Alone }) {
 		leaf.State = storage.NotEvaluated
 	}
 	return nil
+}
+
+// tooWide reports a network that is no indicator of anything: with it one voice
+// would speak about every address. It is kept and marked as not evaluated.
+func tooWide(o pattern.Observable) bool {
+	const minBits4, minBits6 = 8, 16
+	if o.Type != pattern.CIDR {
+		return false
+	}
+	p, err := netip.ParsePrefix(o.Value)
+	if err != nil {
+		return false
+	}
+	return p.Addr().Is4() && p.Bits() < minBits4 || p.Addr().Is6() && p.Bits() < minBits6
 }
 
 func codeOf(err error, otherwise reason.Code) reason.Code {
