@@ -107,7 +107,7 @@ func (p *Publisher) Publish(ctx context.Context, req Request) (Result, error) {
 	}
 	done()
 	for _, g := range b.groups() {
-		for len(g.objects) > 0 {
+		for len(g.pieces) > 0 {
 			if err := ctx.Err(); err != nil {
 				return res, fmt.Errorf("publish to %s: stopped after %d of %d objects: %w", req.Topic, res.Objects, total, err)
 			}
@@ -115,7 +115,7 @@ func (p *Publisher) Publish(ctx context.Context, req Request) (Result, error) {
 			if err != nil {
 				return res, fmt.Errorf("publish to %s: %w", req.Topic, err)
 			}
-			g.objects = g.objects[n:]
+			g.pieces = g.pieces[n:]
 			if r == nil {
 				continue
 			}
