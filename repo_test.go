@@ -51,11 +51,13 @@ var layers = map[string]layer{
 	// a founded organisation and its records, for tests above protocol and for the bench; no product code imports it
 	"protocol/protocoltest": {3, own("protocol", "protocol/stix"), nil},
 	"storage":               {4, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix"), own("github.com/dgraph-io/badger/v4", "github.com/gaissmai/bart", logging)},
+	// state files survive a power cut: the one place that knows how
+	"node/durable": {4, nil, own(atomic)},
 	// commands change peers and topics; the admin port writes them, the composition reads them
-	"node/settings":  {5, own("protocol", "protocol/reason"), own(toml, atomic)},
-	"node/keystore":  {5, own("protocol", "protocol/reason"), own(libp2p, atomic)},
+	"node/settings":  {5, own("protocol", "protocol/reason", "node/durable"), own(toml)},
+	"node/keystore":  {5, own("protocol", "protocol/reason", "node/durable"), own(libp2p)},
 	"node/identity":  {6, own("protocol", "protocol/reason", "protocol/stix", "node/keystore"), own(atomic, logging, "github.com/tyler-smith/go-bip39")},
-	"node/policy":    {5, own("protocol", "protocol/reason", "protocol/trust"), own(atomic, logging)},
+	"node/policy":    {5, own("protocol", "protocol/reason", "protocol/trust", "node/durable"), own(logging)},
 	"node/p2p":       {5, own("protocol", "protocol/reason", "protocol/trust"), own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", cbor, logging, group, "golang.org/x/time/rate", "github.com/prometheus/client_golang")},
 	"node/admin/api": {5, own("protocol/reason"), nil},
 	"node/intake":    {7, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node/identity", "node/policy"), own(logging)},
@@ -65,7 +67,7 @@ var layers = map[string]layer{
 	// what a node does by the clock and not because somebody asked
 	"node/upkeep": {9, own("protocol", "protocol/reason", "storage", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/policy"), own(logging, group)},
 	"node/admin":  {9, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/outbox", "node/policy", "node/settings"), own("github.com/danielgtaylor/huma/v2", "golang.org/x/net/netutil", logging)},
-	"node":        {10, own("protocol", "protocol/reason", "protocol/trust", "storage", "node/admin", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/upkeep"), own(libp2p, "github.com/multiformats/go-multiaddr", logging, group, toml, atomic, "github.com/adrg/xdg", "github.com/gofrs/flock")},
+	"node":        {10, own("protocol", "protocol/reason", "protocol/trust", "storage", "node/admin", "node/admin/api", "node/belief", "node/durable", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/upkeep"), own(libp2p, "github.com/multiformats/go-multiaddr", logging, group, toml, "github.com/adrg/xdg", "github.com/gofrs/flock")},
 	"node/nodetest": {11, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/identity", "node/intake", "node/outbox", "node/p2p", "node/policy", "node/keystore", "node/admin/api"),
 		own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", "github.com/marcopolo/simnet", cbor)},
 	"cmd/tocsin": {11, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/outbox", "node/p2p", "node/policy"),

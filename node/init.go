@@ -10,9 +10,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/google/renameio/v2"
 	"github.com/pelletier/go-toml/v2"
 
+	"tocsin/node/durable"
 	"tocsin/node/identity"
 	"tocsin/node/keystore"
 	"tocsin/protocol"
@@ -144,7 +144,7 @@ func (f *founding) found(cfg Config, p Profile) (*Founded, error) {
 	}
 	founded.Config = f.paths.ConfigFile()
 	founded.Recovery = keystore.RecoveryOn(f.paths.Data)
-	return founded, syncFolder(f.paths.Data)
+	return founded, durable.SyncFolder(f.paths.Data)
 }
 
 // folder makes a folder and those above it, and remembers the highest one made.
@@ -199,11 +199,8 @@ func (f *founding) config(cfg Config) error {
 	if _, err := os.Lstat(path); err == nil {
 		return nil
 	}
-	if err := renameio.WriteFile(path, []byte(cfg.template()), 0o644); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
 	f.made = append(f.made, path)
-	return syncFolder(f.paths.Config)
+	return durable.Write(path, []byte(cfg.template()), 0o644)
 }
 
 // template is a tocsin.toml that says what can be said: fields that are set
@@ -237,12 +234,4 @@ func (c Config) template() string {
 	line("debug, info, warn or error.",
 		"log_level", d.LogLevel, c.LogLevel != "")
 	return b.String()
-}
-
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -170,11 +170,3 @@ func checkFolder(path string) error {
 	}
 	return nil
 }
-
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

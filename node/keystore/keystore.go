@@ -16,6 +16,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"tocsin/node/durable"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
@@ -96,7 +97,7 @@ func moveIn(aside, dir string) error {
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(recovery))
 	}
-	return syncFolder(dir)
+	return durable.SyncFolder(dir)
 }
 
 // secrets are keys as they go to disk and come from it.
@@ -141,7 +142,7 @@ func writeAll(dir string) (*secrets, error) {
 	err = errors.Join(
 		writeKey(filepath.Join(keys, hostFile), "transport key: replaceable, signs no records", algEd25519, s.host.Seed()),
 		writeKey(filepath.Join(keys, encryptionFile), "encryption key", algX25519, s.encryption.Bytes()),
-		syncFolder(keys), syncFolder(recovery))
+		durable.SyncFolder(keys), durable.SyncFolder(recovery))
 	return s, err
 }
 

@@ -8,8 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
-
+	"tocsin/node/durable"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/trust"
 )
@@ -39,23 +38,10 @@ func read(path string) (*trust.List, error) {
 }
 
 // write replaces a file by the list, or leaves it as it was. It is durable on
-// return: the file is synced before it takes the name, the folder after.
+// return.
 func write(path string, l *trust.List) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("write trust list %s: %w", path, err)
 	}
-	raw := append([]byte(header), l.Encode()...)
-	if err := renameio.WriteFile(path, raw, 0o600); err != nil {
-		return fmt.Errorf("write trust list %s: %w", path, err)
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync folder of trust list %s: %w", path, err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("sync folder of trust list %s: %w", path, err)
-	}
-	return nil
+	return durable.Write(path, append([]byte(header), l.Encode()...), 0o600)
 }

@@ -14,9 +14,9 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/google/renameio/v2"
 	"github.com/pelletier/go-toml/v2"
 
+	"tocsin/node/durable"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
@@ -200,25 +200,9 @@ func (o *overlay) replace(next overlay) error {
 		return fmt.Errorf("encode %s: %w", o.path, err)
 	}
 	raw := append([]byte("# What tocsin commands changed; laid over the configuration. Written by the node.\n"), text...)
-	if err := writeFile(o.path, raw); err != nil {
+	if err := durable.Write(o.path, raw, 0o600); err != nil {
 		return err
 	}
 	*o = next
-	return nil
-}
-
-// writeFile replaces a file: temporary file, sync, rename, sync of the folder.
-func writeFile(path string, raw []byte) error {
-	if err := renameio.WriteFile(path, raw, 0o600); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return fmt.Errorf("sync the folder of %s: %w", path, err)
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil {
-		return fmt.Errorf("sync the folder of %s: %w", path, err)
-	}
 	return nil
 }
