@@ -17,7 +17,9 @@ import (
 
 // Both files are CBOR sequences of statements, as a record file begins. The
 // file of others grows by appending, since chains of strangers come one by one,
-// and is written anew when much of it is of no use any more.
+// and is written anew when much of it is of no use any more. An organisation that is
+// forgotten stays in the file until then, and may be known again after a restart:
+// to write everything for each that goes would let strangers keep the disk busy.
 
 const (
 	// maxFile bounds what is read: twice what a full book can hold.
@@ -36,9 +38,10 @@ func WriteOwn(stateDir string, chain []*protocol.Statement) error {
 	return writeFile(path, join(chain))
 }
 
-// save writes what changed from the current snapshot to next. If we stop between
-// the two files, each is whole, and they do not depend on each other.
-func (b *Book) save(next *protocol.Chains, fresh []*protocol.Statement, rewrite bool) error {
+// save writes what changed from the current snapshot to next, which lacks as
+// many organisations as were forgotten. If we stop between the two files, each is
+// whole, and they do not depend on each other.
+func (b *Book) save(next *protocol.Chains, fresh []*protocol.Statement, forgotten int) error {
 	ownChanged := slices.ContainsFunc(fresh, func(s *protocol.Statement) bool { return s.Org() == b.own })
 	if ownChanged {
 		if err := writeFile(b.ownPath, join(next.Chain(b.own))); err != nil {
@@ -46,17 +49,25 @@ func (b *Book) save(next *protocol.Chains, fresh []*protocol.Statement, rewrite 
 		}
 	}
 	fresh = slices.DeleteFunc(slices.Clone(fresh), func(s *protocol.Statement) bool { return s.Org() == b.own })
-	if len(fresh) == 0 && !rewrite {
-		return nil
+	if len(fresh) > 0 {
+		if b.stale || b.wasteful(next, length(fresh), forgotten) {
+			return b.rewrite(next)
+		}
+		if err := b.append(join(fresh)); err != nil {
+			return err
+		}
 	}
-	if !rewrite && !b.stale && !b.wasteful(next, length(fresh)) {
-		return b.append(join(fresh))
-	}
+	b.forgotten += forgotten
+	return nil
+}
+
+// rewrite makes the file of others hold what next holds, and nothing else.
+func (b *Book) rewrite(next *protocol.Chains) error {
 	raw := join(b.others(next))
 	if err := writeFile(b.path, raw); err != nil {
 		return err
 	}
-	b.size, b.stale = int64(len(raw)), false
+	b.size, b.stale, b.forgotten = int64(len(raw)), false, 0
 	return nil
 }
 
@@ -70,10 +81,11 @@ func (b *Book) others(chains *protocol.Chains) []*protocol.Statement {
 	return all
 }
 
-// wasteful reports whether more than half of the file would be of no use. The
-// count is only made when the file is large.
-func (b *Book) wasteful(next *protocol.Chains, more int64) bool {
-	return b.size+more > minRewrite && b.size+more > 2*length(b.others(next))
+// wasteful reports whether more than half of the file would be of no use, in
+// bytes or in organisations, each of which costs signatures to check at start. Bytes
+// are only counted when the file is large.
+func (b *Book) wasteful(next *protocol.Chains, more int64, forgotten int) bool {
+	return b.forgotten+forgotten > b.max || b.size+more > minRewrite && b.size+more > 2*length(b.others(next))
 }
 
 // append adds to the file of others. When it fails the file may end in half a

@@ -44,14 +44,18 @@ type Book struct {
 	mu sync.Mutex // guards what follows, both files, and writing chains
 	// size is the length of the file of others as far as we know it to be good.
 	size int64
-	// stale says that the file of others holds more or less than it should, so
-	// that the next change writes it anew.
+	// stale says that the file of others may not end well, so that the next change
+	// writes it anew.
 	stale bool
+	// forgotten counts organisations that are in the file of others and no longer
+	// in the book: they leave the file when it is written anew.
+	forgotten int
 }
 
 // Open reads the chains from path (absent is empty) for a network, and the own
 // chain from own.cbor beside it. Errors carry identity.file and say what to
-// do. Open changes no file.
+// do. Open changes no file. The file may name up to twice as many organisations as
+// the book shall hold; which of them go is decided once Protect says who must stay.
 func Open(path, network string) (*Book, error) {
 	b := &Book{path: path, ownPath: filepath.Join(filepath.Dir(path), ownFile), max: MaxOrgs}
 	chains := protocol.NewChains(network)
@@ -101,8 +105,16 @@ func (b *Book) Chains() *protocol.Chains { return b.chains.Load() }
 func (b *Book) Own() (protocol.OrgID, bool) { return b.own, b.own != protocol.OrgID{} }
 
 // Protect names the organisations that are never forgotten to make room,
-// however many strangers come. It may be called at any time.
-func (b *Book) Protect(listed func(protocol.OrgID) bool) { b.listed.Store(&listed) }
+// however many strangers come. It may be called at any time, and brings a book
+// that was just opened within its bound; the files stay as they are.
+func (b *Book) Protect(listed func(protocol.OrgID) bool) {
+	b.listed.Store(&listed)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	next, forgotten := b.makeRoom(b.chains.Load(), nil)
+	b.forgotten += forgotten
+	b.chains.Store(next)
+}
 
 // Add takes statements that verify, durably, and says how many were new. Each
 // error is of one statement that was left out, or of the disk: then nothing
@@ -119,7 +131,7 @@ func (b *Book) Add(statements ...*protocol.Statement) (added int, errs []error) 
 		return holds(before, s) || !holds(next, s)
 	})
 	next, forgotten := b.makeRoom(next, fresh)
-	if err := b.save(next, fresh, forgotten > 0); err != nil {
+	if err := b.save(next, fresh, forgotten); err != nil {
 		return 0, append(errs, fmt.Errorf("keep identity chains: %w", err))
 	}
 	b.chains.Store(next)

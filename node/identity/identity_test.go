@@ -366,61 +366,6 @@ func TestAddIsDurableOrNothing(t *testing.T) {
 	}
 }
 
-func TestBookIsBounded(t *testing.T) {
-	dir := t.TempDir()
-	own := found(t, "Own", time.Now())
-	if err := WriteOwn(dir, own.chain); err != nil {
-		t.Fatal(err)
-	}
-	b := open(t, dir)
-	live, listed := found(t, "Live", time.Now()), cheap(t, 1)[0]
-	b.Protect(func(id protocol.OrgID) bool { return id == listed.Org() })
-	if b.max != MaxOrgs {
-		t.Fatalf("a book of %d", b.max)
-	}
-	b.max = 50
-	all := cheap(t, b.max-2)
-	add(t, b, all...)
-	add(t, b, live.chain...)
-	add(t, b, listed)
-	if b.Chains().Len() != b.max+1 {
-		t.Fatalf("%d organisations in a full book", b.Chains().Len())
-	}
-	more := found(t, "More", time.Now())
-	add(t, b, more.chain...)
-	for _, id := range []protocol.OrgID{own.id, live.id, more.id, listed.Org()} {
-		if _, ok := b.Chains().Org(id); !ok {
-			t.Errorf("%v was forgotten before those without a live certificate", id)
-		}
-	}
-	again := open(t, dir)
-	if b.Chains().Len() != b.max+1 || again.Chains().Len() != b.max+1 {
-		t.Errorf("%d organisations, %d on disk", b.Chains().Len(), again.Chains().Len())
-	}
-	// With everybody protected the book grows: what is listed is never forgotten.
-	b.Protect(func(protocol.OrgID) bool { return true })
-	extra := found(t, "Extra", time.Now())
-	add(t, b, extra.chain...)
-	if b.Chains().Len() != b.max+2 {
-		t.Errorf("%d organisations", b.Chains().Len())
-	}
-}
-
-// The file of others does not grow with what is of no use.
-func TestFileIsRewritten(t *testing.T) {
-	dir := t.TempDir()
-	b := open(t, dir)
-	o := found(t, "One", time.Now())
-	add(t, b, o.chain...)
-	b.size = 4 * minRewrite // as if it had grown
-	two := found(t, "Two", time.Now())
-	add(t, b, two.chain...)
-	want := length(b.others(b.Chains()))
-	if info, err := os.Stat(b.path); err != nil || info.Size() != want || b.size != want {
-		t.Errorf("size %d, file %v, want %d: %v", b.size, info.Size(), want, err)
-	}
-}
-
 func TestBookConcurrently(t *testing.T) {
 	dir := t.TempDir()
 	b := open(t, dir)
