@@ -225,7 +225,7 @@ func TestWithInAnyOrder(t *testing.T) {
 		chain := f.chain(t)
 		all = append(all, chain...)
 		second := f.draftOperations(chain[0].Org())
-		second.Serial, second.Key = 2, newKey(t, ES256, fmt.Sprint("second ", i)).Public()
+		second.Serial, second.Key = 2, seededKey(t, ES256, fmt.Sprint("second ", i)).Public()
 		all = append(all, f.signOperations(t, second), f.signCertificate(t, f.draftCertificate(chain[0].Org(), 2)))
 		for _, test := range refusedStatements(t, f, newFounding(t, fmt.Sprint("nobody ", i), 1, 1)) {
 			if test.code == reason.SigInvalid {
@@ -344,7 +344,7 @@ func TestCertificateGoesWithItsOperations(t *testing.T) {
 	var newer []*Statement
 	for i := range MaxOperations {
 		o := f.draftOperations(chain[0].Org())
-		o.Key = newKey(t, EdDSA, fmt.Sprint("newer ", i)).Public()
+		o.Key = seededKey(t, EdDSA, fmt.Sprint("newer ", i)).Public()
 		o.NotBefore, o.NotAfter = o.NotBefore.Add(time.Hour), o.NotAfter.Add(time.Hour)
 		newer = append(newer, f.signOperations(t, o))
 	}

@@ -1,43 +1,12 @@
 package protocol
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"io"
 	"testing"
 	"time"
 
 	"tocsin/protocol/reason"
 	"tocsin/protocol/stix"
 )
-
-// stream is a source of bytes that gives the same ones for the same seed.
-type stream struct {
-	seed string
-	n    uint64
-	left []byte
-}
-
-func newStream(seed string) io.Reader { return &stream{seed: seed} }
-
-func (s *stream) Read(p []byte) (int, error) {
-	if len(s.left) == 0 {
-		block := sha256.Sum256(binary.BigEndian.AppendUint64([]byte(s.seed), s.n))
-		s.left, s.n = block[:], s.n+1
-	}
-	n := copy(p, s.left)
-	s.left = s.left[n:]
-	return n, nil
-}
-
-func newKey(t testing.TB, alg Alg, seed string) *PrivateKey {
-	t.Helper()
-	key, err := GenerateKey(alg, newStream(seed))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
 
 // founding is an organisation with all its keys, for tests of chains.
 type founding struct {
@@ -54,21 +23,21 @@ func newFounding(t testing.TB, name string, threshold, m int) *founding {
 	t.Helper()
 	f := &founding{
 		network:    "test",
-		operations: newKey(t, EdDSA, name+" operations"),
-		record:     newKey(t, EdDSA, name+" record"),
+		operations: seededKey(t, EdDSA, name+" operations"),
+		record:     seededKey(t, EdDSA, name+" record"),
 		start:      time.UnixMilli(1_700_000_000_000).UTC(),
 	}
 	f.genesis = Genesis{
 		Name: name, Country: "KE", Sector: "government", Contacts: []string{"mailto:cert@example.org"},
 		Threshold: threshold, NextThreshold: 1, Created: f.start,
-		Next: []KeyID{newKey(t, EdDSA, name+" next").Public().ID()},
+		Next: []KeyID{seededKey(t, EdDSA, name+" next").Public().ID()},
 	}
 	for i := range m {
 		alg := EdDSA
 		if i%2 == 1 {
 			alg = ES256
 		}
-		root := newKey(t, alg, name+" root "+string(rune('a'+i)))
+		root := seededKey(t, alg, name+" root "+string(rune('a'+i)))
 		f.roots = append(f.roots, root)
 		f.genesis.Roots = append(f.genesis.Roots, root.Public())
 	}

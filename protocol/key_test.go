@@ -33,7 +33,7 @@ func TestKeyAlgorithms(t *testing.T) {
 		wantCode(t, err, reason.AlgUnknown)
 		_, err = NewPrivateKey(alg, make([]byte, 32))
 		wantCode(t, err, reason.AlgUnknown)
-		_, err = GenerateKey(alg, newStream("x"))
+		_, err = GenerateKey(alg, &seeded{seed: "x"})
 		wantCode(t, err, reason.AlgUnknown)
 	}
 	if (PublicKey{}).Verify(nil, make([]byte, SignatureBytes)) {
@@ -154,7 +154,7 @@ func TestEdwardsKeyAgainstPlainArithmetic(t *testing.T) {
 		}
 		return ok
 	}
-	rand := newStream("keys")
+	rand := &seeded{seed: "keys"}
 	good := 0
 	for range 200 {
 		raw := make([]byte, 32)
@@ -326,7 +326,7 @@ func TestES256Signature(t *testing.T) {
 // KEY-06: both keys always sign with the low s, and the same message gives the same bytes.
 func TestSignIsCanonicalAndRepeatable(t *testing.T) {
 	for _, alg := range []Alg{EdDSA, ES256} {
-		key := newKey(t, alg, "repeat")
+		key := seededKey(t, alg, "repeat")
 		for i := range 50 {
 			msg := []byte{byte(i)}
 			one, err := key.Sign(msg)
@@ -343,7 +343,7 @@ func TestSignIsCanonicalAndRepeatable(t *testing.T) {
 
 // KEY-02: what enters as a P-256 key.
 func TestES256KeyRefused(t *testing.T) {
-	good := newKey(t, ES256, "good").Public()
+	good := seededKey(t, ES256, "good").Public()
 	point := []byte(good.point)
 	for name, raw := range map[string][]byte{
 		"uncompressed":   point,
@@ -396,7 +396,7 @@ func TestKeyID(t *testing.T) {
 		alg  Alg
 		head string
 	}{{EdDSA, "82 27 5820"}, {ES256, "82 26 5821"}} {
-		key := newKey(t, test.alg, "id").Public()
+		key := seededKey(t, test.alg, "id").Public()
 		want := sha256.Sum256(append(unhex(t, test.head), key.Bytes()...))
 		if key.ID() != want {
 			t.Errorf("%v: id %v", test.alg, key.ID())
@@ -407,7 +407,7 @@ func TestKeyID(t *testing.T) {
 // A secret must not reach a log by any way of printing.
 func TestPrivateKeyIsNotPrinted(t *testing.T) {
 	for _, alg := range []Alg{EdDSA, ES256} {
-		key := newKey(t, alg, "secret")
+		key := seededKey(t, alg, "secret")
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
 			text := fmt.Sprintf(verb, key)
 			if strings.Contains(strings.ToLower(text), hex.EncodeToString(key.Seed()[:4])) || !strings.HasPrefix(text, "private key of sha256:") {
@@ -415,7 +415,7 @@ func TestPrivateKeyIsNotPrinted(t *testing.T) {
 			}
 		}
 	}
-	key := newKey(t, EdDSA, "copy")
+	key := seededKey(t, EdDSA, "copy")
 	key.Seed()[0] ^= 1
 	if restored, err := NewPrivateKey(EdDSA, key.Seed()); err != nil || restored.Public() != key.Public() {
 		t.Error("Seed gave the secret itself, not a copy")

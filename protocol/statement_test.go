@@ -173,7 +173,7 @@ func list2[T any](n int, element func(i int) T) []any {
 func rootList(t testing.TB, n int) []any {
 	var keys []PublicKey
 	for i := range n {
-		keys = append(keys, newKey(t, EdDSA, fmt.Sprint("list ", i)).Public())
+		keys = append(keys, seededKey(t, EdDSA, fmt.Sprint("list ", i)).Public())
 	}
 	return list(sorted(keys, comparePublicKeys), func(k PublicKey) any { return k.array() })
 }
