@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -131,7 +132,7 @@ func readValues(in io.Reader, name string) ([]string, error) {
 func (g *globals) showCheck(w io.Writer, items []api.CheckItem) {
 	width := 0
 	for _, i := range items {
-		width = max(width, len([]rune(g.defang(i.Type, firstOf(i.Normal, i.Value)))))
+		width = max(width, len([]rune(g.defang(i.Type, cmp.Or(i.Normal, i.Value)))))
 	}
 	width = min(width, 60)
 	tally := map[string]int{}
@@ -160,7 +161,7 @@ func summary(n int, tally map[string]int) string {
 }
 
 func (g *globals) showCheckItem(w io.Writer, i api.CheckItem, width int) {
-	value := g.defang(i.Type, firstOf(i.Normal, i.Value))
+	value := g.defang(i.Type, cmp.Or(i.Normal, i.Value))
 	pad := strings.Repeat(" ", max(0, width-len([]rune(value))))
 	score := "   -   "
 	if i.Verdict != "unknown" && i.Verdict != "allowed" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -86,7 +87,7 @@ func newConfigCheckCommand(g *globals) *cobra.Command {
 				Files []string `json:"files"`
 			}{true, append([]string{}, files...)}
 			return g.emit(answer, func(w io.Writer) {
-				fmt.Fprintf(w, "Sound: %s\n", firstOf(strings.Join(files, ", "), "no file, defaults only"))
+				fmt.Fprintf(w, "Sound: %s\n", cmp.Or(strings.Join(files, ", "), "no file, defaults only"))
 			})
 		},
 	}

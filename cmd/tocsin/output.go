@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -248,7 +249,7 @@ func who(petname, level, org string) string {
 	if petname == "" && level == "own" {
 		return "we ourselves"
 	}
-	return firstOf(petname, short(org))
+	return cmp.Or(petname, short(org))
 }
 
 // short abbreviates an id to what can still be typed back: "sha256:" and twelve digits.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 
@@ -13,9 +14,9 @@ import (
 // systemPaths are those of a node that the system's service manager runs.
 func systemPaths() node.Paths {
 	return node.Paths{
-		Config:  firstOf(os.Getenv("CONFIGURATION_DIRECTORY"), "/etc/tocsin"),
-		Data:    firstOf(os.Getenv("STATE_DIRECTORY"), "/var/lib/tocsin"),
-		Runtime: firstOf(os.Getenv("RUNTIME_DIRECTORY"), "/run/tocsin"),
+		Config:  cmp.Or(os.Getenv("CONFIGURATION_DIRECTORY"), "/etc/tocsin"),
+		Data:    cmp.Or(os.Getenv("STATE_DIRECTORY"), "/var/lib/tocsin"),
+		Runtime: cmp.Or(os.Getenv("RUNTIME_DIRECTORY"), "/run/tocsin"),
 	}
 }
 
@@ -69,13 +70,4 @@ func (g *globals) socket() (string, error) {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-func firstOf(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }

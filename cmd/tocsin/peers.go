@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -92,7 +93,7 @@ func (g *globals) showPeers(w io.Writer, peers []api.Peer) {
 		if len(p.Addrs) > 0 {
 			path = transport(p.Addrs[0])
 		}
-		row := plain(firstOf(p.Petname, short(p.Org), "-"), p.Level, fmt.Sprintf("%+.0f", p.Score),
+		row := plain(cmp.Or(p.Petname, short(p.Org), "-"), p.Level, fmt.Sprintf("%+.0f", p.Score),
 			fmt.Sprintf("%d/%d", p.Mesh, p.Topics), latency, path, p.ID, p.State)
 		row[7].color = colorGood
 		if !p.Connected {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -83,7 +84,7 @@ func (g *globals) showQuarantine(w io.Writer, list *api.List[api.HeldItem]) {
 		if h.Whole {
 			scope = "record"
 		}
-		rows = append(rows, plain(g.when(h.Since, now), h.Reason, scope, firstOf(h.Petname, short(h.Org)), h.Type, g.valueText(h.Values),
+		rows = append(rows, plain(g.when(h.Since, now), h.Reason, scope, cmp.Or(h.Petname, short(h.Org)), h.Type, g.valueText(h.Values),
 			fmt.Sprintf("%s#%d", short(h.Record), h.Index)))
 	}
 	g.table(w, []string{"SINCE", "REASON", "HELD", "BY", "TYPE", "VALUE", "NAME"}, rows)

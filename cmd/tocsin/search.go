@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -78,7 +79,7 @@ func (g *globals) showFound(w io.Writer, list *api.List[api.Object]) {
 		var rows [][]cell
 		now := time.Now()
 		for _, o := range list.Items {
-			rows = append(rows, plain(g.when(o.Created, now), o.Type, g.valueText(o.Values), firstOf(o.Petname, short(o.Org)), o.Topic, o.State, o.ID))
+			rows = append(rows, plain(g.when(o.Created, now), o.Type, g.valueText(o.Values), cmp.Or(o.Petname, short(o.Org)), o.Topic, o.State, o.ID))
 		}
 		g.table(w, []string{"PUBLISHED", "TYPE", "VALUE", "BY", "TOPIC", "STATE", "OBJECT"}, rows)
 	}
@@ -102,5 +103,5 @@ func (g *globals) valueText(values []api.Value) string {
 		}
 		parts = append(parts, string(text))
 	}
-	return firstOf(strings.Join(parts, ", "), "-")
+	return cmp.Or(strings.Join(parts, ", "), "-")
 }

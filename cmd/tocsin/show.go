@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -96,7 +97,7 @@ func (g *globals) showRecord(ctx context.Context, c *api.Client, id string) erro
 	return g.emit(r, func(w io.Writer) {
 		now := time.Now()
 		fmt.Fprintf(w, "Record    %s\n", r.ID)
-		fmt.Fprintf(w, "By        %s (%s)  %s\n", clean(firstOf(r.Petname, "a stranger")), clean(r.Level), r.Org)
+		fmt.Fprintf(w, "By        %s (%s)  %s\n", clean(cmp.Or(r.Petname, "a stranger")), clean(r.Level), r.Org)
 		fmt.Fprintf(w, "Topic     %s, number %d of its key log · kind %d · %s · %s\n", clean(r.Topic), r.Sequence, r.Kind, clean(r.TLP), clean(r.State))
 		fmt.Fprintf(w, "Created   %s (%s), expires %s\n", g.stamp(r.Created), g.when(r.Created, now), g.stamp(r.Expires))
 		fmt.Fprintf(w, "Received  %s from %s, %d bytes\n", g.stamp(r.Received), clean(r.From), r.Bytes)
@@ -114,7 +115,7 @@ func (g *globals) showObject(w io.Writer, o *api.Object) {
 	if o.Reason != "" {
 		fmt.Fprintf(w, "Reason    %s\n", clean(o.Reason))
 	}
-	fmt.Fprintf(w, "By        %s (%s)  %s\n", clean(firstOf(o.Petname, "a stranger")), clean(o.Level), o.Org)
+	fmt.Fprintf(w, "By        %s (%s)  %s\n", clean(cmp.Or(o.Petname, "a stranger")), clean(o.Level), o.Org)
 	fmt.Fprintf(w, "Record    %s #%d · %s · %s\n", o.Record, o.Index, clean(o.Topic), clean(o.TLP))
 	fmt.Fprintf(w, "Version   %s (%s)", g.stamp(o.Modified), g.when(o.Modified, now))
 	if o.Versions > 1 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,7 +104,7 @@ func (g *globals) follow(ctx context.Context, c *api.Client, after *uint64, limi
 func (g *globals) showEvent(w io.Writer, e api.Event) {
 	color := map[string]string{"accepted": colorGood, "released": colorGood, "held": colorWarn, "rejected": colorBad}[e.Kind]
 	fmt.Fprintf(w, "%s  %s  %s  %s on %s  %s", g.stamp(e.At), g.paint(fmt.Sprintf("%-8s", clean(e.Kind)), color),
-		count(e.Objects, "object"), clean(firstOf(e.Petname, short(e.Org))), clean(e.Topic), short(e.Record))
+		count(e.Objects, "object"), clean(cmp.Or(e.Petname, short(e.Org))), clean(e.Topic), short(e.Record))
 	if e.Reason != "" {
 		fmt.Fprintf(w, "  %s", clean(e.Reason))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -188,7 +189,7 @@ func (g *globals) showTrustEntry(w io.Writer, e *api.TrustEntry) {
 		level += " (now " + clean(e.Effective) + ")"
 	}
 	for _, line := range [][2]string{
-		{"Petname", firstOf(e.Petname, "- (not listed)")}, {"Level", level}, {"Expires", e.Expires},
+		{"Petname", cmp.Or(e.Petname, "- (not listed)")}, {"Level", level}, {"Expires", e.Expires},
 		{"Topics", strings.Join(e.Topics, ", ")}, {"Reason", e.Reason}, {"Organisation", e.Org},
 		{"Words", strings.Join(e.Words, " ")}, {"Calls itself", strings.TrimSpace(e.Name + " " + e.Country)},
 	} {

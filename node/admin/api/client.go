@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -79,7 +80,7 @@ func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 		return nil, NewProblem(reason.Internal, err.Error())
 	}
 	if r.body != nil {
-		req.Header.Set("Content-Type", firstOf(r.contentType, "application/json"))
+		req.Header.Set("Content-Type", cmp.Or(r.contentType, "application/json"))
 		req.ContentLength = r.size
 	}
 	if r.accept != "" {
@@ -184,13 +185,4 @@ func (c *Client) Ready(ctx context.Context) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-}
-
-func firstOf(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }
