@@ -56,7 +56,7 @@ var layers = map[string]layer{
 	// commands change peers and topics; the admin port writes them, the composition reads them
 	"node/settings":  {5, own("protocol", "protocol/reason", "node/durable"), own(toml)},
 	"node/keystore":  {5, own("protocol", "protocol/reason", "node/durable"), own(libp2p)},
-	"node/identity":  {6, own("protocol", "protocol/reason", "protocol/stix", "node/keystore"), own(atomic, logging, "github.com/tyler-smith/go-bip39")},
+	"node/identity":  {6, own("protocol", "protocol/reason", "protocol/stix", "node/durable", "node/keystore"), own(logging, "github.com/tyler-smith/go-bip39")},
 	"node/policy":    {5, own("protocol", "protocol/reason", "protocol/trust", "node/durable"), own(logging)},
 	"node/p2p":       {5, own("protocol", "protocol/reason", "protocol/trust"), own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", cbor, logging, group, "golang.org/x/time/rate", "github.com/prometheus/client_golang")},
 	"node/admin/api": {5, own("protocol/reason"), nil},

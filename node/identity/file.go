@@ -9,8 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/google/renameio/v2"
-
+	"tocsin/node/durable"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
@@ -35,7 +34,7 @@ func WriteOwn(stateDir string, chain []*protocol.Statement) error {
 	if _, err := os.Lstat(path); err == nil {
 		return reason.New(reason.NodeExists, "write "+path+": it exists already")
 	}
-	return writeFile(path, join(chain))
+	return durable.Write(path, join(chain), 0o600)
 }
 
 // save writes what changed from the current snapshot to next, which lacks as
@@ -44,7 +43,7 @@ func WriteOwn(stateDir string, chain []*protocol.Statement) error {
 func (b *Book) save(next *protocol.Chains, fresh []*protocol.Statement, forgotten int) error {
 	ownChanged := slices.ContainsFunc(fresh, func(s *protocol.Statement) bool { return s.Org() == b.own })
 	if ownChanged {
-		if err := writeFile(b.ownPath, join(next.Chain(b.own))); err != nil {
+		if err := durable.Write(b.ownPath, join(next.Chain(b.own)), 0o600); err != nil {
 			return err
 		}
 	}
@@ -64,7 +63,7 @@ func (b *Book) save(next *protocol.Chains, fresh []*protocol.Statement, forgotte
 // rewrite makes the file of others hold what next holds, and nothing else.
 func (b *Book) rewrite(next *protocol.Chains) error {
 	raw := join(b.others(next))
-	if err := writeFile(b.path, raw); err != nil {
+	if err := durable.Write(b.path, raw, 0o600); err != nil {
 		return err
 	}
 	b.size, b.stale, b.forgotten = int64(len(raw)), false, 0
@@ -104,7 +103,7 @@ func (b *Book) append(raw []byte) (err error) {
 		return err
 	}
 	if b.size == 0 { // the file may be new
-		if err := syncFolder(filepath.Dir(b.path)); err != nil {
+		if err := durable.SyncFolder(filepath.Dir(b.path)); err != nil {
 			return err
 		}
 	}
@@ -162,20 +161,4 @@ func length(statements []*protocol.Statement) (n int64) {
 		n += int64(len(s.Raw()))
 	}
 	return n
-}
-
-// writeFile replaces a file: temporary file, sync, rename, sync of the folder.
-func writeFile(path string, raw []byte) error {
-	if err := renameio.WriteFile(path, raw, 0o600); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return syncFolder(filepath.Dir(path))
-}
-
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
