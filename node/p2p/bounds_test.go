@@ -216,7 +216,7 @@ func TestSlots(t *testing.T) {
 	certified := func(l trust.Level) peer.ID {
 		_, p := newTransportKey(t)
 		a := newAuthor(t, p)
-		n.deps().AddStatements(a.chain...)
+		n.deps().AddStatements(a.Statements...)
 		n.list(a, l)
 		return p
 	}
@@ -261,12 +261,12 @@ func TestClaimedPeer(t *testing.T) {
 	_, self := newTransportKey(t)
 	n := newNode(t, self)
 	friend, thief := newAuthor(t, p), newAuthor(t, p)
-	n.deps().AddStatements(friend.chain...)
-	n.deps().AddStatements(thief.chain...)
+	n.deps().AddStatements(friend.Statements...)
+	n.deps().AddStatements(thief.Statements...)
 	n.list(friend, trust.Partner)
 	n.list(thief, trust.Blocked)
 	deps := n.deps()
-	if s := newPeerTable(&deps).lookup(p); s.org != friend.org() || s.level != trust.Partner {
+	if s := newPeerTable(&deps).lookup(p); s.org != friend.Org || s.level != trust.Partner {
 		t.Errorf("standing %+v", s)
 	}
 }
@@ -385,26 +385,26 @@ func TestAnswerOrgs(t *testing.T) {
 	a, b, c := newAuthor(t), newAuthor(t), newAuthor(t)
 	chains := protocol.NewChains(testNetwork)
 	for _, x := range []*author{a, b, c} {
-		chains, _, _ = chains.With(x.chain...)
+		chains, _, _ = chains.With(x.Statements...)
 	}
 	has := func(orgs []protocol.OrgID, want ...protocol.OrgID) bool {
 		return fmt.Sprint(orgs) == fmt.Sprint(want)
 	}
-	if got := answerOrgs(&chainRequest{}, chains, a.org()); len(got) != 0 {
+	if got := answerOrgs(&chainRequest{}, chains, a.Org); len(got) != 0 {
 		t.Errorf("asked for nothing: %v", got)
 	}
-	if got := answerOrgs(&chainRequest{Wanted: []protocol.Digest{c.cert.Digest(), {9}, c.cert.Digest()}}, chains, a.org()); !has(got, c.org()) {
+	if got := answerOrgs(&chainRequest{Wanted: []protocol.Digest{c.Certificate.Digest(), {9}, c.Certificate.Digest()}}, chains, a.Org); !has(got, c.Org) {
 		t.Errorf("wanted: %v", got)
 	}
-	got := answerOrgs(&chainRequest{Wanted: []protocol.Digest{c.cert.Digest()}, Known: []knownChain{}}, chains, b.org())
-	if !has(got, c.org(), b.org(), a.org()) {
+	got := answerOrgs(&chainRequest{Wanted: []protocol.Digest{c.Certificate.Digest()}, Known: []knownChain{}}, chains, b.Org)
+	if !has(got, c.Org, b.Org, a.Org) {
 		t.Errorf("all: %v", got)
 	}
-	if got := answerOrgs(&chainRequest{Known: knownChains(chains)}, chains, a.org()); len(got) != 0 {
+	if got := answerOrgs(&chainRequest{Known: knownChains(chains)}, chains, a.Org); len(got) != 0 {
 		t.Errorf("equal sides: %v", got)
 	}
-	partial, _, _ := protocol.NewChains(testNetwork).With(a.chain[:2]...)
-	if got := answerOrgs(&chainRequest{Known: knownChains(partial)}, chains, a.org()); len(got) != 3 || got[0] != a.org() {
+	partial, _, _ := protocol.NewChains(testNetwork).With(a.Statements[:2]...)
+	if got := answerOrgs(&chainRequest{Known: knownChains(partial)}, chains, a.Org); len(got) != 3 || got[0] != a.Org {
 		t.Errorf("a chain that grew: %v", got)
 	}
 }
@@ -413,7 +413,7 @@ func TestAnswerOrgs(t *testing.T) {
 func TestSplitStatements(t *testing.T) {
 	a := newAuthor(t)
 	var raw []byte
-	for i, s := range a.chain {
+	for i, s := range a.Statements {
 		raw = append(raw, s.Raw()...)
 		raw = append(raw, []byte{0x01, 0xf6, 0x62, 'h', 'i'}[i]) // small foreign items between
 		if i == 2 {
@@ -424,7 +424,7 @@ func TestSplitStatements(t *testing.T) {
 	if err != nil || len(got) != 3 {
 		t.Errorf("%d statements, %v", len(got), err)
 	}
-	if got, err := splitStatements(testNetwork, raw[:len(a.chain[0].Raw())+5]); err == nil || len(got) != 1 {
+	if got, err := splitStatements(testNetwork, raw[:len(a.Statements[0].Raw())+5]); err == nil || len(got) != 1 {
 		t.Errorf("cut answer: %d statements, %v", len(got), err)
 	}
 }
@@ -451,8 +451,8 @@ func FuzzChainRequest(f *testing.F) {
 
 func FuzzSplitStatements(f *testing.F) {
 	a := newAuthor(f)
-	f.Add(a.chain[0].Raw())
-	f.Add(append(bytes.Clone(a.chain[1].Raw()), a.chain[2].Raw()...))
+	f.Add(a.Statements[0].Raw())
+	f.Add(append(bytes.Clone(a.Statements[1].Raw()), a.Statements[2].Raw()...))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		list, _ := splitStatements(testNetwork, raw)
 		n := 0

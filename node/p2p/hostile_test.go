@@ -94,14 +94,14 @@ func TestHostile(t *testing.T) {
 		},
 		"wrong topic": func(t *testing.T, a *author) []byte { return a.sign(t, other, 300).Raw() },
 		"too large":   func(t *testing.T, a *author) []byte { return a.sign(t, fraud, protocol.MaxGossipBytes+4096).Raw() },
-		"junk":        func(t *testing.T, a *author) []byte { return []byte(newAuthor(t).org().String()) },
+		"junk":        func(t *testing.T, a *author) []byte { return []byte(newAuthor(t).Org.String()) },
 	}
 	for name, make := range spoil {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, m *mesh) {
 				nodes := m.line(3, fraud, other)
 				evil := newAuthor(t)
-				nodes[0].deps().AddStatements(evil.chain...)
+				nodes[0].deps().AddStatements(evil.Statements...)
 				a := m.attacker(nodes[0], fraud, other)
 				good := evil.sign(t, other, 300)
 				a.send(t, other, good.Raw())
@@ -228,7 +228,7 @@ func TestTwoInstances(t *testing.T) {
 		n := m.node(fraud)
 		a := m.attacker(n, fraud, protocol.TopicControl)
 		for range 5 {
-			a.send(t, fraud, []byte(newAuthor(t).org().String()))
+			a.send(t, fraud, []byte(newAuthor(t).Org.String()))
 		}
 		evil := newAuthor(t)
 		late := evil.sign(t, fraud, 100)
@@ -259,7 +259,7 @@ func TestNoAuthor(t *testing.T) {
 				fraud := topic(t, "fraud")
 				n := m.node(fraud)
 				good := newAuthor(t)
-				n.deps().AddStatements(good.chain...)
+				n.deps().AddStatements(good.Statements...)
 				h := m.stranger()
 				ps, err := pubsub.NewGossipSub(m.ctx, h, pubsub.WithGossipSubProtocols([]libp2pproto.ID{dataProtocol}, features),
 					pubsub.WithFloodPublish(true), pubsub.WithMessageIdFn(messageID), pubsub.WithMessageSignaturePolicy(policy))

@@ -79,7 +79,7 @@ func newTestJudge(t testing.TB, authors ...*author) (*testNode, *judge) {
 	_, id := newTransportKey(t)
 	n := newNode(t, id)
 	for _, a := range authors {
-		n.deps().AddStatements(a.chain...)
+		n.deps().AddStatements(a.Statements...)
 	}
 	deps := n.deps()
 	return n, newJudge(&deps)
@@ -165,7 +165,7 @@ func TestPublisherBudgets(t *testing.T) {
 	within("another stranger", accepted(t, j, b, "f1", fraud, size, 4000, now), publisherUnknown.burst)
 	// f1 has used up its share of the strangers' pool; f2 has not.
 	c := newAuthor(t)
-	n.deps().AddStatements(c.chain...)
+	n.deps().AddStatements(c.Statements...)
 	if got := accepted(t, j, c, "f1", fraud, size, 4000, now); got > 2 {
 		t.Errorf("a third stranger behind the same forwarder: %d records", got)
 	}
@@ -180,8 +180,8 @@ func TestControlBudgets(t *testing.T) {
 	now := time.Now() // one moment for all: nothing refills
 	take := func(a *author) int {
 		for i := range 1000 {
-			r := a.append(t, protocol.Draft{Topic: protocol.TopicControl, Kind: protocol.KindIdentity, Statements: a.chain})
-			if !j.chargePublisher(r, n.levels[a.org()], peer.ID(rune(i)), now) {
+			r := a.append(t, protocol.Draft{Topic: protocol.TopicControl, Kind: protocol.KindIdentity, Statements: a.Statements})
+			if !j.chargePublisher(r, n.levels[a.Org], peer.ID(rune(i)), now) {
 				return i
 			}
 		}
@@ -242,8 +242,9 @@ func TestMark(t *testing.T) {
 	_, j := newTestJudge(t, a)
 	fraud := topic(t, "fraud")
 	first := a.sign(t, fraud, 100)
-	a.logs = make(map[protocol.Topic]*protocol.Record) // a clone of the key starts again at 1
-	second := a.sign(t, fraud, 100)
+	second := a.append(t, protocol.Draft{ // a clone of the key starts again at 1
+		Topic: fraud, Kind: protocol.KindObjects, Sequence: 1, Objects: [][]byte{[]byte(`{"type":"note"}`)},
+	})
 	bad := append([]byte(nil), second.Raw()...)
 	bad[len(bad)-1] ^= 1
 	if _, err := j.check(fraud, "p", false, bad, time.Now()); reason.Of(err) != reason.BodyHash {

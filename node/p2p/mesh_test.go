@@ -17,8 +17,8 @@ import (
 	"github.com/marcopolo/simnet"
 
 	"tocsin/protocol"
+	"tocsin/protocol/protocoltest"
 	"tocsin/protocol/reason"
-	"tocsin/protocol/stix"
 	"tocsin/protocol/trust"
 )
 
@@ -38,12 +38,8 @@ func topic(t testing.TB, name string) protocol.Topic {
 
 // author is an organisation with one record key.
 type author struct {
-	key   *protocol.PrivateKey
-	cert  *protocol.Certificate
-	chain []*protocol.Statement
-
-	mu   sync.Mutex // guards logs
-	logs map[protocol.Topic]*protocol.Record
+	*protocoltest.Author
+	mu sync.Mutex // guards the logs of Author
 }
 
 func must[T any](t testing.TB) func(T, error) T {
@@ -59,49 +55,17 @@ func must[T any](t testing.TB) func(T, error) T {
 // newAuthor founds an organisation that certifies the given peers.
 func newAuthor(t testing.TB, peers ...peer.ID) *author {
 	t.Helper()
-	now := time.Now().Truncate(time.Millisecond)
-	key := func() *protocol.PrivateKey {
-		return must[*protocol.PrivateKey](t)(protocol.GenerateKey(protocol.EdDSA, rand.Reader))
-	}
-	statement := must[*protocol.Statement](t)
-	root, next, operations, record := key(), key(), key(), key()
-	genesis := statement(protocol.SignGenesis(testNetwork, protocol.Genesis{
-		Name: "CERT Example", Country: "CH", Sector: "government", Contacts: []string{"soc@example.org"},
-		Roots: []protocol.PublicKey{root.Public()}, Threshold: 1,
-		Next: []protocol.KeyID{next.Public().ID()}, NextThreshold: 1, Created: now,
-	}, root))
-	ops := statement(protocol.SignOperations(testNetwork, protocol.Operations{
-		Org: genesis.Org(), RootVersion: 1, Serial: 1, Key: operations.Public(),
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(300 * 24 * time.Hour),
-	}, root))
-	var ids [][]byte
-	for _, p := range peers {
-		ids = append(ids, []byte(p))
-	}
-	cert := statement(protocol.SignCertificate(testNetwork, protocol.Certificate{
-		Org: genesis.Org(), Serial: 1, RecordKey: record.Public(), PeerIDs: ids, EncryptionKey: make([]byte, 32),
-		MaxTLP: stix.Green, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(30 * 24 * time.Hour),
-	}, operations))
-	a := &author{key: record, chain: []*protocol.Statement{genesis, ops, cert}, logs: make(map[protocol.Topic]*protocol.Record)}
-	chains, _, errs := protocol.NewChains(testNetwork).With(a.chain...)
-	if len(errs) > 0 {
-		t.Fatal(errs)
-	}
-	a.cert = must2(t)(chains.Certificate(cert.Digest()))
-	return a
-}
-
-func must2(t testing.TB) func(*protocol.Certificate, bool) *protocol.Certificate {
-	return func(c *protocol.Certificate, ok bool) *protocol.Certificate {
-		t.Helper()
-		if !ok {
-			t.Fatal("certificate is not in its own chain")
+	a, err := protocoltest.Found(testNetwork, "CERT Example", time.Now(), rand.Reader, func(c *protocol.Certificate) {
+		c.PeerIDs = nil
+		for _, p := range peers {
+			c.PeerIDs = append(c.PeerIDs, []byte(p))
 		}
-		return c
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
+	return &author{Author: a}
 }
-
-func (a *author) org() protocol.OrgID { return a.chain[0].Org() }
 
 // sign makes the next record of a's log on topic with n bytes of incompressible object.
 func (a *author) sign(t testing.TB, on protocol.Topic, n int) *protocol.Record {
@@ -117,25 +81,16 @@ func (a *author) sign(t testing.TB, on protocol.Topic, n int) *protocol.Record {
 // identity makes a's identity record.
 func (a *author) identity(t testing.TB) *protocol.Record {
 	t.Helper()
-	return a.append(t, protocol.Draft{Topic: protocol.TopicControl, Kind: protocol.KindIdentity, Statements: a.chain})
+	return a.append(t, protocol.Draft{Topic: protocol.TopicControl, Kind: protocol.KindIdentity, Statements: a.Statements})
 }
 
 func (a *author) append(t testing.TB, d protocol.Draft) *protocol.Record {
 	t.Helper()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	d.Sequence = 1
-	d.Created = time.Now().Truncate(time.Millisecond)
-	if last := a.logs[d.Topic]; last != nil {
-		d.Sequence, d.Previous = last.Header().Sequence+1, last.ID()
-	}
+	d.Created = time.Now()
 	d.Expires = d.Created.Add(24 * time.Hour)
-	d.TLP = stix.Clear
-	d.Defaults = protocol.Defaults{Confidence: -1}
-	d.Rand = rand.Reader
-	r := must[*protocol.Record](t)(protocol.Sign(testNetwork, d, a.cert, a.key))
-	a.logs[d.Topic] = r
-	return r
+	return must[*protocol.Record](t)(a.Record(d))
 }
 
 // testNode is a host with the rest of the node played by maps.
@@ -201,7 +156,7 @@ func (n *testNode) knows(id protocol.OrgID) bool {
 func (n *testNode) list(a *author, l trust.Level) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.levels[a.org()] = l
+	n.levels[a.Org] = l
 }
 
 // publish signs a record of n bytes and announces it, as the outbox would.
@@ -292,7 +247,7 @@ func newNode(t testing.TB, id peer.ID) *testNode {
 		levels: make(map[protocol.OrgID]trust.Level),
 		held:   make(map[protocol.RecordID]Incoming),
 	}
-	n.chains, _, _ = protocol.NewChains(testNetwork).With(n.author.chain...)
+	n.chains, _, _ = protocol.NewChains(testNetwork).With(n.author.Statements...)
 	n.announce = n.author.identity(t)
 	return n
 }

@@ -25,7 +25,7 @@ func TestLine(t *testing.T) {
 		nodes := m.line(3, fraud)
 		r := nodes[0].publish(t, fraud, 1000)
 		waitFor(t, 2*time.Second, "record at the far end", func() bool { return nodes[2].has(r.ID()) })
-		if !nodes[2].knows(nodes[0].author.org()) {
+		if !nodes[2].knows(nodes[0].author.Org) {
 			t.Error("the far end does not know the author")
 		}
 		if nodes[0].count() != 0 {
@@ -43,13 +43,13 @@ func TestIdentitySpreads(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *mesh) {
 		nodes := m.line(3)
 		waitFor(t, 15*time.Second, "chains everywhere", func() bool {
-			return nodes[0].knows(nodes[2].author.org()) && nodes[2].knows(nodes[0].author.org())
+			return nodes[0].knows(nodes[2].author.Org) && nodes[2].knows(nodes[0].author.Org)
 		})
 		late := m.node()
 		time.Sleep(announceRest + 5*time.Second) // nobody to announce to: it must not count as done
 		m.connect(late, nodes[2])
 		for i, n := range nodes {
-			if !late.knows(n.author.org()) {
+			if !late.knows(n.author.Org) {
 				t.Errorf("after connecting, node %d is unknown", i)
 			}
 		}
@@ -69,7 +69,7 @@ func TestUnknownCertificate(t *testing.T) {
 		fraud := topic(t, "fraud")
 		nodes := m.line(3, fraud)
 		stranger := newAuthor(t)
-		nodes[0].deps().AddStatements(stranger.chain...)
+		nodes[0].deps().AddStatements(stranger.Statements...)
 		r := stranger.sign(t, fraud, 500)
 		if err := nodes[0].Announce(m.ctx, r); err != nil {
 			t.Fatal(err)
@@ -263,7 +263,7 @@ func TestPublishAtOnce(t *testing.T) {
 		}
 		waitFor(t, 3*time.Second, "all records", func() bool { return a.count() >= 20 && a.has(last.ID()) })
 		info := a.peer(t, b)
-		if info.Topics != 2 || info.Mesh != 2 || !info.OrgKnown || info.Org != b.author.org() || !info.Connected || !info.Kept || info.Latency == 0 {
+		if info.Topics != 2 || info.Mesh != 2 || !info.OrgKnown || info.Org != b.author.Org || !info.Connected || !info.Kept || info.Latency == 0 {
 			t.Errorf("peer after Connect: %+v", info)
 		}
 		for _, ti := range a.Topics() {
