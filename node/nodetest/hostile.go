@@ -16,7 +16,7 @@ import (
 	libp2pproto "github.com/libp2p/go-libp2p/core/protocol"
 
 	"tocsin/protocol"
-	"tocsin/protocol/stix"
+	"tocsin/protocol/protocoltest"
 )
 
 // Hostile is a peer that speaks the mesh's protocols as SPEC 10 says, has an
@@ -28,10 +28,7 @@ type Hostile struct {
 	host    host.Host
 	stop    context.CancelFunc
 	topics  map[string]*pubsub.Topic
-	key     *protocol.PrivateKey
-	cert    *protocol.Certificate
-	chain   []*protocol.Statement
-	heads   map[protocol.Topic]*protocol.Record
+	author  *protocoltest.Author
 	invalid []protocol.RecordID // what it sent that nobody may take
 }
 
@@ -44,7 +41,7 @@ func (f *Fleet) Hostile(name string, topics []string, targets ...int) *Hostile {
 		f.t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(f.ctx)
-	h := &Hostile{name: name, fleet: f, host: raw, stop: stop, topics: make(map[string]*pubsub.Topic), heads: make(map[protocol.Topic]*protocol.Record)}
+	h := &Hostile{name: name, fleet: f, host: raw, stop: stop, topics: make(map[string]*pubsub.Topic)}
 	f.hostile = append(f.hostile, h)
 	h.found()
 	h.join(ctx, "/tocsin/mesh/control/1.2.0", protocol.TopicControl.String())
@@ -117,45 +114,17 @@ func messageID(m *pb.Message) string {
 
 // found makes the hostile organisation: its chain is as good as any.
 func (h *Hostile) found() {
-	t, now := h.fleet.t, time.Now().Truncate(time.Millisecond)
-	keys := make([]*protocol.PrivateKey, 4)
-	for i := range keys {
-		k, err := protocol.GenerateKey(protocol.EdDSA, rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		keys[i] = k
+	a, err := protocoltest.Found(Federation, h.name, time.Now(), rand.Reader, func(c *protocol.Certificate) {
+		c.PeerIDs = [][]byte{[]byte(h.host.ID())}
+	})
+	if err != nil {
+		h.fleet.t.Fatal(err)
 	}
-	root, next, operations := keys[0], keys[1], keys[2]
-	h.key = keys[3]
-	add := func(s *protocol.Statement, err error) {
-		if err != nil {
-			t.Fatalf("found %s: %v", h.name, err)
-		}
-		h.chain = append(h.chain, s)
-	}
-	add(protocol.SignGenesis(Federation, protocol.Genesis{
-		Name: h.name, Country: "ZZ", Roots: []protocol.PublicKey{root.Public()}, Threshold: 1,
-		Next: []protocol.KeyID{next.Public().ID()}, NextThreshold: 1, Created: now,
-	}, root))
-	org := h.chain[0].Org()
-	add(protocol.SignOperations(Federation, protocol.Operations{
-		Org: org, RootVersion: 1, Serial: 1, Key: operations.Public(), NotBefore: now, NotAfter: now.Add(300 * 24 * time.Hour),
-	}, root))
-	add(protocol.SignCertificate(Federation, protocol.Certificate{
-		Org: org, Serial: 1, RecordKey: h.key.Public(), PeerIDs: [][]byte{[]byte(h.host.ID())}, EncryptionKey: make([]byte, 32),
-		MaxTLP: stix.Green, NotBefore: now, NotAfter: now.Add(30 * 24 * time.Hour),
-	}, operations))
-	chains, _, errs := protocol.NewChains(Federation).With(h.chain...)
-	cert, ok := chains.Certificate(h.chain[2].Digest())
-	if !ok {
-		t.Fatalf("found %s: %v", h.name, errs)
-	}
-	h.cert = cert
+	h.author = a
 }
 
 func (h *Hostile) identity() *protocol.Record {
-	return h.sign(protocol.Draft{Topic: protocol.TopicControl, Kind: protocol.KindIdentity, Statements: h.chain})
+	return h.sign(protocol.Draft{Topic: protocol.TopicControl, Kind: protocol.KindIdentity, Statements: h.author.Statements})
 }
 
 // record makes a good record with one object of n bytes.
@@ -174,16 +143,11 @@ func (h *Hostile) record(topic string, n int) *protocol.Record {
 // sign puts a draft at the end of its key log.
 func (h *Hostile) sign(d protocol.Draft) *protocol.Record {
 	h.fleet.t.Helper()
-	d.Sequence, d.Created = 1, time.Now().Truncate(time.Millisecond)
-	if head := h.heads[d.Topic]; head != nil {
-		d.Sequence, d.Previous = head.Header().Sequence+1, head.ID()
-	}
-	d.Expires, d.TLP, d.Rand = d.Created.Add(24*time.Hour), stix.Clear, rand.Reader
-	d.Defaults = protocol.Defaults{Confidence: -1}
-	r, err := protocol.Sign(Federation, d, h.cert, h.key)
+	d.Created = time.Now()
+	d.Expires = d.Created.Add(24 * time.Hour)
+	r, err := h.author.Record(d)
 	if err != nil {
 		h.fleet.t.Fatalf("%s signs: %v", h.name, err)
 	}
-	h.heads[d.Topic] = r
 	return r
 }
