@@ -17,6 +17,16 @@ func StoredID(network string, raw []byte) (RecordID, error) {
 	return sha256.Sum256(w.signedBytes(network)), nil
 }
 
+// StoredHeader reads the header of a record that a node keeps. Like OpenStored it
+// checks no signature; it does not look into the body, which its publisher may have spoiled.
+func StoredHeader(raw []byte) (Header, error) {
+	_, h, err := readRecord(raw)
+	if err != nil {
+		return Header{}, fmt.Errorf("read a stored record: %w", err)
+	}
+	return h, nil
+}
+
 // OpenStored reads the header and opens the leaves of a record that a node
 // keeps and that Verify accepted once: it needs no chains and checks everything
 // but the signature, the body hash included. Errors mean that the bytes are not what was

@@ -53,3 +53,27 @@ func TestOpenStored(t *testing.T) {
 		}
 	}
 }
+
+// TestStoredHeader: the header as signed, also above a body that nobody can open.
+func TestStoredHeader(t *testing.T) {
+	o := newTestOrg(t, "Stored", nil)
+	r, err := Sign(testNetwork, Draft{
+		Topic: TopicDrill, Kind: KindObjects, Sequence: 1, Created: testNow, Expires: testNow.Add(MaxStorage),
+		Objects: [][]byte{[]byte(`{"a":1}`)}, Rand: &seeded{seed: "salts"},
+	}, o.cert, o.record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spoiled := bytes.Clone(r.Raw())
+	spoiled[len(spoiled)-1] ^= 1
+	for _, raw := range [][]byte{r.Raw(), spoiled} {
+		if h, err := StoredHeader(raw); err != nil || h != r.Header() {
+			t.Errorf("header %+v, %v, want %+v", h, err, r.Header())
+		}
+	}
+	for n := range len(r.Raw()) {
+		if _, err := StoredHeader(r.Raw()[:n]); err == nil {
+			t.Fatalf("the first %d bytes have a header", n)
+		}
+	}
+}

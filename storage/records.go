@@ -327,6 +327,20 @@ func (s *Store) Source(id protocol.RecordID) (received time.Time, from string, e
 	return ix.info.source.received, ix.info.source.from, nil
 }
 
+// Signer says which organisation signed a record, as was found when it came: the
+// chains that are known now may lack its certificate.
+func (s *Store) Signer(id protocol.RecordID) (protocol.OrgID, error) {
+	at, ok := s.where(id)
+	if !ok {
+		return protocol.OrgID{}, notFound(id)
+	}
+	ix, err := s.load(&at)
+	if err != nil {
+		return protocol.OrgID{}, err
+	}
+	return ix.info.org, nil
+}
+
 // Object returns an object's bytes exactly as published. The caller must not change them.
 func (s *Store) Object(r Ref) ([]byte, error) {
 	leaves, err := s.open(r.Record)

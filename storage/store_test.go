@@ -35,6 +35,9 @@ func TestAcceptAndReadBack(t *testing.T) {
 	if !received.Equal(e.Received) || from != "peer-1" {
 		t.Errorf("source %s %s", received, from)
 	}
+	if org, err := s.Signer(id); err != nil || org != e.Record.Org() {
+		t.Errorf("signer %s, %v", org, err)
+	}
 	hits, err := s.Leaves(id)
 	must(t, err)
 	for i, h := range hits {
@@ -83,6 +86,8 @@ func TestNotFound(t *testing.T) {
 	_, err = s.Leaves(absent)
 	wantCode(t, err, reason.NotFound)
 	_, _, err = s.Source(absent)
+	wantCode(t, err, reason.NotFound)
+	_, err = s.Signer(absent)
 	wantCode(t, err, reason.NotFound)
 	wantCode(t, s.Decide(t.Context(), Ref{id, 2}, Accepted, ""), reason.NotFound)
 	wantCode(t, s.Decide(t.Context(), Ref{absent, 0}, Accepted, ""), reason.NotFound)

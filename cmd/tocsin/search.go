@@ -83,6 +83,9 @@ func (g *globals) showFound(w io.Writer, list *api.List[api.Object]) {
 		}
 		g.table(w, []string{"PUBLISHED", "TYPE", "VALUE", "BY", "TOPIC", "STATE", "OBJECT"}, rows)
 	}
+	if list.Unreadable > 0 {
+		fmt.Fprintf(w, "%s could not be opened and left out; see the node's log, or tocsin fsck.\n", count(list.Unreadable, "record"))
+	}
 	if list.Next != "" {
 		g.hint("More: --cursor %s", list.Next)
 	}

@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/node/admin/api"
 	"tocsin/node/identity"
 	"tocsin/protocol"
+	"tocsin/protocol/reason"
 	"tocsin/storage"
 )
 
@@ -79,7 +79,7 @@ func (o *objectResource) proof(_ context.Context, in *idIn) (*rawOut, error) {
 		return nil, err
 	}
 	chains := o.identity.Chains()
-	r, _, err := openRecord(o.store, chains, h.Record)
+	r, err := verifyRecord(o.store, chains, h.Record)
 	if err != nil {
 		return nil, err
 	}
@@ -90,17 +90,26 @@ func (o *objectResource) proof(_ context.Context, in *idIn) (*rawOut, error) {
 	return recordFile(chains, r, protocol.FileItem{Proof: proof})
 }
 
-// openRecord reads a record from the store and checks it again.
-func openRecord(store *storage.Store, chains *protocol.Chains, id protocol.RecordID) (*protocol.Record, storage.State, error) {
-	raw, state, err := store.Record(id)
+// proofFix is what helps when a proof wants a certificate that was forgotten.
+const proofFix = "Connect to a peer of its organisation, which sends the chain anew, and keep it with 'tocsin trust add'. " +
+	"'tocsin show' and 'tocsin search' do without, and so does 'tocsin show --raw'."
+
+// verifyRecord reads a record from the store and checks it again, for others who
+// shall be able to do so: that needs its certificate, which may be forgotten
+// since it came (cert.unknown).
+func verifyRecord(store *storage.Store, chains *protocol.Chains, id protocol.RecordID) (*protocol.Record, error) {
+	raw, _, err := store.Record(id)
 	if err != nil {
-		return nil, state, err
+		return nil, err
 	}
 	r, err := protocol.VerifyOffline(raw, chains)
-	if err != nil {
-		return nil, state, fmt.Errorf("verify record %s from the store: %w", id, err)
+	if reason.Of(err) == reason.CertUnknown {
+		return nil, api.ProblemOf(fmt.Errorf("prove from the store: %w", err)).WithFix(proofFix)
 	}
-	return r, state, nil
+	if err != nil {
+		return nil, fmt.Errorf("verify record %s from the store: %w", id, err)
+	}
+	return r, nil
 }
 
 // recordFile puts the signer's chain before an item: all that a stranger needs to verify it.
@@ -157,59 +166,79 @@ func (s *recordResource) register(a huma.API) {
 	handle(a, huma.Operation{OperationID: "record-file", Method: http.MethodGet, Path: "/records/{id}/file", Summary: "A record with its signer's chain, as a record file"}, s.file)
 }
 
+// get shows what stood in the record when it came; nothing is verified anew.
 func (s *recordResource) get(_ context.Context, in *idIn) (*body[api.Record], error) {
-	r, state, err := s.open(in.ID)
+	id, err := s.find.record(in.ID)
 	if err != nil {
 		return nil, err
 	}
-	h := r.Header()
+	raw, state, err := s.store.Record(id)
+	if err != nil {
+		return nil, err
+	}
+	h, err := protocol.StoredHeader(raw)
+	if err != nil {
+		return nil, reason.Wrap(reason.StoreDamaged, "show record "+id.String(), err)
+	}
+	org, err := s.store.Signer(id)
+	if err != nil {
+		return nil, err
+	}
 	topic := h.Topic.String()
 	out := api.Record{
-		ID: r.ID().String(), Org: r.Org().String(), Petname: s.names.petname(r.Org()), Level: s.names.level(r.Org(), topic),
+		ID: id.String(), Org: org.String(), Petname: s.names.petname(org), Level: s.names.level(org, topic),
 		Kind: int(h.Kind), Topic: topic, Sequence: h.Sequence, Created: h.Created, Expires: h.Expires,
-		TLP: h.TLP.String(), Upstream: h.Upstream, State: state.String(), Bytes: len(r.Raw()), Objects: []api.RecordItem{},
+		TLP: h.TLP.String(), Upstream: h.Upstream, State: state.String(), Bytes: len(raw),
 	}
 	if h.Sequence > 1 {
 		out.Previous = h.Previous.String()
 	}
-	var received time.Time
-	if received, out.From, err = s.store.Source(r.ID()); err != nil {
+	if out.Received, out.From, err = s.store.Source(id); err != nil {
 		return nil, err
 	}
-	out.Received = received
-	leaves, err := s.store.Leaves(r.ID())
-	if err != nil {
+	if out.Objects, out.Reason, err = s.items(id); err != nil {
 		return nil, err
-	}
-	for _, l := range leaves {
-		if l.RecordHeld {
-			out.Reason = string(l.RecordReason)
-		}
-		out.Objects = append(out.Objects, api.RecordItem{Index: l.Index, ID: l.Object, Type: l.Type, State: stateOf(l), Reason: string(l.Reason)})
 	}
 	return answer(out)
 }
 
+// items lists a record's objects, and says why it is held when all of it is.
+func (s *recordResource) items(id protocol.RecordID) (items []api.RecordItem, why string, err error) {
+	leaves, err := s.store.Leaves(id)
+	if err != nil {
+		return nil, "", err
+	}
+	items = []api.RecordItem{}
+	for _, l := range leaves {
+		if l.RecordHeld {
+			why = string(l.RecordReason)
+		}
+		items = append(items, api.RecordItem{Index: l.Index, ID: l.Object, Type: l.Type, State: stateOf(l), Reason: string(l.Reason)})
+	}
+	return items, why, nil
+}
+
 func (s *recordResource) raw(_ context.Context, in *idIn) (*rawOut, error) {
-	r, _, err := s.open(in.ID)
+	id, err := s.find.record(in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return &rawOut{mediaRecord, r.Raw()}, nil
+	raw, _, err := s.store.Record(id)
+	if err != nil {
+		return nil, err
+	}
+	return &rawOut{mediaRecord, raw}, nil
 }
 
 func (s *recordResource) file(_ context.Context, in *idIn) (*rawOut, error) {
-	r, _, err := s.open(in.ID)
+	id, err := s.find.record(in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return recordFile(s.identity.Chains(), r, protocol.FileItem{Record: r.Raw()})
-}
-
-func (s *recordResource) open(text string) (*protocol.Record, storage.State, error) {
-	id, err := s.find.record(text)
+	chains := s.identity.Chains()
+	r, err := verifyRecord(s.store, chains, id)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	return openRecord(s.store, s.identity.Chains(), id)
+	return recordFile(chains, r, protocol.FileItem{Record: r.Raw()})
 }

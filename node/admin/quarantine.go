@@ -79,12 +79,22 @@ func (q *quarantineResource) decide(ctx context.Context, in *struct{ Body api.De
 	out := api.Decided{Accepted: in.Body.Accept, Items: []api.Ref{}}
 	for _, ref := range refs {
 		if err := act(ctx, ref, in.Body.Reason); err != nil {
-			return nil, fmt.Errorf("decide on %s after %d of %d: %w", in.Body.Subject, len(out.Items), len(refs), err)
+			return nil, undecided(fmt.Errorf("decide on %s after %d of %d: %w", in.Body.Subject, len(out.Items), len(refs), err))
 		}
 		out.Items = append(out.Items, api.Ref{Record: ref.Record.String(), Index: ref.Index})
 	}
 	log.Infow("operator decided on what was held", "subject", in.Body.Subject, "accept", in.Body.Accept, "items", len(refs))
 	return answer(out)
+}
+
+// undecided says what helps when a record's certificate is forgotten: to accept a
+// whole record is to judge it again, which wants its signature checked; to drop it is not.
+func undecided(err error) error {
+	if reason.Of(err) != reason.CertUnknown {
+		return err
+	}
+	return api.ProblemOf(err).WithFix("Connect to a peer of its organisation, which sends the chain anew, and keep it with 'tocsin trust add'; " +
+		"or drop the record with 'tocsin quarantine reject', which does without.")
 }
 
 // held finds what a subject names in quarantine: a record held as a whole is one

@@ -149,7 +149,7 @@ func NewHandler(d Deps) http.Handler {
 	(&checkResource{d.Desk}).register(a)
 	(&objectResource{n, find, d.Store, d.Identity}).register(a)
 	(&recordResource{n, find, d.Store, d.Identity}).register(a)
-	(&searchResource{n, d.Store, d.Identity}).register(a)
+	(&searchResource{n, d.Store}).register(a)
 	(&eventResource{n, d.Store, make(chan struct{}, maxFollowers)}).register(a)
 	(&quarantineResource{n, find, d.Store, d.Intake}).register(a)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

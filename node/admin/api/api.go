@@ -245,6 +245,8 @@ type HeldItem struct {
 type List[T any] struct {
 	Items []T    `json:"items"`
 	Next  string `json:"next,omitempty"`
+	// Unreadable counts what stands in this page's place but could not be read and is left out.
+	Unreadable int `json:"unreadable,omitempty"`
 }
 
 // Problem is an error (RFC 9457) with the reason code, who is to blame and what to do.
