@@ -94,7 +94,7 @@ func BenchmarkLookup(b *testing.B) {
 		cpu := cpuSeconds()
 		defer func() { b.ReportMetric((cpuSeconds()-cpu)*1e9/float64(b.N), "cpu-ns/op") }()
 		for i := 0; b.Loop(); i++ {
-			hits, err := s.Lookup(values[i%len(values)])
+			hits, _, err := s.Lookup(values[i%len(values)], nil)
 			if err != nil || len(hits) != want {
 				b.Fatal(hits, err)
 			}

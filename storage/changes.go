@@ -60,7 +60,7 @@ func unpackChange(seq uint64, b []byte) (Change, error) {
 	if len(b) < changeFixed || b[12] == 0 || int(b[12]) > len(kinds) {
 		return Change{}, fmt.Errorf("%d bytes are no change", len(b))
 	}
-	r := textReader{rest: b[changeFixed:]}
+	r := textReader{rest: string(b[changeFixed:])}
 	topic, err := protocol.ParseTopic(r.text())
 	if err != nil {
 		return Change{}, err

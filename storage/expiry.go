@@ -197,8 +197,8 @@ func (s *Store) heirs(id protocol.RecordID, now time.Time) ([]heir, error) {
 // longest returns the other object of the same voice and version that lives
 // longest, if it outlives now.
 func (s *Store) longest(own Hit, now time.Time) (best Hit, ok bool) {
-	for _, sib := range s.siblings(own.Object) {
-		h, err := s.hit(sib)
+	for _, sib := range s.siblings(own.Object, func(org protocol.OrgID) bool { return org == own.Org }) {
+		h, err := s.hit(sib.spot)
 		if err != nil || h.Record == own.Record || h.Org != own.Org || h.Object != own.Object || !h.Modified.Equal(own.Modified) {
 			continue // an unreadable one has no age to keep
 		}

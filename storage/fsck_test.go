@@ -149,7 +149,7 @@ func TestDamageIsNoAbsence(t *testing.T) {
 	s.caches.packed = newCache[spot, indexed](packedCacheBytes)
 	_, err = s.Leaves(ids[1])
 	wantCode(t, err, reason.StoreDamaged)
-	if _, err := s.Lookup(domain(100)); reason.Of(err) != reason.StoreDamaged {
+	if _, _, err := s.Lookup(domain(100), nil); reason.Of(err) != reason.StoreDamaged {
 		t.Errorf("look-up gives %v", err)
 	}
 	must(t, s.Close())

@@ -156,7 +156,7 @@ func accept(t testing.TB, s *Store, e Entry) protocol.RecordID {
 
 func lookup(t testing.TB, s *Store, o pattern.Observable) []Hit {
 	t.Helper()
-	hits, err := s.Lookup(o)
+	hits, _, err := s.Lookup(o, nil)
 	must(t, err)
 	return hits
 }

@@ -8,13 +8,20 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
 	"tocsin/protocol"
 	"tocsin/protocol/pattern"
 	"tocsin/protocol/reason"
+)
+
+// Most of what strangers may add to one look-up, so that a flood of records held
+// as a whole costs nobody else their answer: how many of their leaves under the value
+// are read, and how many other versions of these.
+const (
+	maxStrangers        = 100
+	maxStrangerVersions = 1000
 )
 
 // Lookup returns the objects that name a value, newest first: of each
@@ -27,50 +34,56 @@ import (
 // object vanish. Versions are ordered by Modified; the same version in several records
 // is taken from the newest of them (Created, then RecordID), and its First
 // from the oldest. With an error what could be read is returned too.
-func (s *Store) Lookup(o pattern.Observable) ([]Hit, error) {
+//
+// Of records held as a whole, those of organisations that are not listed (nil: none is)
+// are read up to a bound, in the order of their ids; omitted says how many objects under the
+// value were left out. Nothing accepted and nothing of a listed organisation ever is.
+func (s *Store) Lookup(o pattern.Observable, listed func(protocol.OrgID) bool) (hits []Hit, omitted int, err error) {
 	hash := hashObservable(o)
 	s.mu.RLock()
-	spots := s.tables.named(o, hash)
+	found := s.tables.named(o, hash)
 	s.mu.RUnlock()
-	if len(spots) == 0 {
-		return nil, nil
+	if len(found) == 0 {
+		return nil, 0, nil
 	}
-	var out []Hit
-	var failed error
-	seen := map[voice]bool{}
-	for _, at := range spots {
-		h, err := s.hit(at)
-		if reason.Of(err) == reason.NotFound {
-			continue // expired just now
-		}
-		if err != nil {
-			failed = cmp.Or(failed, fmt.Errorf("look up %s %q: %w", o.Type, o.Value, err))
-			continue
-		}
-		v := voice{h.Org, h.Object}
-		if named, _ := names(h.Values, o); !named || seen[v] {
-			continue
-		}
-		seen[v] = h.Object != ""
-		versions, err := s.versionsOf(h)
-		if err != nil {
-			failed = cmp.Or(failed, fmt.Errorf("look up %s %q: %w", o.Type, o.Value, err))
-		}
-		for _, c := range current(versions) {
+	slices.SortFunc(found, inOrder)
+	found = slices.CompactFunc(found, func(a, b mention) bool { return inOrder(a, b) == 0 })
+	found, omitted = bounded(found, maxStrangers, listed)
+	naming, failed := s.read(found, func(h *Hit) bool {
+		named, _ := names(h.Values, o)
+		return named
+	})
+	versions, err := s.versions(naming, listed)
+	hits = versions[:0] // current gives no more than it gets, and only of what has been passed
+	for of := range eachVoice(versions) {
+		for _, c := range current(of) {
 			named, alone := names(c.Values, o)
 			if c.Alone = alone; named {
-				out = append(out, c)
+				hits = append(hits, c)
 			}
 		}
 	}
-	slices.SortFunc(out, newestFirst)
-	return out, failed
+	slices.SortFunc(hits, newestFirst)
+	if err = cmp.Or(failed, err); err != nil {
+		err = fmt.Errorf("look up %s %q: %w", o.Type, o.Value, err)
+	}
+	return hits, omitted, err
 }
 
-// voice is what one organisation says under one STIX id.
-type voice struct {
-	org    protocol.OrgID
-	object string
+// bounded drops mentions in records of unlisted organisations that are held as
+// a whole, beyond the first most, and says how many it dropped. It works in place.
+func bounded(m []mention, most int, listed func(protocol.OrgID) bool) (kept []mention, dropped int) {
+	kept = m[:0]
+	strangers := 0
+	for _, at := range m {
+		if at.space == spaceHeld && (listed == nil || !listed(at.org)) {
+			if strangers++; strangers > most {
+				continue
+			}
+		}
+		kept = append(kept, at)
+	}
+	return kept, max(strangers-most, 0)
 }
 
 // names reports whether one of the values is the observable or, for an address,
@@ -94,8 +107,11 @@ func names(values []pattern.Value, o pattern.Observable) (named, alone bool) {
 
 // current picks from the versions of one voice, newest first, those that count.
 func current(versions []Hit) []Hit {
+	if len(versions) == 1 {
+		return versions
+	}
 	var out []Hit
-	taken := map[State]bool{}
+	var taken [NotEvaluated + 1]bool
 	for _, h := range versions {
 		class := h.class()
 		if !taken[class] {
@@ -153,94 +169,6 @@ func (ix indexed) hit(at spot) (Hit, error) {
 		h.First = l.first
 	}
 	return h, nil
-}
-
-// siblings returns the spots of all versions of a STIX id.
-func (s *Store) siblings(object string) []spot {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.tables.spots(s.tables.objects.find(s.tables.mix(hashObject(object))))
-}
-
-// versionsOf returns the versions of the voice that h is one of. What has no id
-// has no versions.
-func (s *Store) versionsOf(h Hit) ([]Hit, error) {
-	spots := s.siblings(h.Object)
-	if h.Object == "" || len(spots) == 1 && spots[0].id == h.Record && spots[0].index == h.Index {
-		return []Hit{h}, nil
-	}
-	all, err := s.history(h.Object, spots)
-	return slices.DeleteFunc(all, func(o Hit) bool { return o.Org != h.Org }), err
-}
-
-// history reads the versions of a STIX id at spots, newest first, and settles
-// First of each.
-func (s *Store) history(object string, spots []spot) ([]Hit, error) {
-	type version struct {
-		org      protocol.OrgID
-		modified int64
-		nanos    int
-	}
-	var failed error
-	out := make([]Hit, 0, len(spots))
-	first := map[version]time.Time{}
-	key := func(h Hit) version { return version{h.Org, h.Modified.Unix(), h.Modified.Nanosecond()} }
-	for _, at := range spots {
-		h, err := s.hit(at)
-		if err != nil || h.Object != object {
-			if err != nil && reason.Of(err) != reason.NotFound {
-				failed = cmp.Or(failed, err)
-			}
-			continue
-		}
-		if f, ok := first[key(h)]; !ok || h.First.Before(f) {
-			first[key(h)] = h.First
-		}
-		out = append(out, h)
-	}
-	for i := range out {
-		out[i].First = first[key(out[i])]
-	}
-	slices.SortFunc(out, newestFirst)
-	return out, failed
-}
-
-// Versions returns every version of a STIX id by every organisation, newest first.
-func (s *Store) Versions(object string) ([]Hit, error) {
-	out, err := s.history(object, s.siblings(object))
-	if err != nil {
-		return out, fmt.Errorf("versions of %s: %w", object, err)
-	}
-	return out, nil
-}
-
-// Leaves returns what the index keeps of a record, in leaf order; nothing of a rejected one.
-func (s *Store) Leaves(id protocol.RecordID) ([]Hit, error) {
-	at, ok := s.where(id)
-	if !ok {
-		return nil, notFound(id)
-	}
-	ix, err := s.load(&at)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]Hit, ix.leaves())
-	for i := range out {
-		at.index = i
-		if out[i], err = ix.hit(at); err != nil {
-			return nil, err
-		}
-		versions, err := s.versionsOf(out[i])
-		if err != nil {
-			return nil, err
-		}
-		for _, v := range versions {
-			if v.Ref == out[i].Ref {
-				out[i].First = v.First
-			}
-		}
-	}
-	return out, nil
 }
 
 // minPrefix is the shortest abbreviation that Complete takes: shorter ones match too much.

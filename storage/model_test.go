@@ -226,7 +226,7 @@ func compareModel(t *testing.T, s *Store, m model) {
 			for ref := range want {
 				h, err := s.Leaves(ref.Record)
 				must(t, err)
-				versions, err := s.versionsOf(h[ref.Index])
+				versions, err := s.versions(h[ref.Index:ref.Index+1], nil)
 				must(t, err)
 				if slices.ContainsFunc(current(versions), func(v Hit) bool { return v.Ref == ref }) {
 					t.Fatalf("look up %d misses %+v", n, ref)

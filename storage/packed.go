@@ -278,6 +278,9 @@ func (p packed) leaf(i int) []byte {
 	return p[headerBytes+i*leafBytes : headerBytes+(i+1)*leafBytes]
 }
 
+// textOf is where the texts of leaf i begin; those of the next leaf follow.
+func (p packed) textOf(i int) int { return int(binary.LittleEndian.Uint32(p.leaf(i)[64:])) }
+
 func (p packed) leafHash(i int) uint64 { return binary.LittleEndian.Uint64(p.leaf(i)) }
 func (p packed) leafState(i int) State { return State(p.leaf(i)[68]) }
 
@@ -293,32 +296,44 @@ func (p packed) value(n int) (hash uint64, flags byte) {
 }
 
 // textReader reads texts and remembers that one did not fit.
+// What it returns shares memory with all it was given, which is one allocation
+// instead of many.
 type textReader struct {
-	rest []byte
+	rest string
 	bad  bool
 }
 
 func (r *textReader) text() string {
-	n, w := binary.Uvarint(r.rest)
+	var head [binary.MaxVarintLen64]byte
+	n, w := binary.Uvarint(head[:copy(head[:], r.rest)])
 	if w <= 0 || n > uint64(len(r.rest)-w) {
-		r.rest, r.bad = nil, true
+		r.rest, r.bad = "", true
 		return ""
 	}
-	s := string(r.rest[w : w+int(n)])
+	s := r.rest[w : w+int(n)]
 	r.rest = r.rest[w+int(n):]
 	return s
 }
 
+// texts reads those of the record as a whole, which stand before the first leaf's.
+func (p packed) texts() textReader {
+	end := len(p)
+	if p.leaves() > 0 {
+		end = min(max(p.textOf(0), p.fixed()), end)
+	}
+	return textReader{rest: string(p[p.fixed():end])}
+}
+
 // topic reads the first text alone; start-up needs no other.
 func (p packed) topic() (protocol.Topic, error) {
-	r := textReader{rest: p[p.fixed():]}
+	r := p.texts()
 	return protocol.ParseTopic(r.text())
 }
 
 // info decodes the header and the record's texts.
 func (p packed) info() (recordInfo, error) {
 	le := binary.LittleEndian
-	r := textReader{rest: p[p.fixed():]}
+	r := p.texts()
 	topic, err := protocol.ParseTopic(r.text())
 	if err != nil {
 		return recordInfo{}, fmt.Errorf("topic of the index value: %w", err)
@@ -341,11 +356,14 @@ func (p packed) info() (recordInfo, error) {
 // leafAt decodes leaf i.
 func (p packed) leafAt(i int) (packedLeaf, error) {
 	at := p.leaf(i)
-	offset := int(binary.LittleEndian.Uint32(at[64:]))
-	if offset < p.fixed() || offset > len(p) {
-		return packedLeaf{}, fmt.Errorf("texts of leaf %d start outside the index value", i)
+	offset, end := p.textOf(i), len(p)
+	if i+1 < p.leaves() {
+		end = p.textOf(i + 1)
 	}
-	r := textReader{rest: p[offset:]}
+	if offset < p.fixed() || offset > end || end > len(p) {
+		return packedLeaf{}, fmt.Errorf("texts of leaf %d are not inside the index value", i)
+	}
+	r := textReader{rest: string(p[offset:end])}
 	l := packedLeaf{first: getTime(at[44:]), Leaf: Leaf{
 		Object: r.text(), Modified: getTime(at[8:]), State: State(at[68]),
 		Claim: at[69]&leafClaim != 0, Revoked: at[69]&leafRevoked != 0, Confidence: int(int8(at[70])),
@@ -377,12 +395,15 @@ func (p packed) leafAt(i int) (packedLeaf, error) {
 
 // object reads the STIX id of leaf i alone; "" when it is unreadable.
 func (p packed) object(i int) string {
-	offset := int(binary.LittleEndian.Uint32(p.leaf(i)[64:]))
+	offset := p.textOf(i)
 	if offset < p.fixed() || offset > len(p) {
 		return ""
 	}
-	r := textReader{rest: p[offset:]}
-	return r.text()
+	n, w := binary.Uvarint(p[offset:])
+	if w <= 0 || n > uint64(len(p)-offset-w) {
+		return ""
+	}
+	return string(p[offset+w : offset+w+int(n)])
 }
 
 // unpack decodes everything and makes sure that pack would write the same bytes.

@@ -232,12 +232,12 @@ func answers(t *testing.T, s *Store, ids []protocol.RecordID) map[string]string 
 		put(fmt.Sprint("leaves ", i), leaves, err)
 	}
 	for n := range 50 {
-		hits, err := s.Lookup(domain(n))
+		hits, _, err := s.Lookup(domain(n), nil)
 		put(fmt.Sprint("look up ", n), hits, err)
 		versions, err := s.Versions(stixID(n))
 		put(fmt.Sprint("versions ", n), versions, err)
 	}
-	hits, err := s.Lookup(pattern.Observable{Type: pattern.IPv4, Value: "192.0.2.77"})
+	hits, _, err := s.Lookup(pattern.Observable{Type: pattern.IPv4, Value: "192.0.2.77"}, nil)
 	put("look up address", hits, err)
 	return out
 }

@@ -125,10 +125,10 @@ type spot struct {
 
 func (r *record) spot(index int) spot { return spot{r.id, index, r.gen, r.space} }
 
-// leaf returns the spot of a leaf number; ok is false when its record is dead.
-func (t *tables) leaf(number uint32) (s spot, ok bool) {
-	r := &t.records[t.owner(number)]
-	return r.spot(int(number - r.base)), r.live
+// mention is a leaf that may be what is asked for, and whose it is.
+type mention struct {
+	spot
+	org protocol.OrgID
 }
 
 // owner returns the ordinal of the record that a leaf number belongs to: the
@@ -274,12 +274,14 @@ func (t *tables) kill(ord uint32, c Counts, moved bool) {
 	}
 }
 
-// spots returns the live leaves under a key of a table.
-func (t *tables) spots(c chain) []spot {
-	var out []spot
+// mentions returns the live leaves under a key of a table, of those organisations
+// that are asked for.
+func (t *tables) mentions(c chain, whose func(protocol.OrgID) bool) []mention {
+	var out []mention
 	for ; c.more(); c = c.after() {
-		if s, ok := t.leaf(c.ref()); ok {
-			out = append(out, s)
+		r := &t.records[t.owner(c.ref())]
+		if org := t.logs[r.log].Org; r.live && whose(org) {
+			out = append(out, mention{r.spot(int(c.ref() - r.base)), org})
 		}
 	}
 	return out
@@ -287,8 +289,8 @@ func (t *tables) spots(c chain) []spot {
 
 // named returns the leaves that may name an observable or, for an address, a
 // network around it. It does not allocate when there are none.
-func (t *tables) named(o pattern.Observable, hash uint64) []spot {
-	out := t.spots(t.values.find(t.mix(hash)))
+func (t *tables) named(o pattern.Observable, hash uint64) []mention {
+	out := t.mentions(t.values.find(t.mix(hash)), anybody)
 	if o.Type != pattern.IPv4 && o.Type != pattern.IPv6 || t.networks.Size() == 0 {
 		return out
 	}
@@ -298,7 +300,7 @@ func (t *tables) named(o pattern.Observable, hash uint64) []spot {
 	}
 	for prefix := range t.networks.Supernets(netip.PrefixFrom(addr, addr.BitLen())) {
 		network := pattern.Observable{Type: pattern.CIDR, Value: prefix.String()}
-		out = append(out, t.spots(t.values.find(t.mix(hashObservable(network))))...)
+		out = append(out, t.mentions(t.values.find(t.mix(hashObservable(network))), anybody)...)
 	}
 	return out
 }

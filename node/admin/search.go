@@ -53,7 +53,7 @@ func (s *searchResource) get(ctx context.Context, in *searchIn) (*body[api.List[
 	}
 	list := api.List[api.Object]{Items: []api.Object{}}
 	if q.value.Type != pattern.Text && in.Query != "" {
-		hits, err := s.store.Lookup(q.value)
+		hits, _, err := s.store.Lookup(q.value, s.names.policy.List().Listed)
 		if err != nil {
 			return nil, err
 		}

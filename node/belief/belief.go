@@ -63,10 +63,11 @@ func (d *Desk) Check(values []string, now time.Time) ([]api.CheckItem, error) {
 			Value: value, Type: string(o.Type), Normal: o.Value,
 			Verdict: unknown, State: none, Sources: []api.Source{},
 		}
-		hits, err := d.store.Lookup(o)
+		hits, omitted, err := d.store.Lookup(o, list.Listed)
 		if err != nil {
 			return nil, fmt.Errorf("check %q: %w", value, err)
 		}
+		items[i].Omitted = omitted
 		if len(hits) == 0 {
 			continue
 		}
@@ -84,6 +85,8 @@ type hearing struct {
 	value  pattern.Observable
 	voices []voice
 	claims []trust.Claim
+	// omitted counts the strangers' objects that were not looked at.
+	omitted int
 }
 
 // voice is one hit with what this node makes of it.

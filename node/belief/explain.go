@@ -136,15 +136,20 @@ func (d *Desk) explainBare(id string, versions []storage.Hit, now time.Time) *ap
 }
 
 func (d *Desk) explainValue(o pattern.Observable, now time.Time) (*api.Explanation, error) {
-	hits, err := d.store.Lookup(o)
+	list := d.policy.List()
+	hits, omitted, err := d.store.Lookup(o, list.Listed)
 	if err != nil {
 		return nil, err
 	}
 	if len(hits) == 0 {
-		return nil, reason.New(reason.NotFound, fmt.Sprintf("nothing here names the %s %q", o.Type, o.Value))
+		text := fmt.Sprintf("nothing here names the %s %q", o.Type, o.Value)
+		if omitted > 0 {
+			text += fmt.Sprintf(", but %d objects of strangers that may were not looked at", omitted)
+		}
+		return nil, reason.New(reason.NotFound, text)
 	}
-	list := d.policy.List()
 	c := d.hear(list, o, hits, now)
+	c.omitted = omitted
 	a := list.Assess(c.claims, 0, now)
 	e := &api.Explanation{
 		Value: o.Value, Score: trust.Points(a.Shown), Gate: trust.Points(a.Gate),

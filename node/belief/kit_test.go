@@ -64,10 +64,16 @@ func (d *desk) list(a *protocoltest.Author, petname string, level trust.Level) {
 // publish stores one record of the author with these leaves, created at the given time.
 func (d *desk) publish(a *protocoltest.Author, state storage.State, created time.Time, leaves ...storage.Leaf) *protocol.Record {
 	d.t.Helper()
+	return d.publishFrom(a, "", state, created, leaves...)
+}
+
+// publishFrom is publish with an upstream label.
+func (d *desk) publishFrom(a *protocoltest.Author, upstream string, state storage.State, created time.Time, leaves ...storage.Leaf) *protocol.Record {
+	d.t.Helper()
 	topic, err := protocol.ParseTopic("malicious-code")
 	must(d.t, err)
 	draft := protocol.Draft{
-		Topic: topic, Kind: protocol.KindObjects, Created: created, Expires: now.AddDate(0, 0, 60), TLP: stix.Green,
+		Topic: topic, Kind: protocol.KindObjects, Created: created, Expires: now.AddDate(0, 0, 60), TLP: stix.Green, Upstream: upstream,
 	}
 	for _, l := range leaves {
 		draft.Objects = append(draft.Objects, fmt.Appendf(nil, `{"id":%q,"modified":%q}`, l.Object, l.Modified))

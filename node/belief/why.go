@@ -18,6 +18,9 @@ func (c *hearing) why(a *trust.Assessment, verdict string) []string {
 	lines = append(lines, firstOf(counted(a.Terms), "voices count too")...)
 	lines = append(lines, firstOf(uncounted(a.Terms), "voices do not count either")...)
 	lines = append(lines, firstOf(c.bystanders(), "objects make no claim either")...)
+	if c.omitted > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more of strangers, not shown", c.omitted))
+	}
 	lines = append(lines, products(a)...)
 	full := (a.Support*(10_000-a.Refute) + 5_000) / 10_000
 	score := fmt.Sprintf("score = 100 x %s x (1 - %s) = %s", decimal(a.Support), decimal(a.Refute), points(full))

@@ -130,6 +130,13 @@ func (l *List) Entries() []Entry {
 	return out
 }
 
+// Listed reports whether the list names org, other than to block it: everybody
+// else is a stranger or treated like one.
+func (l *List) Listed(org protocol.OrgID) bool {
+	e := l.find(org)
+	return e != nil && e.Level != Blocked
+}
+
 // Entry returns what the list says of org.
 func (l *List) Entry(org protocol.OrgID) (Entry, bool) {
 	if e := l.find(org); e != nil {

@@ -131,6 +131,8 @@ type CheckItem struct {
 	// State is accepted, held, disputed, withdrawn, refused, not-evaluated or none.
 	State   string   `json:"state"`
 	Sources []Source `json:"sources"`
+	// Omitted counts more objects of strangers, held in quarantine, that were not looked at.
+	Omitted int `json:"omitted,omitempty"`
 }
 
 // Source is one voice about a value.
