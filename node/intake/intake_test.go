@@ -230,7 +230,7 @@ func TestStranger(t *testing.T) {
 	if out.State != storage.Held || out.Held != 1 || out.Refused != 1 {
 		t.Errorf("outcome %+v", out)
 	}
-	hits, err := d.store.Lookup(pattern.Refang("a[.]example"))
+	hits, _, err := d.store.Lookup(pattern.Refang("a[.]example"), nil)
 	check(t, err)
 	if len(hits) != 1 || !hits[0].RecordHeld {
 		t.Fatalf("a held object is not found: %+v", hits)

@@ -1,0 +1,153 @@
+package upkeep
+
+import (
+	"context"
+	"crypto/rand"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tocsin/node/identity"
+	"tocsin/node/intake"
+	"tocsin/node/keystore"
+	"tocsin/node/outbox"
+	"tocsin/node/policy"
+	"tocsin/protocol"
+	"tocsin/protocol/protocoltest"
+	"tocsin/protocol/stix"
+	"tocsin/protocol/trust"
+	"tocsin/storage"
+)
+
+const testNetwork = "test"
+
+// silence is a mesh that takes everything.
+type silence struct{}
+
+func (silence) Announce(context.Context, *protocol.Record) error { return nil }
+
+// household is a keeper with what it keeps.
+type household struct {
+	*Keeper
+	chains *identity.Book
+}
+
+func newHousehold(t *testing.T) *household {
+	t.Helper()
+	dir := t.TempDir()
+	keys, founder, err := keystore.Create(dir)
+	check(t, err)
+	peer, err := keys.PeerID()
+	check(t, err)
+	statements, err := identity.Found(testNetwork, identity.Profile{Name: "Keeper", Country: "FI"}, keys, founder, []byte(peer), time.Now())
+	check(t, err)
+	check(t, identity.WriteOwn(dir, statements))
+	chains, err := identity.Open(filepath.Join(dir, "identity.cbor"), testNetwork)
+	check(t, err)
+	book, err := policy.Open("", filepath.Join(dir, "trust.toml"))
+	check(t, err)
+	store, err := storage.Open("", storage.Options{Memory: true, Network: testNetwork})
+	check(t, err)
+	t.Cleanup(func() { check(t, store.Close()) })
+	own := statements[0].Org()
+	in := intake.New(store, book, chains, own)
+	out := outbox.New(store, in, chains, own, keys.Record, silence{})
+	return &household{Keeper: New(store, book, chains, in, out, keys, own), chains: chains}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run lets the keeper work for some virtual time and returns what it announced.
+func (h *household) run(t *testing.T, d time.Duration, during func()) (announced []*protocol.Record) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- h.Run(ctx, func(_ context.Context, r *protocol.Record) error {
+			announced = append(announced, r)
+			return nil
+		})
+	}()
+	time.Sleep(d / 2)
+	if during != nil {
+		during()
+	}
+	time.Sleep(d / 2)
+	cancel()
+	check(t, <-done)
+	return announced
+}
+
+// TestAnnounce: the chain is announced anew every six hours, each time as the
+// next record of the control log, which carries the whole chain.
+func TestAnnounce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHousehold(t)
+		if h.Announcement() != nil {
+			t.Error("there is an announcement before Prepare")
+		}
+		check(t, h.Prepare(context.Background()))
+		announced := h.run(t, 13*time.Hour, nil)
+		if len(announced) != 2 || h.Announcement() != announced[1] {
+			t.Fatalf("%d announcements in 13 hours, want 2", len(announced))
+		}
+		for i, r := range announced {
+			if got := r.Header(); got.Sequence != uint64(i+2) || got.Topic != protocol.TopicControl || len(r.Statements()) != 3 {
+				t.Errorf("announcement %d: sequence %d on %s with %d statements", i, got.Sequence, got.Topic, len(r.Statements()))
+			}
+		}
+	})
+}
+
+// TestRenew: a certificate past two thirds of its life is followed by a new one,
+// and the next record is signed under it.
+func TestRenew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHousehold(t)
+		check(t, h.Prepare(context.Background()))
+		first := h.Announcement().Certificate().Digest()
+		time.Sleep(protocol.CertificateWindow * 3 / 4)
+		check(t, h.Prepare(context.Background()))
+		org, _ := h.chains.Chains().Org(h.own)
+		if second := h.Announcement().Certificate(); second.Digest() == first || len(org.Certificates) != 2 {
+			t.Errorf("%d certificates, the record is under the first: %v", len(org.Certificates), second.Digest() == first)
+		}
+	})
+}
+
+// TestTrustChange: held records come out when their author is listed, without
+// anybody asking; and what has expired goes within the hour.
+func TestTrustChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHousehold(t)
+		author, err := protocoltest.Found(testNetwork, "Author", time.Now().Truncate(time.Millisecond), rand.Reader)
+		check(t, err)
+		if _, errs := h.chains.Add(author.Statements...); len(errs) > 0 {
+			t.Fatal(errs)
+		}
+		r, err := author.Record(protocol.Draft{Topic: protocol.TopicDrill, Kind: protocol.KindObjects, TLP: stix.Green, Expires: time.Now().Add(3 * time.Hour),
+			Objects: [][]byte{[]byte(`{"type":"ipv4-addr","spec_version":"2.1","id":"ipv4-addr--ff26c055-6336-5bc5-b98d-13d6226742dd","value":"198.51.100.3"}`)}})
+		check(t, err)
+		_, err = h.intake.Receive(context.Background(), r, "peer")
+		check(t, err)
+		h.run(t, time.Minute, func() {
+			if c := h.store.Counts(); c.Held != 1 {
+				t.Errorf("before: %+v", c)
+			}
+			check(t, h.policy.Set(trust.Entry{Org: author.Org, Petname: "Author", Level: trust.Partner, Expires: time.Now().AddDate(0, 6, 0)}))
+		})
+		if c := h.store.Counts(); c.Held != 0 || c.Objects != 1 {
+			t.Errorf("after listing: %+v", c)
+		}
+		h.run(t, 5*time.Hour, nil)
+		if c := h.store.Counts(); c.Objects != 0 || h.store.Has(r.ID()) {
+			t.Errorf("two hours after its end: %+v, still there: %v", c, h.store.Has(r.ID()))
+		}
+	})
+}
