@@ -129,6 +129,30 @@ func TestEmitList(t *testing.T) {
 	}
 }
 
+// What was left out of a search is said on stdout, also to those who want no hints.
+func TestShowFoundCountsUnreadable(t *testing.T) {
+	for n, want := range map[int]string{0: "Nothing found.\n", 1: "1 record could not be opened", 2: "2 records could not be opened"} {
+		var out bytes.Buffer
+		g := &globals{format: "text", quiet: true}
+		if g.showFound(&out, &api.List[api.Object]{Unreadable: n}); !strings.Contains(out.String(), want) || n == 0 && out.String() != want {
+			t.Errorf("%d: %q", n, out.String())
+		}
+	}
+}
+
+// Of many skipped objects people see the first ones and how many more there are.
+func TestShowPublishedIsShort(t *testing.T) {
+	for n, more := range map[int]string{showSkipped: "", showSkipped + 1: "and 1 more (-o json lists all)", 100_000: "and 99980 more (-o json lists all)"} {
+		var out bytes.Buffer
+		res := &api.PublishResult{Skipped: make([]api.Skipped, n)}
+		(&globals{format: "text"}).showPublished(&out, api.PublishParams{}, res)
+		lines := strings.Count(out.String(), "\n")
+		if want := 2 + min(n, showSkipped+1); lines != want || !strings.Contains(out.String(), more) || more == "" && strings.Contains(out.String(), "more") {
+			t.Errorf("%d skipped: %d lines, want %d: %.300s", n, lines, want, out.String())
+		}
+	}
+}
+
 func TestWantsJSON(t *testing.T) {
 	for line, want := range map[string]bool{
 		"status -o json": true, "-o jsonl x": true, "x --output=json": true, "x -ojson": true, "x -o=json": true,

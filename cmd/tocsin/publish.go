@@ -19,7 +19,7 @@ import (
 	"tocsin/protocol/reason"
 )
 
-// showSkipped is how many skipped objects people see; -o json names all.
+// showSkipped is how many skipped objects people see; -o json lists all.
 const showSkipped = 20
 
 func newPublishCommand(g *globals) *cobra.Command {
@@ -161,7 +161,7 @@ func (g *globals) showPublished(w io.Writer, p api.PublishParams, res *api.Publi
 	fmt.Fprintf(w, "Skipped %s:\n", count(len(res.Skipped), "object"))
 	for i, s := range res.Skipped {
 		if i == showSkipped {
-			fmt.Fprintf(w, "  ... and %d more (-o json names all)\n", len(res.Skipped)-i)
+			fmt.Fprintf(w, "  ... and %d more (-o json lists all)\n", len(res.Skipped)-i)
 			break
 		}
 		fmt.Fprintf(w, "  %s  %s  %s\n", clean(s.ID), clean(s.Code), clean(s.Reason))

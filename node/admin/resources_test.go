@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -375,6 +376,24 @@ func TestPublishStream(t *testing.T) {
 	refused(t, err, reason.StoreFull)
 	if !strings.Contains(err.Error(), "1 objects in 1 records went out before") {
 		t.Errorf("error %q", err)
+	}
+}
+
+// The answer names every object that was skipped, however many.
+func TestPublishNamesAllSkipped(t *testing.T) {
+	const many = 100_000
+	b := newBench(t)
+	b.deps.Publish = func(context.Context, outbox.Request) (outbox.Result, error) {
+		res := outbox.Result{Invalid: many}
+		for i := range many {
+			res.Skipped = append(res.Skipped, outbox.Skipped{ID: "indicator--" + uuid(i), Code: reason.OutTLP, Reason: fmt.Sprint("kept back, number ", i)})
+		}
+		return res, nil
+	}
+	res, err := serve(t, b.deps).Publish(t.Context(), api.PublishParams{Topic: "fraud", Confidence: -1}, strings.NewReader("{}"), 2, nil)
+	ok(t, err)
+	if len(res.Skipped) != many || res.Skipped[many-1].Reason != fmt.Sprint("kept back, number ", many-1) || res.Invalid != many {
+		t.Errorf("%d skipped", len(res.Skipped))
 	}
 }
 
