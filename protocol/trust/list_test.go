@@ -226,3 +226,12 @@ func TestExpiresIsADay(t *testing.T) {
 		t.Errorf("expires %s", got.Expires)
 	}
 }
+
+func TestListed(t *testing.T) {
+	l := fixture(t)
+	for n, want := range map[int]bool{anchorOrg: true, partnerOrg: true, observedOrg: true, blockedOrg: false, strangerOrg: false} {
+		if got := l.Listed(orgID(n)); got != want {
+			t.Errorf("organisation %d listed: %v, want %v", n, got, want)
+		}
+	}
+}
