@@ -320,8 +320,10 @@ func TestChainBounds(t *testing.T) {
 		}
 		o, _ := next.Org(org)
 		n := len(o.Certificates)
-		if size > MaxIdentityBytes || n > MaxCertificates || size+400 < MaxIdentityBytes && n < MaxCertificates {
-			t.Errorf("%d bytes, %d certificates", size, n)
+		signatures := countSignatures(next.Chain(org))
+		full := size+400 > MaxIdentityBytes || n == MaxCertificates || signatures == MaxIdentitySignatures
+		if size > MaxIdentityBytes || n > MaxCertificates || signatures > MaxIdentitySignatures || !full {
+			t.Errorf("%d bytes, %d certificates, %d signatures", size, n, signatures)
 		}
 		if o.Certificates[n-1].Serial != 100 || o.Certificates[0].Serial != uint64(101-n) || len(next.certs) != n {
 			t.Errorf("certificates %d to %d of %d kept", o.Certificates[0].Serial, o.Certificates[n-1].Serial, n)

@@ -158,33 +158,30 @@ func (d *chainDraft) state() *chainState {
 	d.operations = d.operations[:min(len(d.operations), MaxOperations)]
 
 	state := &chainState{genesis: d.genesis}
-	room := MaxIdentityBytes - len(d.genesis.raw)
-	keepOperations := func(o *Statement) {
-		state.operations = append(state.operations, o)
-		room -= len(o.raw)
-	}
+	room := identityRoom{MaxIdentityBytes, MaxIdentitySignatures}.without(d.genesis)
 	for _, s := range d.certificates {
 		i := slices.IndexFunc(d.operations, func(o *Statement) bool { return certifies(o, s) })
 		if i < 0 || len(state.certificates) == MaxCertificates {
 			continue
 		}
-		o, need := d.operations[i], len(s.raw)
+		o, left := d.operations[i], room.without(s)
 		held := slices.Contains(state.operations, o)
 		if !held {
-			need += len(o.raw)
+			left = left.without(o)
 		}
-		if need > room {
+		if left.exceeded() {
 			continue
 		}
 		if !held {
-			keepOperations(o)
+			state.operations = append(state.operations, o)
 		}
 		state.certificates = append(state.certificates, s)
-		room -= len(s.raw)
+		room = left
 	}
 	for _, o := range d.operations {
-		if !slices.Contains(state.operations, o) && len(o.raw) <= room {
-			keepOperations(o)
+		if left := room.without(o); !slices.Contains(state.operations, o) && !left.exceeded() {
+			state.operations = append(state.operations, o)
+			room = left
 		}
 	}
 	slices.SortFunc(state.operations, newestFirst)
@@ -193,6 +190,15 @@ func (d *chainDraft) state() *chainState {
 	state.org = state.describe()
 	return state
 }
+
+// identityRoom is what is left of the limits of one identity record.
+type identityRoom struct{ bytes, signatures int }
+
+func (r identityRoom) without(s *Statement) identityRoom {
+	return identityRoom{r.bytes - len(s.raw), r.signatures - len(s.env.signatures)}
+}
+
+func (r identityRoom) exceeded() bool { return r.bytes < 0 || r.signatures < 0 }
 
 func (c *chainState) describe() *Org {
 	org := &Org{ID: c.genesis.org, Genesis: *c.genesis.claims.(*Genesis)}

@@ -258,6 +258,11 @@ func (m *vectorMaker) brokenIdentity() {
 		root := sha256.Sum256(nil)
 		f.payload[claimRawLength], f.payload[claimCount], f.payload[claimRoot] = 0, 0, root[:]
 	})
+	var many []byte
+	for _, s := range manyStatements(m.t, m.org, MaxIdentitySignatures+1) {
+		many = append(many, s.Raw()...)
+	}
+	spoil("signatures", "statements with 65 good signatures", reason.ChainInvalid, many, nil)
 	spoil("body-hash", "one bit of the body is flipped", reason.BodyHash, nil, func(f *forgery) {
 		f.body = flipAt(f.body, 50)
 	})

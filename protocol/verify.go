@@ -236,6 +236,10 @@ func (r *Record) readStatements(body []byte, chains *Chains) (*Chains, error) {
 	if len(hashes) == 0 || len(hashes) != r.header.Count || treeHash(hashes) != r.header.Root {
 		return nil, reason.New(reason.ChainInvalid, "the statements are not those that the header counts and hashes")
 	}
+	// From the bytes alone, whatever is known already: the verdict is everybody's.
+	if n := countSignatures(statements); n > MaxIdentitySignatures {
+		return nil, reason.New(reason.ChainInvalid, fmt.Sprintf("the statements carry %d signatures, at most %d", n, MaxIdentitySignatures))
+	}
 	next, _, errs := chains.With(statements...)
 	for _, err := range errs {
 		switch {
@@ -248,6 +252,14 @@ func (r *Record) readStatements(body []byte, chains *Chains) (*Chains, error) {
 	}
 	r.statements = statements
 	return next, nil
+}
+
+func countSignatures(statements []*Statement) int {
+	n := 0
+	for _, s := range statements {
+		n += len(s.env.signatures)
+	}
+	return n
 }
 
 // firstUnknown names the certificate to ask for when statements rest on what is
