@@ -195,22 +195,6 @@ func TestControlBudgets(t *testing.T) {
 	}
 }
 
-// TestIdentityBudget: one forwarder's identity records (NET-13).
-func TestIdentityBudget(t *testing.T) {
-	a := newAuthor(t)
-	n, j := newTestJudge(t, a)
-	n.list(a, trust.Anchor)
-	r, got, now := a.identity(t), 0, time.Now()
-	for ; got < 1000 && j.forwarders.take(forwarderKey{"f", useIdentity}, forwarderIdentity, 1, now); got++ {
-	}
-	if got != forwarderIdentity.burst {
-		t.Errorf("%d identity records, want %d", got, forwarderIdentity.burst)
-	}
-	if j.chargePublisher(r, trust.Anchor, "f", now) {
-		t.Error("an identity record over the forwarder's budget was taken")
-	}
-}
-
 // TestVictimKeepsBudget: forged records in somebody's name and replays of genuine ones
 // do not touch its budget (NET-11).
 func TestVictimKeepsBudget(t *testing.T) {

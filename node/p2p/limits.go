@@ -55,8 +55,13 @@ var (
 	forwarderListed   = limit{8 << 20, 256 << 20}
 	// on control the forwarder is bounded in records: they are small.
 	forwarderControl = limit{50, 1000}
-	// identity records cost up to 2 ms to verify; the burst takes a fleet that starts at once.
-	forwarderIdentity = limit{1, 64}
+	// an identity record may cost 8 ms to verify, so it is paid for by the record, and
+	// before; the bursts take a fleet that starts at once. Those that claim a listed
+	// organisation's certificate have a bucket apart: what an honest neighbour relays of
+	// strangers must not silence them.
+	identityUnlisted = limit{1, 64}
+	identityListed   = limit{8, 256}
+	identityClaimed  = limit{4, 128}
 
 	publisherUnknown  = limit{4 << 10, 2 << 20}
 	publisherObserved = limit{64 << 10, 16 << 20}
@@ -70,6 +75,8 @@ var (
 	// withdrawals must pass during a flood. Strangers share one.
 	controlListed    = limit{1, 60}
 	controlStrangers = limit{20, 200}
+	// one forwarder can drain a quarter of it, as on data.
+	controlForwarder = limit{5, 50}
 
 	// identityServe bounds what one peer may ask of the identity stream.
 	identityServe = limit{1, 20}
@@ -127,15 +134,34 @@ func newBuckets[K comparable]() *buckets[K] {
 	return &buckets[K]{entries: make(map[K]*list.Element), order: list.New()}
 }
 
-// take charges n to key's bucket and reports whether it was there. A key whose
-// limit changed starts anew.
+// take charges n to key's bucket and reports whether it was there.
 func (b *buckets[K]) take(key K, l limit, n int, now time.Time) bool {
+	return b.limiter(key, l).AllowN(now, n)
+}
+
+// hold is take with a way back: refund puts n in again.
+func (b *buckets[K]) hold(key K, l limit, n int, now time.Time) (refund func(), ok bool) {
+	r := b.limiter(key, l).ReserveN(now, n)
+	if !r.OK() {
+		return nil, false
+	}
+	// At the moment of the reservation itself: a reservation that has begun is not given back.
+	refund = func() { r.CancelAt(now) }
+	if r.DelayFrom(now) > 0 {
+		refund()
+		return nil, false
+	}
+	return refund, true
+}
+
+// limiter finds key's bucket. A key whose limit changed starts anew.
+func (b *buckets[K]) limiter(key K, l limit) *rate.Limiter {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e, ok := b.entries[key]
 	if ok && e.Value.(*bucket[K]).limit == l {
 		b.order.MoveToFront(e)
-		return e.Value.(*bucket[K]).limiter.AllowN(now, n)
+		return e.Value.(*bucket[K]).limiter
 	}
 	if ok {
 		b.order.Remove(e)
@@ -147,7 +173,7 @@ func (b *buckets[K]) take(key K, l limit, n int, now time.Time) bool {
 		b.order.Remove(last)
 		delete(b.entries, last.Value.(*bucket[K]).key)
 	}
-	return fresh.limiter.AllowN(now, n)
+	return fresh.limiter
 }
 
 // recentSet remembers the last maxRecent keys with a value. Methods may be

@@ -40,7 +40,9 @@ const (
 	useData bucketUse = iota
 	useControl
 	useIdentity
+	useClaimed // identity records that name a listed organisation's certificate
 	useStrangers
+	useStrangersControl
 )
 
 // logPlace is one place in one key log.
@@ -70,7 +72,16 @@ func (j *judge) check(t protocol.Topic, from peer.ID, listed bool, raw []byte, n
 	if !j.chargeForwarder(t, from, listed, len(raw), now) {
 		return nil, reason.New(reason.RateForwarder, "peer "+from.String()+" is over its budget")
 	}
-	return j.verify(t, from, raw, now)
+	refund, ok := j.chargeIdentity(from, listed, raw, now)
+	if !ok {
+		return nil, reason.New(reason.RateForwarder, "peer "+from.String()+" is over its budget of identity records")
+	}
+	r, err := j.verify(t, from, raw, now)
+	// NET-13: what a listed organisation turns out to have signed is outside the total.
+	if refund != nil && err == nil && j.deps.Level(r.Org()) >= trust.Observed {
+		refund()
+	}
+	return r, err
 }
 
 // verify judges a record whose forwarder has paid already.
@@ -124,17 +135,33 @@ func (j *judge) chargeForwarder(t protocol.Topic, from peer.ID, listed bool, siz
 	return j.forwarders.take(forwarderKey{from, useData}, l, max(size, minCharge), now)
 }
 
+// chargeIdentity charges the forwarder for a record that claims to be an identity
+// record, on whatever topic it came; others cost nothing here. The claims only
+// choose the bucket, so a lie spends nobody's but the liar's.
+func (j *judge) chargeIdentity(from peer.ID, listed bool, raw []byte, now time.Time) (refund func(), ok bool) {
+	claimed, ok := protocol.Peek(raw)
+	if !ok || claimed.Kind != protocol.KindIdentity {
+		return nil, true
+	}
+	if cert, ok := j.deps.Chains().Certificate(claimed.Certificate); ok && j.deps.Level(cert.Org) >= trust.Observed {
+		return j.forwarders.hold(forwarderKey{from, useClaimed}, identityClaimed, 1, now)
+	}
+	l := identityUnlisted
+	if listed {
+		l = identityListed
+	}
+	return j.forwarders.hold(forwarderKey{from, useIdentity}, l, 1, now)
+}
+
 // chargePublisher charges the organisation and, for strangers, the pool of all
 // strangers and the forwarder's share of it. What one of them took is not given
 // back when the next refuses: a flood pays for its attempts.
 func (j *judge) chargePublisher(r *protocol.Record, level trust.Level, from peer.ID, now time.Time) bool {
 	stranger := level < trust.Observed
-	if r.Header().Kind == protocol.KindIdentity && !j.forwarders.take(forwarderKey{from, useIdentity}, forwarderIdentity, 1, now) {
-		return false
-	}
 	if r.Header().Topic == protocol.TopicControl {
 		if stranger {
-			return j.publishers.take(publisherKey{use: useControl}, controlStrangers, 1, now)
+			return j.forwarders.take(forwarderKey{from, useStrangersControl}, controlForwarder, 1, now) &&
+				j.publishers.take(publisherKey{use: useControl}, controlStrangers, 1, now)
 		}
 		return j.publishers.take(publisherKey{r.Org(), useControl}, controlListed, 1, now)
 	}
