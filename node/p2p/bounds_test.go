@@ -81,60 +81,6 @@ func TestRecentSet(t *testing.T) {
 	}
 }
 
-// TestWaitingRoom: bounded in all, per forwarder and in time (NET-14).
-func TestWaitingRoom(t *testing.T) {
-	w := newWaitingRoom()
-	now := time.Now()
-	put := func(from peer.ID, certificate byte, n int) bool {
-		return w.put(protocol.Digest{certificate}, waitingRecord{from: from, raw: make([]byte, n), since: now})
-	}
-	const n = 32 << 10
-	for i := range maxWaitingPeer / n {
-		if !put("a", byte(i), n) {
-			t.Fatalf("record %d of one forwarder was not kept", i)
-		}
-	}
-	if put("a", 1, 1) {
-		t.Error("one forwarder went over its share")
-	}
-	for f := range maxWaiting/maxWaitingPeer - 1 {
-		for range maxWaitingPeer / n {
-			if !put(peer.ID(fmt.Sprint(f)), 200, n) {
-				t.Fatal("a share was not given")
-			}
-		}
-	}
-	if put("late", 1, 1) {
-		t.Error("the whole went over its bound")
-	}
-	due := w.due(now)
-	if len(due["a"]) > maxWanted || len(due) != 2 {
-		t.Errorf("due: %d peers, %d certificates of one", len(due), len(due["a"]))
-	}
-	for p, wanted := range due {
-		w.asked(p, wanted, now)
-	}
-	if again := w.due(now.Add(askAgain - 1)); len(again) != 0 {
-		t.Errorf("asked again too early: %v", again)
-	}
-	if again := w.due(now.Add(askAgain)); len(again) != 2 {
-		t.Errorf("not asked again: %v", again)
-	}
-	before := w.len()
-	took := w.take(func(d protocol.Digest) bool { return d[0] == 200 })
-	if len(took) != before-maxWaitingPeer/n || w.len() != maxWaitingPeer/n {
-		t.Errorf("took %d of %d, %d left", len(took), before, w.len())
-	}
-	w.expire(now.Add(waitingTTL))
-	if w.len() == 0 {
-		t.Error("expired at its time to live, not after it")
-	}
-	w.expire(now.Add(waitingTTL + 1))
-	if w.len() != 0 || w.bytes != 0 || len(w.byPeer) != 0 || len(w.groups) != 0 {
-		t.Errorf("not empty after expiry: %d records, %d bytes, %d peers", w.len(), w.bytes, len(w.byPeer))
-	}
-}
-
 // TestSubscriptionFilter: topics of this network and instance, at most maxPeerTopics per peer
 // over any number of messages.
 func TestSubscriptionFilter(t *testing.T) {

@@ -96,10 +96,13 @@ const (
 	maxRecent      = 16384   // accepted records remembered until the store knows them
 	maxPeerEntries = 1024    // peers remembered after they left
 	maxWaiting     = 4 << 20 // bytes of records that wait for their signer's chain
-	maxWaitingPeer = 1 << 20 // of them from one forwarder
-	waitingTTL     = time.Minute
-	receivers      = 64 // records handed to intake at once: enough to fill a group commit
-	controlReceive = 8  // the same for control, so that bulk never delays it
+	maxWaitingPeer = 1 << 20 // of them from one forwarder; half of that when it is not listed
+	// of them from forwarders that are not listed: peer ids are free, so what they
+	// fill is kept apart from the room of the others.
+	maxWaitingUnlisted = maxWaiting / 2
+	waitingTTL         = time.Minute
+	receivers          = 64 // records handed to intake at once: enough to fill a group commit
+	controlReceive     = 8  // the same for control, so that bulk never delays it
 )
 
 // publisherLimit is an organisation's budget on topics other than control.

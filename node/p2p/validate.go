@@ -184,9 +184,10 @@ func (h *Host) validator(t protocol.Topic) pubsub.ValidatorEx {
 			return pubsub.ValidationAccept
 		}
 		now := time.Now()
-		r, err := h.judge.check(t, from, h.peers.listed(from), m.GetData(), now)
+		listed := h.peers.listed(from)
+		r, err := h.judge.check(t, from, listed, m.GetData(), now)
 		if err != nil {
-			h.refuse(t, from, m.GetData(), err, now)
+			h.refuse(waitingRecord{topic: t, from: from, listed: listed, raw: m.GetData(), since: now}, err)
 			return validationResult(protocol.VerdictOf(err))
 		}
 		m.ValidatorData = r
@@ -195,16 +196,16 @@ func (h *Host) validator(t protocol.Topic) pubsub.ValidatorEx {
 }
 
 // refuse keeps what its signer's chain may cure and logs the rest.
-func (h *Host) refuse(t protocol.Topic, from peer.ID, raw []byte, err error, now time.Time) {
+func (h *Host) refuse(r waitingRecord, err error) {
 	if d, ok := protocol.UnknownCertificate(err); ok {
-		h.waiting.put(d, waitingRecord{topic: t, from: from, raw: raw, since: now})
+		h.waiting.put(d, r)
 		return
 	}
 	if protocol.VerdictOf(err) == protocol.Reject {
-		log.Infow("peer sent an invalid record", "peer", from, "topic", t, "code", reason.Of(err), "err", err)
+		log.Infow("peer sent an invalid record", "peer", r.from, "topic", r.topic, "code", reason.Of(err), "err", err)
 		return
 	}
-	log.Debugw("record ignored", "peer", from, "topic", t, "code", reason.Of(err), "err", err)
+	log.Debugw("record ignored", "peer", r.from, "topic", r.topic, "code", reason.Of(err), "err", err)
 }
 
 // validationResult says a verdict in pubsub's words.

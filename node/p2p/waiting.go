@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -16,7 +17,7 @@ import (
 
 const (
 	askAgain    = 5 * time.Second // a chain that did not come is asked for again after it
-	askInterval = time.Second     // between two requests to one peer
+	askInterval = time.Second     // between two requests to one peer, or for one certificate
 	askAtOnce   = 8               // peers asked in parallel
 )
 
@@ -26,26 +27,31 @@ const (
 type waitingRoom struct {
 	wake chan struct{} // capacity 1: something came, or a chain was learned
 
-	mu      sync.Mutex // guards all below
-	bytes   int
-	count   int
-	byPeer  map[peer.ID]int // bytes by forwarder
-	askedAt map[peer.ID]time.Time
-	groups  map[protocol.Digest]*waitingGroup
+	mu       sync.Mutex // guards all below
+	bytes    int
+	unlisted int // of bytes, those of forwarders that are not listed
+	count    int
+	byPeer   map[peer.ID]int // bytes by forwarder
+	askedAt  map[peer.ID]time.Time
+	groups   map[protocol.Digest]*waitingGroup
 }
 
 // waitingGroup is what waits for one certificate.
 type waitingGroup struct {
 	records []waitingRecord
-	asked   time.Time
+	last    time.Time             // when somebody was last asked
+	asked   map[peer.ID]time.Time // when each forwarder was
 }
 
 type waitingRecord struct {
-	topic protocol.Topic
-	from  peer.ID
-	raw   []byte
-	since time.Time
+	topic  protocol.Topic
+	from   peer.ID
+	listed bool // the forwarder, when the record came
+	raw    []byte
+	since  time.Time
 }
+
+func (r *waitingRecord) size() int { return max(len(r.raw), minCharge) }
 
 func newWaitingRoom() *waitingRoom {
 	return &waitingRoom{
@@ -57,20 +63,27 @@ func newWaitingRoom() *waitingRoom {
 }
 
 // put keeps a record; false when there is no room. What is there stays: a
-// flood must not push out what came before it.
+// flood must not push out what came before it. Half of the room is for listed
+// forwarders alone, who pass on nothing that they could not verify.
 func (w *waitingRoom) put(certificate protocol.Digest, r waitingRecord) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n := max(len(r.raw), minCharge)
-	if w.bytes+n > maxWaiting || w.byPeer[r.from]+n > maxWaitingPeer {
+	n, share := r.size(), maxWaitingPeer
+	if !r.listed {
+		share = maxWaitingPeer / 2
+	}
+	if w.bytes+n > maxWaiting || w.byPeer[r.from]+n > share || !r.listed && w.unlisted+n > maxWaitingUnlisted {
 		return false
 	}
 	g, ok := w.groups[certificate]
 	if !ok {
-		g = &waitingGroup{}
+		g = &waitingGroup{asked: make(map[peer.ID]time.Time)}
 		w.groups[certificate] = g
 	}
 	g.records = append(g.records, r)
+	if !r.listed {
+		w.unlisted += n
+	}
 	w.bytes += n
 	w.byPeer[r.from] += n
 	w.count++
@@ -113,18 +126,23 @@ func (w *waitingRoom) expire(now time.Time) {
 		if len(g.records) == 0 {
 			delete(w.groups, d)
 		}
+		forget(g.asked, now)
 	}
-	for p, at := range w.askedAt {
-		if now.Sub(at) > waitingTTL {
-			delete(w.askedAt, p)
-		}
-	}
+	forget(w.askedAt, now)
+}
+
+// forget drops who was asked longer ago than anything waits.
+func forget(asked map[peer.ID]time.Time, now time.Time) {
+	maps.DeleteFunc(asked, func(_ peer.ID, at time.Time) bool { return now.Sub(at) > waitingTTL })
 }
 
 // release takes a record off the books; the lock is held.
 func (w *waitingRoom) release(r waitingRecord) {
-	n := max(len(r.raw), minCharge)
+	n := r.size()
 	w.bytes -= n
+	if !r.listed {
+		w.unlisted -= n
+	}
 	w.count--
 	if w.byPeer[r.from] -= n; w.byPeer[r.from] <= 0 {
 		delete(w.byPeer, r.from)
@@ -137,16 +155,42 @@ func (w *waitingRoom) due(now time.Time) map[peer.ID][]protocol.Digest {
 	defer w.mu.Unlock()
 	out := make(map[peer.ID][]protocol.Digest)
 	for d, g := range w.groups {
-		if now.Sub(g.asked) < askAgain {
+		if now.Sub(g.last) < askInterval {
 			continue
 		}
-		// The newest forwarder: it has just shown that it is there.
-		p := g.records[len(g.records)-1].from
-		if now.Sub(w.askedAt[p]) >= askInterval && len(out[p]) < maxWanted {
+		p, ok := g.next(now, func(p peer.ID) bool {
+			return now.Sub(w.askedAt[p]) >= askInterval && len(out[p]) < maxWanted
+		})
+		if ok {
 			out[p] = append(out[p], d)
 		}
 	}
 	return out
+}
+
+// next chooses whom to ask among the forwarders that are free: the one asked
+// longest ago, of those not asked yet a listed one, then the earliest. So each has
+// its turn, and none gets ahead of those before it by being many.
+func (g *waitingGroup) next(now time.Time, free func(peer.ID) bool) (p peer.ID, ok bool) {
+	var best *waitingRecord
+	for i := range g.records {
+		r := &g.records[i]
+		if now.Sub(g.asked[r.from]) < askAgain || !free(r.from) {
+			continue
+		}
+		if best == nil {
+			best = r
+			continue
+		}
+		order := g.asked[r.from].Compare(g.asked[best.from])
+		if order < 0 || order == 0 && r.listed && !best.listed {
+			best = r
+		}
+	}
+	if best == nil {
+		return "", false
+	}
+	return best.from, true
 }
 
 // asked notes that p is being asked.
@@ -156,7 +200,7 @@ func (w *waitingRoom) asked(p peer.ID, wanted []protocol.Digest, now time.Time) 
 	w.askedAt[p] = now
 	for _, d := range wanted {
 		if g, ok := w.groups[d]; ok {
-			g.asked = now
+			g.last, g.asked[p] = now, now
 		}
 	}
 }
