@@ -83,7 +83,7 @@ func (g *globals) demo(ctx context.Context, once bool) error {
 		<-running.Done()
 	}
 	leave()
-	return errors.Join(err, nodes.Wait(), st.close())
+	return errors.Join(err, leaveInTime(ctx, func() error { return errors.Join(nodes.Wait(), st.close()) }))
 }
 
 // stage is where the demonstration plays.

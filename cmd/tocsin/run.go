@@ -89,11 +89,16 @@ func reloadOnHangup(ctx context.Context, n *node.Node) {
 	}
 }
 
-// serve runs a node until ctx ends and then gives it leaveTime to stop. When a
-// part does not stop in time, the process leaves without it.
+// serve runs a node until ctx ends and then gives it leaveTime to stop.
 func serve(ctx context.Context, n *node.Node, ready func()) error {
+	return leaveInTime(ctx, func() error { return errors.Join(n.Run(ctx, ready), n.Close()) })
+}
+
+// leaveInTime waits for work, but no longer than leaveTime after ctx has ended:
+// when a part does not stop in time, the process leaves without it.
+func leaveInTime(ctx context.Context, work func() error) error {
 	done := make(chan error, 1)
-	go func() { done <- errors.Join(n.Run(ctx, ready), n.Close()) }()
+	go func() { done <- work() }()
 	select {
 	case err := <-done:
 		return err
