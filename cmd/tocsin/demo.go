@@ -218,8 +218,8 @@ func publish(ctx context.Context, n *node.Node, topic string, confidence int, va
 func (s *stage) invite() {
 	s.say("\nThe nodes run until Ctrl-C. In another terminal, try:")
 	bank := s.member("bank").paths.Data
-	for _, line := range []string{"check 203.0.113.77 wrong.example", "explain 203.0.113.77", "quarantine list", "trust list", "peers list", "tail"} {
-		s.say("  tocsin --data %s %s", bank, line)
+	for _, line := range []string{"check 203.0.113.77 " + valueSlander, "explain 203.0.113.77", "quarantine list", "trust list", "peers list", "tail"} {
+		s.say("  %s --data %s %s", os.Args[0], bank, line)
 	}
 }
 
