@@ -326,35 +326,6 @@ func TestChainRequest(t *testing.T) {
 	}
 }
 
-// TestAnswerOrgs: wanted first, then the server's own, then what differs; nothing twice.
-func TestAnswerOrgs(t *testing.T) {
-	a, b, c := newAuthor(t), newAuthor(t), newAuthor(t)
-	chains := protocol.NewChains(testNetwork)
-	for _, x := range []*author{a, b, c} {
-		chains, _, _ = chains.With(x.Statements...)
-	}
-	has := func(orgs []protocol.OrgID, want ...protocol.OrgID) bool {
-		return fmt.Sprint(orgs) == fmt.Sprint(want)
-	}
-	if got := answerOrgs(&chainRequest{}, chains, a.Org); len(got) != 0 {
-		t.Errorf("asked for nothing: %v", got)
-	}
-	if got := answerOrgs(&chainRequest{Wanted: []protocol.Digest{c.Certificate.Digest(), {9}, c.Certificate.Digest()}}, chains, a.Org); !has(got, c.Org) {
-		t.Errorf("wanted: %v", got)
-	}
-	got := answerOrgs(&chainRequest{Wanted: []protocol.Digest{c.Certificate.Digest()}, Known: []knownChain{}}, chains, b.Org)
-	if !has(got, c.Org, b.Org, a.Org) {
-		t.Errorf("all: %v", got)
-	}
-	if got := answerOrgs(&chainRequest{Known: knownChains(chains)}, chains, a.Org); len(got) != 0 {
-		t.Errorf("equal sides: %v", got)
-	}
-	partial, _, _ := protocol.NewChains(testNetwork).With(a.Statements[:2]...)
-	if got := answerOrgs(&chainRequest{Known: knownChains(partial)}, chains, a.Org); len(got) != 3 || got[0] != a.Org {
-		t.Errorf("a chain that grew: %v", got)
-	}
-}
-
 // TestSplitStatements: what is unknown or broken is left out, the rest counts.
 func TestSplitStatements(t *testing.T) {
 	a := newAuthor(t)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ import (
 	libp2pproto "github.com/libp2p/go-libp2p/core/protocol"
 
 	"tocsin/protocol"
+	"tocsin/protocol/trust"
 )
 
 // identityProtocol is the stream on which chains are asked for (NET-15).
@@ -29,10 +31,11 @@ const (
 	identityService  = "tocsin/identity"
 	identityDeadline = 10 * time.Second // for a whole exchange, both sides
 
-	maxWanted        = 64       // certificates in one request
-	maxKnown         = 1000     // organisations in one request; above it the answer may repeat what is known
-	maxChainRequest  = 64 << 10 // maxKnown x 44 bytes and maxWanted x 34 fit
-	maxChainResponse = 4 << 20  // of statements; what is cut off is asked for when it is missed
+	maxWanted        = 64        // certificates in one request
+	maxKnown         = 1000      // organisations in one request; above it the answer may repeat what is known
+	maxChainRequest  = 64 << 10  // maxKnown x 44 bytes and maxWanted x 34 fit
+	maxChainResponse = 4 << 20   // of statements; what is cut off is asked for when it is missed
+	maxChainUnlisted = 256 << 10 // of that is read when the answerer is not listed
 	serveBuffer      = 64 << 10
 )
 
@@ -109,6 +112,9 @@ func summary(chain []*protocol.Statement) (s [8]byte) {
 // knownChains says what chains hold, at most maxKnown organisations of it.
 func knownChains(chains *protocol.Chains) []knownChain {
 	orgs := chains.Orgs()
+	if len(orgs) > maxKnown {
+		rand.Shuffle(len(orgs), func(i, j int) { orgs[i], orgs[j] = orgs[j], orgs[i] }) // another part each time
+	}
 	known := make([]knownChain, 0, min(len(orgs), maxKnown))
 	for _, id := range orgs[:min(len(orgs), maxKnown)] {
 		known = append(known, knownChain{Org: id, Summary: summary(chains.Chain(id))})
@@ -117,8 +123,10 @@ func knownChains(chains *protocol.Chains) []knownChain {
 }
 
 // answerOrgs are the organisations whose chains answer q: those of wanted certificates
-// first, then first, then what differs from what the asker knows in ascending order.
-func answerOrgs(q *chainRequest, chains *protocol.Chains, first protocol.OrgID) []protocol.OrgID {
+// first, then what differs from what the asker knows: own, then listed ones, then
+// the others. Within that by chance, since an answer may be cut off, and ids of
+// any order can be made.
+func answerOrgs(q *chainRequest, chains *protocol.Chains, own protocol.OrgID, level func(protocol.OrgID) trust.Level) []protocol.OrgID {
 	var orgs []protocol.OrgID
 	for _, d := range q.Wanted {
 		if c, ok := chains.Certificate(d); ok && !slices.Contains(orgs, c.Org) {
@@ -139,17 +147,18 @@ func answerOrgs(q *chainRequest, chains *protocol.Chains, first protocol.OrgID) 
 			differing = append(differing, id)
 		}
 	}
-	slices.SortStableFunc(differing, func(a, b protocol.OrgID) int {
-		return cmp.Compare(notFirst(a, first), notFirst(b, first))
-	})
-	return append(orgs, differing...)
-}
-
-func notFirst(id, first protocol.OrgID) int {
-	if id == first {
-		return 0
+	rand.Shuffle(len(differing), func(i, j int) { differing[i], differing[j] = differing[j], differing[i] })
+	rank := func(id protocol.OrgID) int {
+		switch {
+		case id == own:
+			return 0
+		case level(id) >= trust.Observed:
+			return 1
+		}
+		return 2
 	}
-	return 1
+	slices.SortStableFunc(differing, func(a, b protocol.OrgID) int { return cmp.Compare(rank(a), rank(b)) })
+	return append(orgs, differing...)
 }
 
 // splitStatements reads a CBOR sequence of statements. A statement of a type
@@ -263,7 +272,7 @@ func (s *chainServer) answer(stream io.Writer, q *chainRequest) error {
 	own, _ := chains.PeerOrg([]byte(s.host.ID()), time.Now())
 	w := bufio.NewWriterSize(stream, serveBuffer)
 	left := maxChainResponse
-	for _, id := range answerOrgs(q, chains, own) {
+	for _, id := range answerOrgs(q, chains, own, s.deps.Level) {
 		chain := chains.Chain(id)
 		size := 0
 		for _, st := range chain {
@@ -288,6 +297,14 @@ func (h *Host) askChains(ctx context.Context, p peer.ID, q *chainRequest) ([]*pr
 	if err != nil {
 		return nil, err
 	}
+	least := protocol.MaxIdentityBytes
+	if q.Known != nil {
+		least = maxChainUnlisted // everything: not before there is room for it
+	}
+	limit := h.readable(p, time.Now())
+	if limit < least {
+		return nil, fmt.Errorf("ask %s for chains: it has sent enough for now", p)
+	}
 	ctx, cancel := context.WithTimeout(network.WithNoDial(ctx, "ask for chains"), identityDeadline)
 	defer cancel()
 	started := time.Now()
@@ -298,42 +315,45 @@ func (h *Host) askChains(ctx context.Context, p peer.ID, q *chainRequest) ([]*pr
 	// A stream ends only by its deadline, so a node that stops resets it.
 	stop := context.AfterFunc(ctx, func() { _ = stream.Reset() })
 	defer stop()
-	raw, err := exchangeChains(stream, request)
+	raw, cut, err := exchangeChains(stream, request, limit)
+	h.haveRead(p, len(raw), time.Now())
 	if err != nil {
 		_ = stream.Reset()
 		return nil, fmt.Errorf("ask %s for chains: %w", p, err)
 	}
+	if cut {
+		_ = stream.Reset()
+	}
 	_ = stream.Close()
 	h.host.Peerstore().RecordLatency(p, time.Since(started))
 	statements, err := splitStatements(h.network, raw)
-	if err != nil {
+	if err != nil && !cut {
 		return statements, fmt.Errorf("ask %s for chains: %w", p, err)
 	}
 	return statements, nil
 }
 
-func exchangeChains(stream network.Stream, request []byte) ([]byte, error) {
+// exchangeChains sends a request and reads at most limit bytes of the answer; cut
+// says that there was more.
+func exchangeChains(stream network.Stream, request []byte, limit int) (raw []byte, cut bool, err error) {
 	if err := stream.Scope().SetService(identityService); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if err := stream.Scope().ReserveMemory(maxChainResponse, network.ReservationPriorityMedium); err != nil {
-		return nil, err
+	if err := stream.Scope().ReserveMemory(limit, network.ReservationPriorityMedium); err != nil {
+		return nil, false, err
 	}
-	defer stream.Scope().ReleaseMemory(maxChainResponse)
+	defer stream.Scope().ReleaseMemory(limit)
 	if err := stream.SetDeadline(time.Now().Add(identityDeadline)); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if _, err := stream.Write(request); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := stream.CloseWrite(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	raw, err := io.ReadAll(io.LimitReader(stream, maxChainResponse+1))
-	if err == nil && len(raw) > maxChainResponse {
-		err = fmt.Errorf("answer is larger than %d bytes", maxChainResponse)
-	}
-	return raw, err
+	raw, err = io.ReadAll(io.LimitReader(stream, int64(limit)+1))
+	return raw[:min(len(raw), limit)], len(raw) > limit, err
 }
 
 // exchange asks a newly connected peer for every chain that we lack: what was

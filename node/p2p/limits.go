@@ -78,6 +78,12 @@ var (
 	// one forwarder can drain a quarter of it, as on data.
 	controlForwarder = limit{5, 50}
 
+	// learnPeer and learnAddress bound the bytes of chains that we read, and so verify,
+	// because peers that are not listed answered: one full answer a minute of one
+	// peer, more of one address, behind which there may be many.
+	learnPeer    = limit{4 << 10, 512 << 10}
+	learnAddress = limit{16 << 10, 4 << 20}
+
 	// identityServe bounds what one peer may ask of the identity stream.
 	identityServe = limit{1, 20}
 	// rpcPeer bounds RPCs of one peer: heartbeat control and full bulk speed fit.
@@ -155,6 +161,16 @@ func (b *buckets[K]) hold(key K, l limit, n int, now time.Time) (refund func(), 
 		return nil, false
 	}
 	return refund, true
+}
+
+// left is how much is in key's bucket, negative when it has a debt.
+func (b *buckets[K]) left(key K, l limit, now time.Time) int {
+	return int(b.limiter(key, l).TokensAt(now))
+}
+
+// spend charges what was used already, at most a whole bucket at once, if need be as a debt.
+func (b *buckets[K]) spend(key K, l limit, n int, now time.Time) {
+	b.limiter(key, l).ReserveN(now, min(n, l.burst))
 }
 
 // limiter finds key's bucket. A key whose limit changed starts anew.

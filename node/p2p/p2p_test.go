@@ -355,5 +355,6 @@ func ask(ctx context.Context, h host.Host, p peer.ID, request []byte) ([]byte, e
 		return nil, err
 	}
 	defer func() { _ = s.Reset() }()
-	return exchangeChains(s, request)
+	raw, _, err := exchangeChains(s, request, maxChainResponse)
+	return raw, err
 }

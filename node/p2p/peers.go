@@ -33,7 +33,8 @@ type PeerInfo struct {
 // peerTable is what the host knows of its peers. It calls nobody while it holds its lock,
 // since pubsub asks it for scores from inside its own.
 type peerTable struct {
-	deps *Deps
+	deps    *Deps
+	learned *learnMeter
 
 	mu    sync.Mutex // guards peers and what they point to
 	peers map[peer.ID]*peerEntry
@@ -67,7 +68,7 @@ type keptPeer struct {
 }
 
 func newPeerTable(deps *Deps) *peerTable {
-	return &peerTable{deps: deps, peers: make(map[peer.ID]*peerEntry)}
+	return &peerTable{deps: deps, learned: newLearnMeter(), peers: make(map[peer.ID]*peerEntry)}
 }
 
 // lookup asks identity and trust list who p is; the lock is not held. Anybody can
