@@ -27,6 +27,9 @@ const (
 	// newcomerPatience is how long a peer may stay without showing a certificate
 	// once half of the newcomers' slots are taken.
 	newcomerPatience = 10 * time.Second
+	// pendingSlot is how long a slot is held for a connection that was let in and has not
+	// arrived: the handshake is over then, or has failed.
+	pendingSlot = 15 * time.Second
 
 	transientConns  = 64        // before the handshake is done
 	peerConnsIn     = 3         // per peer; QUIC, TCP and one that is just closing

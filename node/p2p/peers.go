@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -36,8 +37,16 @@ type peerTable struct {
 	deps    *Deps
 	learned *learnMeter
 
-	mu    sync.Mutex // guards peers and what they point to
+	mu    sync.Mutex // guards all below and what peers points to
 	peers map[peer.ID]*peerEntry
+	// pending are peers that are not listed, admitted and not arrived yet; never more than slots.
+	pending map[peer.ID]pendingPeer
+}
+
+// pendingPeer holds a slot until its connection arrives or until a time.
+type pendingPeer struct {
+	known bool // its certificate
+	until time.Time
 }
 
 // peerEntry is one peer: connected, kept, or remembered for what it did.
@@ -68,7 +77,7 @@ type keptPeer struct {
 }
 
 func newPeerTable(deps *Deps) *peerTable {
-	return &peerTable{deps: deps, learned: newLearnMeter(), peers: make(map[peer.ID]*peerEntry)}
+	return &peerTable{deps: deps, learned: newLearnMeter(), peers: make(map[peer.ID]*peerEntry), pending: make(map[peer.ID]pendingPeer)}
 }
 
 // lookup asks identity and trust list who p is; the lock is not held. Anybody can
@@ -114,6 +123,7 @@ func (t *peerTable) arrived(p peer.ID) bool {
 	s := t.lookup(p)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	delete(t.pending, p)
 	e := t.entry(p)
 	e.standing = s
 	if e.connected {
@@ -210,7 +220,8 @@ func (t *peerTable) appScore(p peer.ID) float64 {
 	return appScore(e.standing.level)
 }
 
-// admit reports whether an inbound connection of p has a slot.
+// admit reports whether an inbound connection of p has a slot, and holds it: many
+// handshakes at once must not find the same one free.
 func (t *peerTable) admit(p peer.ID) bool {
 	s := t.lookup(p)
 	t.mu.Lock()
@@ -224,19 +235,33 @@ func (t *peerTable) admit(p peer.ID) bool {
 	if s.level >= trust.Observed {
 		return true
 	}
-	unlisted, newcomers := t.slots()
-	return unlisted < unlistedSlots && (s.known || newcomers < newcomerSlots)
+	now := time.Now()
+	unlisted, newcomers := t.slots(now)
+	if _, ok := t.pending[p]; !ok {
+		if unlisted >= unlistedSlots || !s.known && newcomers >= newcomerSlots {
+			return false
+		}
+	}
+	t.pending[p] = pendingPeer{known: s.known, until: now.Add(pendingSlot)}
+	return true
 }
 
-// slots counts connected peers that are not listed, and those of them whose
-// certificate is unknown; the lock is held.
-func (t *peerTable) slots() (unlisted, newcomers int) {
+// slots counts peers that are not listed, connected or about to be, and those of
+// them whose certificate is unknown; the lock is held.
+func (t *peerTable) slots(now time.Time) (unlisted, newcomers int) {
+	maps.DeleteFunc(t.pending, func(_ peer.ID, held pendingPeer) bool { return !now.Before(held.until) })
 	for _, e := range t.peers {
 		if !e.connected || e.listed() {
 			continue
 		}
 		unlisted++
 		if !e.standing.known {
+			newcomers++
+		}
+	}
+	for _, held := range t.pending {
+		unlisted++
+		if !held.known {
 			newcomers++
 		}
 	}
@@ -247,7 +272,7 @@ func (t *peerTable) slots() (unlisted, newcomers int) {
 func (t *peerTable) loiterers(now time.Time) []peer.ID {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, newcomers := t.slots(); newcomers <= newcomerSlots/2 {
+	if _, newcomers := t.slots(now); newcomers <= newcomerSlots/2 {
 		return nil
 	}
 	var list []peer.ID
