@@ -245,7 +245,7 @@ func TestWithInAnyOrder(t *testing.T) {
 			t.Fatalf("round %d: another result in another order", round)
 		}
 		c, total := NewChains("test"), 0
-		for pass := 0; pass < 3; pass++ { // a chain is three deep
+		for range 3 { // a chain is three deep
 			for rest := all; len(rest) > 0; {
 				n := 1 + random.Intn(min(4, len(rest)))
 				next, more, _ := c.With(rest[:n]...)

@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"crypto/sha256"
-	"maps"
 	"slices"
 	"testing"
 
@@ -141,11 +140,4 @@ func zstdBlock(last bool, kind, size int, content ...byte) []byte {
 		h |= 1
 	}
 	return append([]byte{byte(h), byte(h >> 8), byte(h >> 16)}, content...)
-}
-
-// with returns a copy of a claims map with one value set.
-func with(m map[any]any, key, value any) map[any]any {
-	out := maps.Clone(m)
-	out[key] = value
-	return out
 }

@@ -236,7 +236,7 @@ func TestVerdictTable(t *testing.T) {
 		// not judged by a relay: a body is opened at intake
 		"body.root body.framing proof.invalid json.syntax gossip.size store.full internal no.such.code": Ignore,
 	} {
-		for _, code := range strings.Fields(text) {
+		for code := range strings.FieldsSeq(text) {
 			err := fmt.Errorf("verify record x: %w", reason.Wrap(reason.Code(code), "detail", os.ErrInvalid))
 			if got := VerdictOf(err); got != want {
 				t.Errorf("%s: %s, want %s", code, got, want)

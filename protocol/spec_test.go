@@ -35,7 +35,7 @@ func TestSpecExample(t *testing.T) {
 			continue
 		}
 		var digits strings.Builder
-		for _, line := range strings.Split(strings.TrimPrefix(block, "text"), "\n") {
+		for line := range strings.SplitSeq(strings.TrimPrefix(block, "text"), "\n") {
 			code, _, _ := strings.Cut(line, "#")
 			digits.WriteString(strings.TrimSpace(code))
 		}

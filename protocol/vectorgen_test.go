@@ -131,7 +131,7 @@ func (m *vectorMaker) acceptedBut(name, comment string, open reason.Code, now ti
 		"record-id", "org", "record-key", "certificate", "topic", "kind", "sequence", "previous", "created",
 		"expires", "tlp", "upstream", "defaults", "count", "root", "statement",
 	} {
-		for _, value := range strings.Split(fields[key], "\n") {
+		for value := range strings.SplitSeq(fields[key], "\n") {
 			if value != "" {
 				v.add(key, "%s", value)
 			}
