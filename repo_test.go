@@ -53,8 +53,9 @@ var layers = map[string]layer{
 	"storage":               {4, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix"), own("github.com/dgraph-io/badger/v4", "github.com/gaissmai/bart", logging)},
 	// state files survive a power cut: the one place that knows how
 	"node/durable": {4, nil, own(atomic)},
-	// commands change peers and topics; the admin port writes them, the composition reads them
-	"node/settings":  {5, own("protocol", "protocol/reason", "node/durable"), own(toml)},
+	// commands change peers and topics; the admin port writes them, the composition reads them.
+	// libp2p only to read a peer's address
+	"node/settings":  {5, own("protocol", "protocol/reason", "node/durable"), own(libp2p, logging, toml)},
 	"node/keystore":  {5, own("protocol", "protocol/reason", "node/durable"), own(libp2p)},
 	"node/identity":  {6, own("protocol", "protocol/reason", "protocol/stix", "node/durable", "node/keystore"), own(logging, "github.com/tyler-smith/go-bip39")},
 	"node/policy":    {5, own("protocol", "protocol/reason", "protocol/trust", "node/durable"), own(logging)},
@@ -70,8 +71,10 @@ var layers = map[string]layer{
 	"node":        {10, own("protocol", "protocol/reason", "protocol/trust", "storage", "node/admin", "node/admin/api", "node/belief", "node/durable", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/upkeep"), own(libp2p, "github.com/multiformats/go-multiaddr", logging, group, toml, "github.com/adrg/xdg", "github.com/gofrs/flock")},
 	"node/nodetest": {11, own("protocol", "protocol/pattern", "protocol/protocoltest", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/identity", "node/intake", "node/outbox", "node/p2p", "node/policy", "node/keystore", "node/admin/api"),
 		own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", "github.com/marcopolo/simnet", cbor)},
-	"cmd/tocsin": {11, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/outbox", "node/p2p", "node/policy"),
-		own("github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/knadh/koanf", toml, libp2p, "github.com/libp2p/go-libp2p-pubsub", logging, group, "github.com/schollz/progressbar/v3", "github.com/mattn/go-isatty", "github.com/adrg/xdg")},
+	// width counts terminal columns, so that tables with CJK text stay tables
+	"cmd/tocsin": {11, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/outbox", "node/p2p", "node/policy", "node/settings"),
+		own("github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/knadh/koanf", toml, libp2p, "github.com/libp2p/go-libp2p-pubsub", logging, group, "github.com/schollz/progressbar/v3", "github.com/mattn/go-isatty", "github.com/adrg/xdg",
+			"golang.org/x/text/width")},
 	// three contenders in one program: it measures the product's real code
 	"cmd/bench": {11, own("protocol", "protocol/pattern", "protocol/protocoltest", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy"),
 		own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/dgraph-io/badger/v4", logging, group)},

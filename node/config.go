@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 
+	"tocsin/node/settings"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
@@ -65,7 +65,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	for _, addr := range c.Peers {
-		if err := checkPeer(addr); err != nil {
+		if err := settings.CheckPeer(addr); err != nil {
 			return invalid("peers", addr, err)
 		}
 	}
@@ -102,18 +102,6 @@ func checkListen(addr string) error {
 	}
 	if !slices.Equal(names, []string{"ip6", "tcp"}) && !slices.Equal(names, []string{"ip6", "udp", "quic-v1"}) {
 		return errors.New("want /ip4/ADDRESS or /ip6/ADDRESS with /tcp/PORT or /udp/PORT/quic-v1")
-	}
-	return nil
-}
-
-// checkPeer takes a full address: where to dial and who must answer.
-func checkPeer(addr string) error {
-	info, err := peer.AddrInfoFromString(addr)
-	if err != nil {
-		return err
-	}
-	if len(info.Addrs) == 0 {
-		return errors.New("want an address before /p2p/")
 	}
 	return nil
 }

@@ -93,8 +93,12 @@ func (g *globals) showPeers(w io.Writer, peers []api.Peer) {
 		if len(p.Addrs) > 0 {
 			path = transport(p.Addrs[0])
 		}
+		state := p.State
+		if !p.Connected && len(p.Addrs) > 0 {
+			state += " (kept: " + strings.Join(p.Addrs, ", ") + ")"
+		}
 		row := plain(cmp.Or(p.Petname, short(p.Org), "-"), p.Level, fmt.Sprintf("%+.0f", p.Score),
-			fmt.Sprintf("%d/%d", p.Mesh, p.Topics), latency, path, p.ID, p.State)
+			fmt.Sprintf("%d/%d", p.Mesh, p.Topics), latency, path, p.ID, state)
 		row[7].color = colorGood
 		if !p.Connected {
 			row[7].color = colorWarn

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +41,10 @@ func (p *peerResource) list(context.Context, *nothing) (*body[api.List[api.Peer]
 // goes on trying, and the answer says so.
 func (p *peerResource) add(ctx context.Context, in *struct{ Body api.PeerRequest }) (*body[api.Peer], error) {
 	addr := in.Body.Addr
+	if err := settings.CheckPeer(addr); err != nil {
+		return nil, reason.Wrap(reason.UsageInvalid, fmt.Sprintf("add peer %q", addr), err)
+	}
+	before, known := p.connection(addr)
 	id, dialErr := p.mesh.Connect(ctx, addr)
 	if id == "" {
 		id = addr[strings.LastIndex(addr, "/")+1:]
@@ -52,12 +57,26 @@ func (p *peerResource) add(ctx context.Context, in *struct{ Body api.PeerRequest
 		peer = api.Peer{ID: id, Level: trust.Unknown.String(), Addrs: []string{addr}, State: "not connected"}
 	case dialErr != nil && !peer.Connected:
 		peer.State = "not connected: " + api.ProblemOf(dialErr).Detail
+	case known:
+		peer.State = "connected already by " + before + "; the address given is kept, but was not tried"
 	}
 	peer.Kept = true
 	if err := p.settings.AddPeer(addr); err != nil {
 		return nil, err
 	}
 	return answer(peer)
+}
+
+// connection gives the address by which a peer is connected already, when that is
+// not the address given: the mesh does not dial a second time.
+func (p *peerResource) connection(addr string) (by string, connected bool) {
+	at := strings.LastIndex(addr, "/p2p/") // checked: it is there
+	for _, i := range p.mesh.Peers() {
+		if i.ID == addr[at+len("/p2p/"):] && i.Connected && len(i.Addrs) > 0 && !slices.Contains(i.Addrs, addr[:at]) {
+			return i.Addrs[0], true
+		}
+	}
+	return "", false
 }
 
 // find gives what the mesh knows of a peer it keeps.

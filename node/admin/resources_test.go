@@ -22,7 +22,7 @@ func TestStatus(t *testing.T) {
 	b := newBench(t)
 	b.publish(indicator(1, "evil.example"), indicator(2, "worse.example"))
 	b.receive(b.other.record(t, "fraud", indicator(3, "stranger.example")))
-	_, err := b.client.AddPeer(t.Context(), "/ip4/192.0.2.2/tcp/1/p2p/12D3KooWPeer")
+	_, err := b.client.AddPeer(t.Context(), "/ip4/192.0.2.2/tcp/1/p2p/"+peerA)
 	ok(t, err)
 	s, err := b.client.Status(t.Context())
 	ok(t, err)
@@ -38,24 +38,35 @@ func TestStatus(t *testing.T) {
 // that means nothing is refused and changes nothing.
 func TestPeers(t *testing.T) {
 	b := newBench(t)
-	const addr = "/ip4/192.0.2.2/tcp/1/p2p/12D3KooWPeer"
-	_, err := b.client.AddPeer(t.Context(), "192.0.2.2:1")
-	refused(t, err, reason.UsageInvalid)
+	const addr = "/ip4/192.0.2.2/tcp/1/p2p/" + peerA
+	for _, bad := range []string{"192.0.2.2:1", peerA, "/p2p/" + peerA, "/ip4/192.0.2.2/tcp/1"} {
+		_, err := b.client.AddPeer(t.Context(), bad)
+		refused(t, err, reason.UsageInvalid)
+		if len(b.mesh.list()) != 0 {
+			t.Fatalf("%s was dialled", bad)
+		}
+	}
 	if got := b.deps.Settings.Peers(nil); len(got) != 0 {
 		t.Errorf("kept %v", got)
 	}
 	p, err := b.client.AddPeer(t.Context(), addr)
 	ok(t, err)
-	if !p.Connected || !p.Kept || p.ID != "12D3KooWPeer" || p.Level != "unknown" {
+	if !p.Connected || !p.Kept || p.ID != peerA || p.Level != "unknown" {
 		t.Errorf("peer %+v", p)
 	}
+	// A second address of a connected peer is kept, and nobody is told that it works.
+	p, err = b.client.AddPeer(t.Context(), "/ip4/192.0.2.9/tcp/9/p2p/"+peerA)
+	ok(t, err)
+	if !p.Connected || p.State != "connected already by /ip4/192.0.2.2/tcp/1; the address given is kept, but was not tried" {
+		t.Errorf("another address: %+v", p)
+	}
 	b.mesh.fail = reason.New(reason.PeerDial, "nobody answers")
-	p, err = b.client.AddPeer(t.Context(), "/ip4/192.0.2.3/tcp/1/p2p/12D3KooWSilent")
+	p, err = b.client.AddPeer(t.Context(), "/ip4/192.0.2.3/tcp/1/p2p/"+peerB)
 	ok(t, err)
 	if p.Connected || !p.Kept || !strings.Contains(p.State, "nobody answers") {
 		t.Errorf("silent peer %+v", p)
 	}
-	if got := b.deps.Settings.Peers(nil); len(got) != 2 || got[0] != addr {
+	if got := b.deps.Settings.Peers(nil); len(got) != 3 || got[0] != addr {
 		t.Errorf("kept %v", got)
 	}
 	list, err := b.client.Peers(t.Context())
@@ -67,9 +78,9 @@ func TestPeers(t *testing.T) {
 	refused(t, err, reason.NotFound)
 	_, err = b.client.RemovePeer(t.Context(), "12D3KooW") // the start of both
 	refused(t, err, reason.Ambiguous)
-	r, err := b.client.RemovePeer(t.Context(), "12D3KooWS") // a unique one
+	r, err := b.client.RemovePeer(t.Context(), peerB[:10]) // a unique one
 	ok(t, err)
-	if r.Removed != "12D3KooWSilent" || !slices.Equal(b.deps.Settings.Peers(nil), []string{addr}) {
+	if r.Removed != peerB || !slices.Equal(b.deps.Settings.Peers(nil), []string{addr, "/ip4/192.0.2.9/tcp/9/p2p/" + peerA}) {
 		t.Errorf("removed %q, kept %v", r.Removed, b.deps.Settings.Peers(nil))
 	}
 }

@@ -1,7 +1,7 @@
 // Package settings keeps what commands change about peers and topics:
 // state/peers.toml and state/topics.toml, laid over the configuration, which is never
 // rewritten. It is a package of its own because node composes and holds no behaviour,
-// and the admin port changes what the node reads at start. It knows no network.
+// and the admin port changes what the node reads at start. It dials nobody.
 package settings
 
 import (
@@ -14,12 +14,16 @@ import (
 	"strings"
 	"sync"
 
+	logging "github.com/ipfs/go-log/v2"
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/pelletier/go-toml/v2"
 
 	"tocsin/node/durable"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
+
+var log = logging.Logger("tocsin/settings")
 
 // maxFile bounds a state file, maxItems its entries: far above what a person
 // adds by hand, far below what hurts.
@@ -46,7 +50,8 @@ type overlay struct {
 }
 
 // Open reads the state files in dir; absent ones are empty. A file that cannot
-// be read as what it should be is config.invalid, naming the line.
+// be read as what it should be is config.invalid, naming file and line. A peer that
+// is no address is logged and left out, for it must not keep the node from its other peers.
 func Open(dir string) (*Book, error) {
 	b := &Book{
 		peers:  overlay{path: filepath.Join(dir, "peers.toml")},
@@ -57,6 +62,13 @@ func Open(dir string) (*Book, error) {
 			return nil, err
 		}
 	}
+	b.peers.Added = without(b.peers.Added, func(addr string) bool {
+		err := CheckPeer(addr)
+		if err != nil {
+			log.Warnw("left out a peer that is no address", "file", b.peers.path, "peer", addr, "err", err)
+		}
+		return err != nil
+	})
 	for _, name := range b.topics.Added {
 		if _, err := protocol.ParseTopic(name); err != nil {
 			return nil, reason.Wrap(reason.ConfigInvalid, "read "+b.topics.path, err)
@@ -88,8 +100,23 @@ func (b *Book) Topics(configured []string) []protocol.Topic {
 	return topics
 }
 
-// AddPeer keeps a peer's address (a full multiaddr, with /p2p/).
-func (b *Book) AddPeer(addr string) error { return b.add(&b.peers, addr, peerName) }
+// AddPeer keeps a peer's address (a full multiaddr, with /p2p/); anything else is
+// usage.invalid, because the node could not start with it.
+func (b *Book) AddPeer(addr string) error {
+	if err := CheckPeer(addr); err != nil {
+		return reason.Wrap(reason.UsageInvalid, fmt.Sprintf("keep peer %q", addr), err)
+	}
+	return b.add(&b.peers, addr, peerName)
+}
+
+// CheckPeer takes a full address: where to dial, and in /p2p/ at its end who must answer.
+func CheckPeer(addr string) error {
+	info, err := peer.AddrInfoFromString(addr)
+	if err != nil || len(info.Addrs) == 0 {
+		return errors.New("want a full address that ends in /p2p/ID, as 'tocsin status' prints it on the other side")
+	}
+	return nil
+}
 
 // RemovePeer forgets all addresses of a peer id, configured ones too.
 func (b *Book) RemovePeer(id string) error { return b.remove(&b.peers, id, peerName) }
@@ -167,7 +194,7 @@ func (o *overlay) load() error {
 		return nil
 	}
 	if err != nil {
-		return reason.Wrap(reason.ConfigInvalid, "read what commands changed", err)
+		return reason.Wrap(reason.ConfigInvalid, "read "+o.path, err)
 	}
 	if len(raw) > maxFile {
 		return reason.New(reason.ConfigInvalid, fmt.Sprintf("read %s: %d bytes, at most %d", o.path, len(raw), maxFile))

@@ -12,9 +12,11 @@ import (
 )
 
 const (
-	addrA = "/ip4/192.0.2.1/udp/8469/quic-v1/p2p/12D3KooWA"
-	tcpA  = "/ip4/192.0.2.1/tcp/8469/p2p/12D3KooWA"
-	addrB = "/ip4/192.0.2.2/udp/8469/quic-v1/p2p/12D3KooWB"
+	peerA = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5"
+	peerB = "12D3KooWJWoaqZhDaoEFshF7Rh1bpY9ohihFhzcW6d69Lr2NASuq"
+	addrA = "/ip4/192.0.2.1/udp/8469/quic-v1/p2p/" + peerA
+	tcpA  = "/ip4/192.0.2.1/tcp/8469/p2p/" + peerA
+	addrB = "/ip4/192.0.2.2/udp/8469/quic-v1/p2p/" + peerB
 )
 
 func mustOpen(t *testing.T, dir string) *Book {
@@ -39,7 +41,7 @@ func TestPeersLayOverConfiguration(t *testing.T) {
 	b := mustOpen(t, dir)
 	must(t, b.AddPeer(addrB))
 	must(t, b.AddPeer(addrB)) // twice is once
-	must(t, b.RemovePeer("12D3KooWA"))
+	must(t, b.RemovePeer(peerA))
 
 	b = mustOpen(t, dir)
 	if got, want := b.Peers([]string{addrA, tcpA}), []string{addrB}; !slices.Equal(got, want) {
@@ -49,7 +51,7 @@ func TestPeersLayOverConfiguration(t *testing.T) {
 	if got, want := b.Peers([]string{addrA, tcpA}), []string{addrA, tcpA, addrB}; !slices.Equal(got, want) {
 		t.Errorf("peers %v, want %v", got, want)
 	}
-	must(t, b.RemovePeer("12D3KooWB"))
+	must(t, b.RemovePeer(peerB))
 	if got, want := mustOpen(t, dir).Peers(nil), []string{tcpA}; !slices.Equal(got, want) {
 		t.Errorf("peers %v, want %v", got, want)
 	}
@@ -65,6 +67,42 @@ func TestTopicsLayOverConfiguration(t *testing.T) {
 	got := mustOpen(t, dir).Topics([]string{"drill", "experience"})
 	if want := []protocol.Topic{protocol.TopicExperience, fraud}; !slices.Equal(got, want) {
 		t.Errorf("topics %v, want %v", got, want)
+	}
+}
+
+// What is no full address is not kept.
+func TestAddPeerRefuses(t *testing.T) {
+	dir := t.TempDir()
+	b := mustOpen(t, dir)
+	for _, addr := range []string{"", peerA, "/p2p/" + peerA, "/ip4/192.0.2.1/tcp/8469", "192.0.2.1:8469", "/ip4/192.0.2.1/tcp/8469/p2p/nobody"} {
+		err := b.AddPeer(addr)
+		if reason.Of(err) != reason.UsageInvalid || !strings.Contains(err.Error(), "/p2p/ID") {
+			t.Errorf("add %q: %v, want usage.invalid that says what is wanted", addr, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "peers.toml")); err == nil {
+		t.Error("a file was written")
+	}
+}
+
+// A peer in the file that is no address is left out; the others stand, and so does
+// what was removed.
+func TestOpenLeavesOutBadPeers(t *testing.T) {
+	dir := t.TempDir()
+	text := "added = ['" + peerA + "', '" + addrB + "', '']\nremoved = ['" + peerA + "']\n"
+	must(t, os.WriteFile(filepath.Join(dir, "peers.toml"), []byte(text), 0o600))
+	if got, want := mustOpen(t, dir).Peers([]string{addrA}), []string{addrB}; !slices.Equal(got, want) {
+		t.Errorf("peers %v, want %v", got, want)
+	}
+}
+
+// A file that cannot be read is named.
+func TestOpenNamesFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "peers.toml")
+	must(t, os.Mkdir(path, 0o700))
+	if _, err := Open(dir); reason.Of(err) != reason.ConfigInvalid || !strings.Contains(err.Error(), path) {
+		t.Errorf("error %v, want config.invalid that names %s", err, path)
 	}
 }
 
