@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/url"
-	"strconv"
 
 	"tocsin/protocol/reason"
 )
@@ -21,17 +20,17 @@ type finding struct {
 // checker holds one object to the rules and gathers what indexing needs.
 type checker struct {
 	doc
-	typ       []byte
-	shoulds   bool // list departures from a SHOULD too
-	sco       bool // the object is an observable
-	open      bool // an extension allows unknown properties at the top
-	container int  // the node of observed-data's deprecated objects, or none
-	found     []finding
-	refs      []string
-	markings  []string
-	index     map[int]map[string]int // children by name, for lists and objects with many
-	known     bool                   // the type is one of the standard's
-	room      *Parser
+	typ        []byte
+	shoulds    bool              // list departures from a SHOULD too
+	sco        bool              // the object is an observable
+	open       bool              // an extension allows unknown properties at the top
+	neighbours map[string][]byte // types by key, inside observed-data's deprecated objects
+	found      []finding
+	refs       []string
+	markings   []string
+	index      map[int]map[string]int // children by name, for lists and objects with many
+	known      bool                   // the type is one of the standard's
+	room       *Parser
 }
 
 // run holds the object to everything.
@@ -52,9 +51,13 @@ func (c *checker) run() {
 	}
 }
 
+// full tells that nothing more is noted: the walk ends early, so that an object
+// with a broken MUST at every turn costs no more than a sound one.
+func (c *checker) full() bool { return len(c.found) >= maxFindings }
+
 // report notes a broken MUST at node i.
 func (c *checker) report(code reason.Code, i int, what string) {
-	if len(c.found) < maxFindings {
+	if !c.full() {
 		c.found = append(c.found, finding{Finding{Must: true, Path: c.path(i), Text: what}, code})
 	}
 }
@@ -63,7 +66,7 @@ func (c *checker) must(i int, what string) { c.report(reason.STIXRule, i, what) 
 
 // missing notes a member that object i ought to have.
 func (c *checker) missing(i int, name, what string) {
-	if len(c.found) < maxFindings {
+	if !c.full() {
 		path := string(joinPath([]byte(c.path(i)), name))
 		c.found = append(c.found, finding{Finding{Must: true, Path: path, Text: what}, reason.STIXRule})
 	}
@@ -71,7 +74,7 @@ func (c *checker) missing(i int, name, what string) {
 
 // should notes a departure from a SHOULD.
 func (c *checker) should(i int, what string) {
-	if c.shoulds && len(c.found) < maxFindings {
+	if c.shoulds && !c.full() {
 		c.found = append(c.found, finding{Finding{Path: c.path(i), Text: what}, reason.STIXRule})
 	}
 }
@@ -209,6 +212,9 @@ func isID(id []byte) bool {
 func (c *checker) follow(i int, r *rule) {
 	var met uint64
 	for name := range c.members(i) {
+		if c.full() {
+			return
+		}
 		if p := r.table.find(c.text(name)); p != nil {
 			met |= p.bit
 			c.value(name+1, p)
@@ -269,6 +275,9 @@ func (c *checker) inOrder(i int, p pair) {
 
 // value holds the value at node i to what p says of it. OBJ-15
 func (c *checker) value(i int, p *prop) {
+	if c.full() {
+		return
+	}
 	switch p.shape {
 	case flag:
 		if c.kind(i) != kindTrue && c.kind(i) != kindFalse {
@@ -322,6 +331,9 @@ func elementShape(s shape) (element shape, list bool) {
 
 // inner holds an object inside the object to its rule.
 func (c *checker) inner(i int, r *rule) {
+	if c.full() {
+		return
+	}
 	if c.kind(i) != kindObject {
 		c.must(i, "must be an object")
 		return
@@ -341,14 +353,16 @@ func (c *checker) numeric(i int, p *prop) {
 		c.must(i, "must be a number")
 		return
 	}
-	n, err := strconv.ParseFloat(string(c.source(i)), 64) // exact: the gate keeps integers below 2^53
-	if err != nil || n < float64(p.min) || n > float64(p.max) {
+	if n := nearly(c.source(i)); n < float64(p.min) || n > float64(p.max) {
 		c.must(i, fmt.Sprintf("must lie in %d..%d", p.min, p.max))
 	}
 }
 
 // stringy checks the shapes that are strings.
 func (c *checker) stringy(i int, p *prop) {
+	if c.full() {
+		return
+	}
 	if c.kind(i) != kindString {
 		c.must(i, "must be a string")
 		return
@@ -366,6 +380,8 @@ func (c *checker) stringy(i int, p *prop) {
 		if _, ok := parseTime(b); !ok { // OBJ-12
 			c.must(i, clip(b)+" is no UTC time of the form 2006-01-02T15:04:05.000Z")
 		}
+	case moment:
+		c.moment(i, b)
 	case ident:
 		c.ident(i, b, p)
 	case tag:
@@ -391,20 +407,31 @@ func (c *checker) stringy(i int, p *prop) {
 // the object exists is nobody's business here. OBJ-18
 func (c *checker) ident(i int, b []byte, p *prop) {
 	typ, ok := splitID(b)
-	if !ok && c.container != none { // 2.0 manners: the key of a neighbour
-		if other := c.get(c.container, string(b)); other != none && c.kind(other) == kindObject {
-			typ, ok = []byte(c.str(other, "type")), true
-		}
+	if !ok { // 2.0 manners: the key of a neighbour
+		typ, ok = c.neighbours[string(b)]
 	}
 	switch {
 	case !ok && c.sco: // dangles like any other; the OASIS validator lets it pass, too
-		c.should(i, clip(b)+" is no id of an object")
+		if c.shoulds {
+			c.should(i, clip(b)+" is no id of an object")
+		}
 	case !ok:
 		c.must(i, clip(b)+" is no id of an object")
 	case len(p.of) > 0 && !among(typ, p.of):
 		c.must(i, fmt.Sprintf("refers to %s; only %v may stand here", clip(typ), p.of))
 	case among(typ, p.not):
 		c.must(i, fmt.Sprintf("may not refer to %s", clip(typ)))
+	}
+}
+
+// moment wants a time of 1970 or later: the zero time of an Object says that
+// its author was silent, and no real object is older than STIX. OBJ-12
+func (c *checker) moment(i int, b []byte) {
+	switch t, ok := parseTime(b); {
+	case !ok:
+		c.must(i, clip(b)+" is no UTC time of the form 2006-01-02T15:04:05.000Z")
+	case t.Unix() < 0:
+		c.must(i, clip(b)+" lies before 1970, which no object can mean here; leave the property out where it may be, or say the real time")
 	}
 }
 

@@ -15,6 +15,9 @@ var hashDigits = map[string]int{
 func (c *checker) hashes(i int) {
 	c.dictionary(i)
 	for name := range c.members(i) {
+		if c.full() {
+			return
+		}
 		algorithm := string(c.text(name))
 		if len(algorithm) < 3 {
 			c.must(name+1, "the name of an algorithm has at least three characters")
@@ -43,7 +46,7 @@ func (c *checker) dictionary(i int) {
 		return
 	}
 	for name := range c.members(i) {
-		if key := c.text(name); !dictionaryKey(key) {
+		if key := c.text(name); !c.full() && !dictionaryKey(key) {
 			c.must(name+1, "the key "+clip(key)+" is not 1 to 250 of letters, digits, - and _")
 		}
 	}
@@ -59,6 +62,9 @@ func (c *checker) extensions(i int) {
 		return
 	}
 	for name := range c.members(i) {
+		if c.full() {
+			return
+		}
 		key, value := c.text(name), name+1
 		if c.kind(value) != kindObject {
 			c.must(value, "an extension is an object")

@@ -20,6 +20,9 @@ func (c *checker) granular(i int) {
 		c.must(i, "must be a list of objects")
 	}
 	for e := range c.elements(i) {
+		if c.full() {
+			return
+		}
 		c.inner(e, granularRule)
 		if c.kind(e) != kindObject {
 			continue
@@ -29,7 +32,7 @@ func (c *checker) granular(i int) {
 		}
 		if list := c.get(e, "selectors"); list != none {
 			for s := range c.elements(list) {
-				if c.kind(s) == kindString && !c.selects(c.text(s)) {
+				if c.kind(s) == kindString && !c.full() && !c.selects(c.text(s)) {
 					c.report(reason.STIXMarking, s, "the selector "+clip(c.text(s))+" selects nothing")
 				}
 			}
@@ -117,7 +120,7 @@ func (c *checker) markingDefinition() {
 	if c.is(typ, "statement") && c.str(definition, "statement") == "" {
 		c.missing(definition, "statement", "a statement marking has a statement")
 	}
-	if _, ours := fixed[strings.ToLower(id)]; c.is(typ, "tlp") && !ours {
+	if _, ours := fixed[strings.ToLower(id)]; strings.EqualFold(c.str(root, "definition_type"), "tlp") && !ours {
 		c.should(root, "TLP has fixed definitions; a marking of one's own should not claim to be one")
 	}
 }

@@ -22,7 +22,7 @@ func Check(raw []byte) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := checker{doc: d, container: none, shoulds: true, room: &Parser{}}
+	c := checker{doc: d, shoulds: true, room: &Parser{}}
 	c.run()
 	findings := make([]Finding, 0, len(c.found))
 	for _, f := range c.found {

@@ -19,9 +19,13 @@ type container struct {
 	names    map[string]int    // node of each observable by key
 }
 
-// maxInherited bounds how many markings each part of a container inherits: a
-// small file must not become a large one.
-const maxInherited = 100
+// What each part of a container gets from the whole is bounded, in number and
+// in bytes for all parts together: a small file must not become a large one.
+const (
+	maxInherited      = 100
+	maxInheritedBytes = maxBytes
+	longestID         = longestName + 2 + uuidLength
+)
 
 // renamed are properties of observables that got other names in 2.1.
 var renamed = map[string][][2]string{
@@ -39,8 +43,8 @@ func (o *draft) split(node int) ([][]byte, error) {
 		d: o.d, node: node, owner: o.d.str(root, "id"), markings: o.markings(),
 		ids: map[string]string{}, names: map[string]int{},
 	}
-	if n := len(c.markings); n > maxInherited {
-		return nil, reason.New(reason.STIXFormat, fmt.Sprintf("upgrade %s to STIX 2.1: it has %d markings, at most %d can be inherited", clipped([]byte(c.owner)), n, maxInherited))
+	if err := c.affordable(); err != nil {
+		return nil, err
 	}
 	for name := range o.d.members(node) {
 		if o.d.kind(name+1) != kindObject {
@@ -68,6 +72,30 @@ func (o *draft) split(node int) ([][]byte, error) {
 		o.set("object_refs", bracketed(refs))
 	}
 	return out, nil
+}
+
+// affordable refuses a container of which the parts would inherit too much.
+func (c *container) affordable() error {
+	refuse := func(format string, numbers ...any) error {
+		return reason.New(reason.STIXFormat, "upgrade "+clipped([]byte(c.owner))+" to STIX 2.1: "+fmt.Sprintf(format, numbers...))
+	}
+	if n := len(c.owner); n > longestID { // it enters what is hashed for each part
+		return refuse("its id has %d characters, an id has at most %d", n, longestID)
+	}
+	if n := len(c.markings); n > maxInherited {
+		return refuse("it has %d markings, at most %d can be inherited", n, maxInherited)
+	}
+	parts, bytes := 0, 0
+	for range c.d.members(c.node) {
+		parts++
+	}
+	for _, ref := range c.markings {
+		bytes += len(ref)
+	}
+	if parts*bytes > maxInheritedBytes {
+		return refuse("its markings have %d bytes for each of %d observables, at most %d together can be inherited", bytes, parts, maxInheritedBytes)
+	}
+	return nil
 }
 
 // markings are all markings of the object, those of parts included: an

@@ -32,7 +32,7 @@ func (p *Parser) Parse(raw []byte) (*Object, error) {
 		return nil, err
 	}
 	p.nodes = nodes
-	c := checker{doc: doc{raw: raw, nodes: nodes}, container: none, refs: p.refs[:0], markings: p.markings[:0], room: p}
+	c := checker{doc: doc{raw: raw, nodes: nodes}, refs: p.refs[:0], markings: p.markings[:0], room: p}
 	c.run()
 	p.refs, p.markings = c.refs, c.markings
 	if len(c.found) > 0 {

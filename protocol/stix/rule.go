@@ -15,6 +15,7 @@ const (
 	whole             // an integer in prop.min..prop.max
 	number            // any number in prop.min..prop.max
 	stamp             // a timestamp
+	moment            // a timestamp of 1970 or later
 	ident             // the id of an object of a type in prop.of, or not in prop.not
 	idents            // a list of such ids
 	tag               // a language tag

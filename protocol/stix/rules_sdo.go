@@ -39,11 +39,11 @@ var (
 
 	// and what every object but observables may carry
 	authored = all(common,
-		need("spec_version", "created"), each(stamp, "created"), to("created_by_ref"),
+		need("spec_version", "created"), each(moment, "created"), to("created_by_ref"),
 		within(records, "external_references", referenceRule))
 
 	versioned = all(authored,
-		need("modified"), each(stamp, "modified"), ordered("created", "modified"),
+		need("modified"), each(moment, "modified"), ordered("created", "modified"),
 		each(flag, "revoked"), each(texts, "labels"), between(whole, 0, 100, "confidence"), each(tag, "lang"))
 
 	named  = all(need("name"), each(text, "name", "description"))
@@ -65,7 +65,7 @@ var rules = map[string]*rule{
 	"incident": sdo(named),
 	"indicator": sdo(need("pattern", "pattern_type", "valid_from"),
 		each(text, "name", "description", "pattern", "pattern_type", "pattern_version"), each(texts, "indicator_types"),
-		each(stamp, "valid_from", "valid_until"), after("valid_from", "valid_until"), phases),
+		each(moment, "valid_from", "valid_until"), after("valid_from", "valid_until"), phases),
 	"infrastructure": sdo(named, each(texts, "infrastructure_types", "aliases"), seen, phases),
 	"intrusion-set": sdo(named, each(texts, "aliases", "goals", "secondary_motivations"), seen,
 		each(text, "resource_level", "primary_motivation")),

@@ -236,7 +236,6 @@ func (s *scanner) object(depth int) error {
 // as they decode: "a" and "\u0061" are one name. OBJ-06
 func (s *scanner) distinct(object int) error {
 	d := doc{raw: s.raw, nodes: s.nodes}
-	var names [fewNames]int
 	var prints [fewNames]uint64
 	var met uint64 // a bit for each print so far; most names meet no bit that is set
 	n := 0
@@ -248,14 +247,14 @@ func (s *scanner) distinct(object int) error {
 		print := fingerprint(name)
 		bit := uint64(1) << (print >> 58)
 		if met&bit != 0 {
-			for j, other := range prints[:n] {
-				if other == print && bytes.Equal(d.text(names[j]), name) {
-					return s.duplicate(i, name)
+			for _, other := range prints[:n] {
+				if other == print { // one name twice, or names that were made to look alike
+					return s.distinctMany(object)
 				}
 			}
 		}
 		met |= bit
-		names[n], prints[n] = i, print
+		prints[n] = print
 		n++
 	}
 	return nil
@@ -456,6 +455,5 @@ func representable(text []byte, k kind) bool {
 		n, err := strconv.ParseInt(string(text), 10, 64)
 		return err == nil && -maxWhole <= n && n <= maxWhole
 	}
-	_, err := strconv.ParseFloat(string(text), 64)
-	return err == nil
+	return finite(text)
 }

@@ -88,8 +88,11 @@ func (c *checker) observedData() {
 	if container == none || c.kind(container) != kindObject {
 		return
 	}
-	c.container = container
+	c.neighbours = c.typesIn(container)
 	for name := range c.members(container) {
+		if c.full() {
+			break
+		}
 		value := name + 1
 		if c.kind(value) != kindObject {
 			c.must(value, "an observable is an object")
@@ -106,7 +109,24 @@ func (c *checker) observedData() {
 			c.contained(value, r)
 		}
 	}
-	c.container = none
+	c.neighbours = nil
+}
+
+// typesIn gives the types of the observables in a container by key. It is made
+// once: each may be referred to as often as there is room.
+func (c *checker) typesIn(container int) map[string][]byte {
+	types := map[string][]byte{}
+	for name := range c.members(container) {
+		if c.kind(name+1) != kindObject {
+			continue
+		}
+		var typ []byte
+		if i := c.get(name+1, "type"); i != none && c.kind(i) == kindString {
+			typ = c.text(i)
+		}
+		types[string(c.text(name))] = typ
+	}
+	return types
 }
 
 // contained follows an observable's rule without an id, which neighbours in a
@@ -136,6 +156,9 @@ func (c *checker) contents() {
 		return
 	}
 	for name := range c.members(i) {
+		if c.full() {
+			return
+		}
 		if key := c.text(name); !languageTag(key) { // OBJ-17
 			c.must(name+1, clip(key)+" is no language tag of RFC 5646")
 		}
@@ -143,7 +166,7 @@ func (c *checker) contents() {
 			c.must(name+1, "a translation is an object of properties")
 		}
 		for inside := range c.members(name + 1) {
-			if key := c.text(inside); !propertyName(key) {
+			if key := c.text(inside); !c.full() && !propertyName(key) {
 				c.must(inside+1, clip(key)+" is no name of a property")
 			}
 		}

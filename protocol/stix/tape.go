@@ -77,15 +77,22 @@ func (d *doc) get(object int, name string) int {
 		return none
 	}
 	for i, end := object+1, d.next(object); i < end; i = d.next(i + 1) {
-		n := &d.nodes[i]
-		if !n.escaped && int(n.end-n.start) != len(name) {
-			continue
-		}
-		if string(d.text(i)) == name {
+		if d.reads(i, name) {
 			return i + 1
 		}
 	}
 	return none
+}
+
+// reads reports that string or name i decodes to want. It undoes no escape
+// that it need not look at, and makes no copy: names are compared often.
+func (d *doc) reads(i int, want string) bool {
+	n := &d.nodes[i]
+	size := int(n.end - n.start)
+	if !n.escaped {
+		return size == len(want) && string(d.raw[n.start:n.end]) == want
+	}
+	return size > len(want) && size <= longestEscape*len(want) && sameText(d.raw[n.start:n.end], want)
 }
 
 // has reports whether an object has a member.
@@ -111,7 +118,7 @@ func (d *doc) str(object int, name string) string {
 
 // is reports that node i is the string want.
 func (d *doc) is(i int, want string) bool {
-	return i != none && d.kind(i) == kindString && string(d.text(i)) == want
+	return i != none && d.kind(i) == kindString && d.reads(i, want)
 }
 
 // source returns a value or name as it is written, quotes included.
@@ -239,32 +246,58 @@ func unescape(b []byte) []byte {
 			out = append(out, b[i])
 			continue
 		}
-		i++
-		switch c := b[i]; c {
-		case 'b':
-			out = append(out, '\b')
-		case 'f':
-			out = append(out, '\f')
-		case 'n':
-			out = append(out, '\n')
-		case 'r':
-			out = append(out, '\r')
-		case 't':
-			out = append(out, '\t')
-		case 'u':
-			unit, _ := hexUnit(b[i-1:])
-			i += 4
-			if utf16.IsSurrogate(unit) {
-				low, _ := hexUnit(b[i+1:])
-				unit = utf16.DecodeRune(unit, low)
-				i += 6
-			}
-			out = utf8.AppendRune(out, unit)
-		default:
-			out = append(out, c)
-		}
+		char, size := escapedRune(b[i:])
+		out = utf8.AppendRune(out, char)
+		i += size - 1
 	}
 	return out
+}
+
+// longestEscape is how many bytes may stand for one that they decode to.
+const longestEscape = 6
+
+// sameText reports that the inside of a string that passed the gate decodes to want.
+func sameText(b []byte, want string) bool {
+	for len(b) > 0 {
+		char, size := [utf8.UTFMax]byte{b[0]}, 1
+		width := 1
+		if b[0] == '\\' {
+			var r rune
+			r, size = escapedRune(b)
+			width = utf8.EncodeRune(char[:], r)
+		}
+		if len(want) < width || want[:width] != string(char[:width]) {
+			return false
+		}
+		b, want = b[size:], want[width:]
+	}
+	return want == ""
+}
+
+// escapedRune decodes the escape with which b begins, and tells its size. The
+// gate let b pass.
+func escapedRune(b []byte) (char rune, size int) {
+	switch c := b[1]; c {
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'n':
+		return '\n', 2
+	case 'r':
+		return '\r', 2
+	case 't':
+		return '\t', 2
+	case 'u':
+		unit, _ := hexUnit(b)
+		if !utf16.IsSurrogate(unit) {
+			return unit, 6
+		}
+		low, _ := hexUnit(b[6:])
+		return utf16.DecodeRune(unit, low), 12
+	default:
+		return rune(c), 2
+	}
 }
 
 // appendString writes text as a JSON string with the fewest escapes.
