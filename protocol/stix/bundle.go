@@ -3,7 +3,9 @@ package stix
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"slices"
+	"strings"
 
 	"tocsin/protocol/reason"
 )
@@ -16,9 +18,16 @@ type Bundle struct {
 	Objects [][]byte
 	// Upgraded counts objects that came as STIX 2.0.
 	Upgraded int
-	// Skipped are pieces that no object could be made of, each with its reason.
+	// Skipped are pieces that no object could be made of, each with its reason:
+	// the first ten thousand, and every marking definition. A file of a few
+	// megabytes can hold millions.
 	Skipped []Skip
+	// MoreSkipped counts the pieces beyond those in Skipped.
+	MoreSkipped int
 }
+
+// maxSkipped is how many pieces Skipped names.
+const maxSkipped = 10_000
 
 // Skip names one piece of a bundle that was left out.
 type Skip struct {
@@ -137,6 +146,10 @@ func (r *reader) all(elements []span) {
 // add passes one piece through the gate and keeps what comes out.
 func (r *reader) add(n int, at span) {
 	piece := r.raw[at.start:at.end:at.end]
+	if piece[0] != '{' && len(r.bundle.Skipped) >= maxSkipped {
+		r.bundle.MoreSkipped++
+		return
+	}
 	nodes, err := scan(piece, at.start, r.room[:0])
 	if err != nil {
 		r.skip(n, piece, err)
@@ -162,6 +175,10 @@ func (r *reader) add(n int, at span) {
 
 func (r *reader) skip(n int, piece []byte, err error) {
 	id := looseID(piece)
+	if len(r.bundle.Skipped) >= maxSkipped && !isMarking(id) {
+		r.bundle.MoreSkipped++
+		return
+	}
 	if id == "" {
 		id = fmt.Sprintf("objects[%d]", n)
 	}
@@ -169,27 +186,59 @@ func (r *reader) skip(n int, piece []byte, err error) {
 }
 
 // looseID reads the id of an object that did not pass the gate, or gives "".
+// Of several it is that of a marking definition, which others depend on.
 func looseID(piece []byte) string {
-	s := splitter{raw: piece}
-	if s.peek() != '{' {
-		return ""
-	}
-	for s.pos++; s.peek() == '"'; s.pos++ {
-		name, err := s.value()
-		if err != nil || s.peek() != ':' {
-			return ""
+	first := ""
+	for name, value := range looseMembers(piece) {
+		if string(looseText(name)) != "id" {
+			continue
 		}
-		s.pos++
-		value, err := s.value()
-		if err != nil {
-			return ""
-		}
-		if string(piece[name.start:name.end]) == `"id"` && value.end-value.start > 2 && isID(piece[value.start+1:value.end-1]) {
-			return string(piece[value.start+1 : value.end-1])
-		}
-		if s.peek() != ',' {
-			return ""
+		id := string(looseText(value))
+		switch {
+		case !isID([]byte(id)):
+		case isMarking(id):
+			return id
+		case first == "":
+			first = id
 		}
 	}
-	return ""
+	return first
+}
+
+// looseMembers yields names and values of an object as they are written, as far
+// as they can be told apart. The object need not have passed the gate.
+func looseMembers(piece []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
+		s := splitter{raw: piece}
+		if s.peek() != '{' {
+			return
+		}
+		for s.pos++; s.peek() == '"'; s.pos++ {
+			name, err := s.value()
+			if err != nil || s.peek() != ':' {
+				return
+			}
+			s.pos++
+			value, err := s.value()
+			if err != nil || !yield(piece[name.start:name.end], piece[value.start:value.end]) || s.peek() != ',' {
+				return
+			}
+		}
+	}
+}
+
+// looseText decodes what is written as a string; what is none gives nil.
+func looseText(written []byte) []byte {
+	var room [1]node
+	nodes, err := scan(written, 0, room[:0])
+	if err != nil || nodes[root].kind != kindString {
+		return nil
+	}
+	d := doc{raw: written, nodes: nodes}
+	return d.text(root)
+}
+
+// isMarking reports the id of a marking definition, in whatever case.
+func isMarking(id string) bool {
+	return len(id) > len(tlpDefinition) && strings.EqualFold(id[:len(tlpDefinition)], tlpDefinition)
 }

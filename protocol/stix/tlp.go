@@ -76,7 +76,9 @@ var fixed = map[string]wellKnown{
 
 // TLPOf returns the strictest TLP among marking ids. defs resolves ids of
 // marking definitions that came along (custom ids with definition_type tlp);
-// nil is fine. ok is false when no id is a TLP marking. Unknown ids that are no
+// nil is fine. It gets ids in lower case, whatever an object wrote: UUIDs are
+// the same in either case, and must be found by whoever keeps them in lower
+// case, too. ok is false when no id is a TLP marking. Unknown ids that are no
 // TLP marking do not count. OBJ-24
 func TLPOf(refs []string, defs func(id string) (TLP, bool)) (tlp TLP, ok bool) {
 	for _, ref := range refs {
@@ -91,7 +93,8 @@ func TLPOf(refs []string, defs func(id string) (TLP, bool)) (tlp TLP, ok bool) {
 // tlpOf never asks defs about a fixed id, in whatever case it is written: no
 // object can redefine one. OBJ-23
 func tlpOf(ref string, defs func(id string) (TLP, bool)) (TLP, bool) {
-	if w, ok := fixed[strings.ToLower(ref)]; ok {
+	ref = strings.ToLower(ref)
+	if w, ok := fixed[ref]; ok {
 		return w.tlp, true
 	}
 	if defs == nil {
@@ -101,9 +104,9 @@ func tlpOf(ref string, defs func(id string) (TLP, bool)) (TLP, bool) {
 }
 
 // TLPDefinition reports the label that a marking-definition object defines
-// (TLP 1.0 definition_type or the TLP 2.0 extension), whatever its id. A
-// definition that claims to be TLP and names no label of it is Red: what
-// cannot be read is not open.
+// (TLP 1.0 definition_type or the TLP 2.0 extension), whatever its id and in
+// whatever case it says so. A definition that claims to be TLP and names no
+// label of it is Red: what cannot be read is not open.
 func TLPDefinition(o *Object) (TLP, bool) {
 	if o == nil || o.Type != "marking-definition" {
 		return 0, false
@@ -113,29 +116,73 @@ func TLPDefinition(o *Object) (TLP, bool) {
 	}
 	d, err := read(o.Raw)
 	if err != nil {
-		return 0, false
+		return Red, true
 	}
 	return definedTLP(&d)
 }
 
-// definedTLP reads the labels in a definition and returns the strictest.
-func definedTLP(d *doc) (tlp TLP, ok bool) {
-	claims := func(object int, name string) {
-		t := Red
-		if object != none {
-			if parsed, err := ParseTLP(d.str(object, name)); err == nil {
-				t = parsed
-			}
-		}
-		tlp, ok = max(tlp, t), true
+// LooseTLPDefinition reads a marking definition that does not keep the rules or
+// did not even pass the gate, so that nothing that it marks goes out by
+// mistake. ok is true when the id is that of a marking definition, as far as an
+// id can be read; the id comes in lower case. tlp is the label that stands for
+// the id for ever, or the strictest that a sound text claims. All else is Red:
+// what it would have said nobody knows.
+func LooseTLPDefinition(raw []byte) (id string, tlp TLP, ok bool) {
+	id = strings.ToLower(looseID(raw))
+	if !isMarking(id) {
+		return "", 0, false
 	}
-	if d.is(d.get(root, "definition_type"), "tlp") {
-		claims(d.get(root, "definition"), "tlp")
+	if w, ours := fixed[id]; ours {
+		return id, w.tlp, true
+	}
+	if d, err := read(raw); err == nil {
+		if tlp, claims := definedTLP(&d); claims {
+			return id, tlp, true
+		}
+	}
+	return id, Red, true
+}
+
+// definedTLP reads the labels in a definition and returns the strictest. Case
+// counts nowhere: a reader that matches loosely must not be told more than one
+// that matches exactly. OBJ-24
+func definedTLP(d *doc) (tlp TLP, ok bool) {
+	claims := func(t TLP) { tlp, ok = max(tlp, t), true }
+	if strings.EqualFold(d.str(root, "definition_type"), "tlp") {
+		claims(d.label(d.get(root, "definition"), "tlp"))
 	}
 	if list := d.get(root, "extensions"); list != none {
-		if i := d.get(list, tlpExtension); i != none {
-			claims(i, tlpProperty)
+		for name := range d.members(list) {
+			if strings.EqualFold(string(d.text(name)), tlpExtension) {
+				claims(d.label(name+1, tlpProperty))
+			}
 		}
 	}
 	return tlp, ok
+}
+
+// label is the strictest label that stands under a name in object i, or Red
+// where none can be read.
+func (d *doc) label(i int, name string) TLP {
+	if i == none {
+		return Red
+	}
+	label, found := Clear, false
+	for member := range d.members(i) {
+		if !strings.EqualFold(string(d.text(member)), name) {
+			continue
+		}
+		if d.kind(member+1) != kindString {
+			return Red
+		}
+		t, err := ParseTLP(string(d.text(member + 1)))
+		if err != nil {
+			return Red
+		}
+		label, found = max(label, t), true
+	}
+	if !found {
+		return Red
+	}
+	return label
 }
