@@ -22,22 +22,32 @@ const (
 	maxFileValues = 5_000_000
 )
 
+// checkFlags are what check's flags say.
+type checkFlags struct {
+	file     string
+	minScore int
+	exitCode bool
+	hits     bool
+}
+
 func newCheckCommand(g *globals) *cobra.Command {
-	var file string
-	var minScore int
-	var exitCode bool
+	var f checkFlags
 	c := &cobra.Command{
 		Use:   "check VALUE...|-f FILE|-",
 		Short: "Ask what this node believes about values",
 		Long: `Ask what this node believes about addresses, names, URLs, hashes and other values.
 Defanged ones are fine. -f FILE reads one value a line, - reads stdin; empty lines
-and lines that begin with # are left out. The question never leaves the node.
+and lines that begin with # are left out. The question never leaves the node. What is
+no address, name, URL or hash is looked up as text. --hits leaves out what is unknown.
 
 Exit codes: 0 answered, whatever the answer; with --exit-code 10 when a value is
 malicious or suspicious and scores --min-score or more, as grep does.`,
 		Example: "  tocsin check 'login-secure[.]example' 203.0.113.7\n  tocsin check -f suspects.txt -o jsonl",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			values, err := g.values(args, file)
+			if f.minScore < 0 || f.minScore > 100 {
+				return usagef("--min-score %d: want 0 to 100", f.minScore)
+			}
+			values, err := g.values(args, f.file)
 			if err != nil {
 				return err
 			}
@@ -46,20 +56,35 @@ malicious or suspicious and scores --min-score or more, as grep does.`,
 				if err != nil {
 					return err
 				}
-				if err := emitList(g, *list, func(w io.Writer) { g.showCheck(w, list.Items) }); err != nil {
-					return err
-				}
-				if exitCode && slices.ContainsFunc(list.Items, func(i api.CheckItem) bool { return matches(i, minScore) }) {
-					return exitWith(exitMatch)
-				}
-				return nil
+				return g.answerCheck(f, list.Items)
 			})
 		},
 	}
-	c.Flags().StringVarP(&file, "file", "f", "", "file with one value a line")
-	c.Flags().IntVar(&minScore, "min-score", 0, "with --exit-code: the lowest score that matches")
-	c.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 10 when a value is bad")
+	c.Flags().StringVarP(&f.file, "file", "f", "", "file with one value a line")
+	c.Flags().IntVar(&f.minScore, "min-score", 0, "with --exit-code: the lowest score that matches, 0 to 100")
+	c.Flags().BoolVar(&f.exitCode, "exit-code", false, "exit with 10 when a value is bad")
+	c.Flags().BoolVar(&f.hits, "hits", false, "leave out values that are unknown")
 	return c
+}
+
+// answerCheck prints the answers and ends with the exit code that was asked for. The
+// tally counts all of them, those that --hits leaves out too.
+func (g *globals) answerCheck(f checkFlags, items []api.CheckItem) error {
+	tally := map[string]int{}
+	for _, i := range items {
+		tally[i.Verdict]++
+	}
+	shown := items
+	if f.hits {
+		shown = slices.DeleteFunc(slices.Clone(items), func(i api.CheckItem) bool { return i.Verdict == "unknown" })
+	}
+	if err := emitList(g, api.List[api.CheckItem]{Items: shown}, func(w io.Writer) { g.showCheck(w, shown, tally) }); err != nil {
+		return err
+	}
+	if f.exitCode && slices.ContainsFunc(items, func(i api.CheckItem) bool { return matches(i, f.minScore) }) {
+		return exitWith(exitMatch)
+	}
+	return nil
 }
 
 // matches reports whether an item counts as bad for --exit-code.
@@ -88,6 +113,9 @@ func (g *globals) values(args []string, file string) ([]string, error) {
 		args, file = nil, "-"
 	}
 	values := slices.Clone(args)
+	if i := slices.IndexFunc(values, func(v string) bool { return strings.TrimSpace(v) == "" }); i >= 0 {
+		return nil, usagef("check: value %d of %d is empty", i+1, len(values))
+	}
 	if file != "" {
 		in, _, err := g.open(file)
 		if err != nil {
@@ -129,18 +157,19 @@ func readValues(in io.Reader, name string) ([]string, error) {
 	return values, nil
 }
 
-func (g *globals) showCheck(w io.Writer, items []api.CheckItem) {
-	width := 0
+// minValueCells is the least width of the column of values: a SHA-256 fits, so that
+// lists of hashes line up with whatever stands between them.
+const minValueCells = 64
+
+func (g *globals) showCheck(w io.Writer, items []api.CheckItem, tally map[string]int) {
+	width := minValueCells
 	for _, i := range items {
-		width = max(width, len([]rune(g.defang(i.Type, cmp.Or(i.Normal, i.Value)))))
+		width = max(width, cells(g.shownValue(i)))
 	}
-	width = min(width, 60)
-	tally := map[string]int{}
 	for _, i := range items {
-		tally[i.Verdict]++
 		g.showCheckItem(w, i, width)
 	}
-	g.hint("%s", summary(len(items), tally))
+	g.hint("%s", summary(tally))
 	for _, i := range items {
 		if i.Verdict != "unknown" {
 			g.hint("Why?  tocsin explain %s", quoteArg(i.Value))
@@ -149,20 +178,46 @@ func (g *globals) showCheck(w io.Writer, items []api.CheckItem) {
 	}
 }
 
+// shownValue is a value as a line begins with it: in normal form, defanged, not too long.
+func (g *globals) shownValue(i api.CheckItem) string {
+	return cutMiddle(g.defang(i.Type, cmp.Or(i.Normal, i.Value)), maxValueCells)
+}
+
+// asTyped is what was typed, where that is more than the normal form defanged.
+func (g *globals) asTyped(i api.CheckItem) string {
+	plain := strings.NewReplacer("[.]", ".", "[:]", ":", "[@]", "@").Replace(i.Value)
+	for _, scheme := range [][2]string{{"hxxp", "http"}, {"fxp:", "ftp:"}} {
+		if rest, ok := strings.CutPrefix(plain, scheme[0]); ok {
+			plain = scheme[1] + rest
+		}
+	}
+	if i.Normal == "" || plain == i.Normal {
+		return ""
+	}
+	if plain != i.Value {
+		return cutMiddle(clean(i.Value), maxValueCells) // it is defanged already
+	}
+	return cutMiddle(g.defang(i.Type, i.Value), maxValueCells)
+}
+
 // summary counts the answers: "3 checked: 1 malicious, 2 unknown."
-func summary(n int, tally map[string]int) string {
+func summary(tally map[string]int) string {
 	var parts []string
+	n := 0
 	for _, verdict := range []string{"malicious", "suspicious", "known", "allowed", "expired", "unknown"} {
-		if tally[verdict] > 0 {
+		if n += tally[verdict]; tally[verdict] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", tally[verdict], verdict))
 		}
+	}
+	if n == 0 {
+		return "0 checked."
 	}
 	return fmt.Sprintf("%d checked: %s.", n, strings.Join(parts, ", "))
 }
 
 func (g *globals) showCheckItem(w io.Writer, i api.CheckItem, width int) {
-	value := g.defang(i.Type, cmp.Or(i.Normal, i.Value))
-	pad := strings.Repeat(" ", max(0, width-len([]rune(value))))
+	value := g.shownValue(i)
+	pad := strings.Repeat(" ", max(0, width-cells(value)))
 	score := "   -   "
 	if i.Verdict != "unknown" && i.Verdict != "allowed" {
 		score = fmt.Sprintf("%3d/100", i.Score)
@@ -172,18 +227,28 @@ func (g *globals) showCheckItem(w io.Writer, i api.CheckItem, width int) {
 	if i.State != "none" && i.State != "accepted" {
 		state = "  " + i.State
 	}
-	fmt.Fprintf(w, "%s%s  %s  %s%s%s\n", value, pad, verdict, score, state, sourceLine(i.Sources))
+	line := fmt.Sprintf("%s%s  %s  %s%s%s", value, pad, verdict, score, state, sourceLine(i.Sources))
+	fmt.Fprintln(w, strings.TrimRight(line, " "))
+	under := func(format string, args ...any) { fmt.Fprintf(w, "    "+format+"\n", args...) }
+	if typed := g.asTyped(i); typed != "" {
+		under("typed as %s", typed)
+	}
+	if i.Type == "text" && len(i.Sources) == 0 {
+		under("not recognised as an address, domain, URL, e-mail, hash, MAC or AS number; looked up as text")
+	}
 	for n, s := range i.Sources {
 		if n == 3 {
-			fmt.Fprintf(w, "%*s  ... and %d more\n", width, "", len(i.Sources)-n)
+			under("... and %d more", len(i.Sources)-n)
 			break
 		}
 		claim := "confidence not stated"
 		if s.Confidence >= 0 {
 			claim = fmt.Sprintf("confidence %d", s.Confidence)
 		}
-		fmt.Fprintf(w, "%*s  %s (%s), %s, %s, %s\n", width, "", clean(who(s.Petname, s.Level, s.Org)), clean(s.Level),
-			claim, g.when(s.Created, time.Now()), clean(s.State))
+		under("%s (%s), %s, %s, %s", clean(who(s.Petname, s.Level, s.Org)), clean(s.Level), claim, g.when(s.Created, time.Now()), clean(s.State))
+	}
+	if i.Omitted > 0 {
+		under("... and %s of strangers, held in quarantine, not looked at", count(i.Omitted, "more object"))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 
 	"tocsin/node/admin/api"
 	"tocsin/protocol/reason"
@@ -54,11 +55,7 @@ func exitWith(code int) error { return &exitError{code: code} }
 
 // usagef is the error for a command line that cannot be understood (exit 2).
 func usagef(format string, args ...any) error {
-	p := api.NewProblem(reason.UsageInvalid, fmt.Sprintf(format, args...))
-	if p.Fix == "" {
-		p.Fix = "see tocsin help COMMAND"
-	}
-	return &exitError{code: exitUsage, problem: p}
+	return &exitError{code: exitUsage, problem: api.NewProblem(reason.UsageInvalid, fmt.Sprintf(format, args...))}
 }
 
 // asUsage turns an untyped error of the command line parser into a usage error.
@@ -120,6 +117,7 @@ var exitCodes = map[reason.Code]int{
 	reason.LogFork:       exitConflict,
 	reason.TimedOut:      exitTimedOut,
 	reason.Interrupted:   exitInterrupted,
+	reason.OutputLost:    exitFailed,
 }
 
 var exitFamilies = map[string]int{
@@ -145,7 +143,7 @@ var exitFamilies = map[string]int{
 
 // finish reports what ended the command and gives the exit code.
 func (g *globals) finish(err error) int {
-	code, problem := codeOf(err)
+	code, problem := codeOf(g.withLost(err))
 	if problem == nil {
 		return code
 	}
@@ -156,6 +154,27 @@ func (g *globals) finish(err error) int {
 	raw, _ := json.Marshal(problem) // strings and an int: cannot fail
 	fmt.Fprintf(g.err, "%s\n", raw)
 	return code
+}
+
+// withLost is a command's error in the light of what happened to stdout. Whoever
+// reads from a pipe may have enough at any time: that is no failure. Any other lost
+// answer is one, unless the command failed for a reason of its own.
+func (g *globals) withLost(err error) error {
+	lost := g.lost()
+	if lost == nil {
+		return err
+	}
+	_, problem := codeOf(err)
+	if problem != nil && !errors.Is(err, lost) {
+		return err
+	}
+	if errors.Is(lost, syscall.EPIPE) {
+		if problem != nil {
+			return nil
+		}
+		return err
+	}
+	return reason.Wrap(reason.OutputLost, "write the answer", lost)
 }
 
 // writeProblem says for people what went wrong, why, and what to do.

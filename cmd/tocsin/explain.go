@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -33,7 +35,7 @@ Voices of one group count once. The numbers can be redone by hand.`,
 func (g *globals) showExplanation(w io.Writer, e *api.Explanation) {
 	fmt.Fprintf(w, "%s: %s, score %d (for automation %d), %s\n", g.defang(guessKind(e.Value), e.Value),
 		g.paint(clean(e.Verdict), verdictColor(e.Verdict)), e.Score, e.Gate, clean(e.State))
-	fmt.Fprintf(w, "support %.4f   refute %.4f\n", e.Support, e.Refute)
+	fmt.Fprintf(w, "support %s   refute %s\n", fraction(e.Support), fraction(e.Refute))
 	if len(e.Terms) > 0 {
 		g.table(w, []string{"", "WHO", "LEVEL", "GROUP", "WEIGHT", "Q", "CLAIMED", "DECAY", "V", "NOTE"}, g.termRows(e.Terms))
 	}
@@ -51,10 +53,10 @@ func (g *globals) termRows(terms []api.Term) [][]cell {
 		}
 		claimed := "silent"
 		if t.Claimed >= 0 {
-			claimed = fmt.Sprint(t.Claimed)
+			claimed = fraction(float64(min(t.Claimed, mostClaim)) / 100)
 		}
-		row := plain(sign, who(t.Petname, t.Level, t.Org), t.Level, short(t.Group), fmt.Sprintf("%.4f", t.Weight),
-			fmt.Sprintf("%.4f", t.Q), claimed, fmt.Sprintf("%.4f", t.Decay), fmt.Sprintf("%.4f", t.V), t.Why)
+		row := plain(sign, who(t.Petname, t.Level, t.Org), t.Level, short(t.Group), fraction(t.Weight),
+			fraction(t.Q), claimed, fraction(t.Decay), fraction(t.V), t.Why)
 		if !t.Counted {
 			row[0].text = " "
 			for i := range row {
@@ -64,4 +66,17 @@ func (g *globals) termRows(terms []api.Term) [][]cell {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// mostClaim is the most that a claim counts; the table shows what enters the product.
+const mostClaim = 95
+
+// fraction writes a fraction of 1 with two to four digits, as the lines of
+// arithmetic below the table do.
+func fraction(f float64) string {
+	text := strconv.FormatFloat(f, 'f', 4, 64)
+	for strings.HasSuffix(text, "0") && len(text) > len("0.00") {
+		text = text[:len(text)-1]
+	}
+	return text
 }

@@ -21,7 +21,7 @@ import (
 func (g *globals) emit(v any, text func(w io.Writer)) error {
 	if g.format == "text" {
 		text(g.out)
-		return nil
+		return g.lost()
 	}
 	return writeJSON(g.out, v)
 }
@@ -56,9 +56,37 @@ func (g *globals) hint(format string, args ...any) {
 	}
 }
 
+// sink is stdout with a memory: who prints need not look at errors, since finish
+// does. After the first error nothing more is written.
+type sink struct {
+	w   io.Writer
+	err error
+}
+
+// Write passes on until something is lost.
+func (s *sink) Write(p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	n, err := s.w.Write(p)
+	s.err = err
+	return n, err
+}
+
+// lost is the first error of stdout, or nil.
+func (g *globals) lost() error {
+	if s, ok := g.out.(*sink); ok {
+		return s.err
+	}
+	return nil
+}
+
 // isTerminal reports whether a stream is a terminal. Nothing is ever asked, and
 // no progress drawn, when it is not.
 func isTerminal(stream any) bool {
+	if s, ok := stream.(*sink); ok {
+		stream = s.w
+	}
 	f, ok := stream.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd())
 }
@@ -109,7 +137,7 @@ func (g *globals) table(w io.Writer, header []string, rows [][]cell) {
 	width := make([]int, len(header))
 	for _, row := range all {
 		for i, c := range row {
-			width[i] = max(width[i], utf8.RuneCountInString(c.text))
+			width[i] = max(width[i], cells(c.text))
 		}
 	}
 	for n, row := range all {
@@ -121,7 +149,7 @@ func (g *globals) table(w io.Writer, header []string, rows [][]cell) {
 			}
 			line.WriteString(g.paint(c.text, color))
 			if i < len(row)-1 {
-				line.WriteString(strings.Repeat(" ", width[i]-utf8.RuneCountInString(c.text)+2))
+				line.WriteString(strings.Repeat(" ", width[i]-cells(c.text)+2))
 			}
 		}
 		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))

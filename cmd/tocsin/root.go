@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -32,6 +33,7 @@ type globals struct {
 
 // run executes one command line and returns its exit code.
 func run(ctx context.Context, args []string, s streams) int {
+	s.out = &sink{w: s.out}
 	g := &globals{streams: s, format: "text"}
 	if wantsJSON(args) {
 		g.format = "json" // so that even a broken command line gets its problem as JSON
@@ -41,11 +43,11 @@ func run(ctx context.Context, args []string, s streams) int {
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	err := root.ExecuteContext(ctx)
+	called, err := root.ExecuteContextC(ctx)
 	if err != nil && !g.started {
 		err = asUsage(err)
 	}
-	return g.finish(err)
+	return g.finish(withUsage(called, err))
 }
 
 // newRootCommand builds the command tree. Each command's own file has its constructor.
@@ -67,6 +69,8 @@ func newRootCommand(g *globals) *cobra.Command {
 		return cmd.Help()
 	}
 	g.addFlags(root)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return plainFlag(err) })
+	root.SetHelpFunc(g.help(root.HelpFunc()))
 	root.SetHelpCommand(newHelpCommand(g))
 	root.AddCommand(
 		newCheckCommand(g),
@@ -91,6 +95,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		newVerifyCommand(g),
 		newVersionCommand(g),
 	)
+	plainArgs(root)
 	return root
 }
 
@@ -98,6 +103,7 @@ func (g *globals) addFlags(root *cobra.Command) {
 	f := root.PersistentFlags()
 	f.StringVar(&g.data, "data", os.Getenv("TOCSIN_DATA"), "folder that holds everything of one node (env TOCSIN_DATA)")
 	f.StringVarP(&g.format, "output", "o", g.format, "output format: text, json or jsonl")
+	f.Lookup("output").DefValue = "text" // a JSON format that run has seen already is no default
 	f.DurationVar(&g.timeout, "timeout", defaultTimeout, "how long to wait for the node")
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "no hints, no progress")
 	f.StringVar(&g.color, "color", "auto", "colours: auto, always or never (env NO_COLOR)")
@@ -161,14 +167,24 @@ func newHelpCommand(g *globals) *cobra.Command {
 			if err != nil || target == nil || len(rest) > 0 {
 				return usagef("unknown command %q", strings.Join(args, " "))
 			}
-			if g.format == "text" {
-				return target.Help()
-			}
-			return g.emit(struct {
-				Command string `json:"command"`
-				Help    string `json:"help"`
-			}{target.CommandPath(), target.Long + "\n\n" + target.UsageString()}, nil)
+			target.InitDefaultHelpFlag() // --help has set it by the time it comes here
+			return target.Help()
 		},
+	}
+}
+
+// help prints a command's help, for the help command and for --help. The sink
+// remembers what could not be written.
+func (g *globals) help(text func(*cobra.Command, []string)) func(*cobra.Command, []string) {
+	return func(c *cobra.Command, args []string) {
+		if !isJSON(g.format) {
+			text(c, args)
+			return
+		}
+		_ = writeJSON(g.out, struct {
+			Command string `json:"command"`
+			Help    string `json:"help"`
+		}{c.CommandPath(), cmp.Or(c.Long, c.Short) + "\n\n" + c.UsageString()})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,9 @@ Without QUERY everything is listed that the filters let through.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				p.Query = args[0]
+			}
+			if p.Limit < 1 || p.Limit > api.MaxPage {
+				return usagef("--limit %d: want 1 to %d", p.Limit, api.MaxPage)
 			}
 			var err error
 			if p.Since, err = parseMoment("--since", since, time.Now()); err != nil {
@@ -79,9 +83,9 @@ func (g *globals) showFound(w io.Writer, list *api.List[api.Object]) {
 		var rows [][]cell
 		now := time.Now()
 		for _, o := range list.Items {
-			rows = append(rows, plain(g.when(o.Created, now), o.Type, g.valueText(o.Values), cmp.Or(o.Petname, short(o.Org)), o.Topic, o.State, o.ID))
+			rows = append(rows, plain(g.when(o.Created, now), o.Type, g.subject(o), who(o.Petname, o.Level, o.Org), o.Level, o.Topic, stateText(o), o.ID))
 		}
-		g.table(w, []string{"PUBLISHED", "TYPE", "VALUE", "BY", "TOPIC", "STATE", "OBJECT"}, rows)
+		g.table(w, []string{"PUBLISHED", "TYPE", "VALUE", "BY", "LEVEL", "TOPIC", "STATE", "OBJECT"}, rows)
 	}
 	if list.Unreadable > 0 {
 		fmt.Fprintf(w, "%s could not be opened and left out; see the node's log, or tocsin fsck.\n", count(list.Unreadable, "record"))
@@ -89,6 +93,31 @@ func (g *globals) showFound(w io.Writer, list *api.List[api.Object]) {
 	if list.Next != "" {
 		g.hint("More: --cursor %s", list.Next)
 	}
+}
+
+// maxNameCells is how much of an object's name stands in a row.
+const maxNameCells = 48
+
+// subject is what an object is about: its values, and the name that its author gave it.
+func (g *globals) subject(o api.Object) string {
+	values := g.valueText(o.Values)
+	if o.Name == "" || slices.ContainsFunc(o.Values, func(v api.Value) bool { return v.Value == o.Name }) {
+		return values
+	}
+	name := `"` + cutMiddle(clean(o.Name), maxNameCells) + `"`
+	if len(o.Values) == 0 {
+		return name
+	}
+	return values + " " + name
+}
+
+// stateText is an object's state for people. What its author said before this node
+// blocked them is held as it was and counts as refused, as check says.
+func stateText(o api.Object) string {
+	if o.Level == "blocked" && o.State != "refused" {
+		return "refused (author blocked)"
+	}
+	return o.State
 }
 
 // valueText shows the first values of an object on one line.
@@ -100,11 +129,7 @@ func (g *globals) valueText(values []api.Value) string {
 			parts = append(parts, fmt.Sprintf("+%d", len(values)-most))
 			break
 		}
-		text := []rune(g.defang(v.Type, v.Value))
-		if len(text) > 48 {
-			text = append(text[:47], '…')
-		}
-		parts = append(parts, string(text))
+		parts = append(parts, cutMiddle(g.defang(v.Type, v.Value), maxNameCells))
 	}
 	return cmp.Or(strings.Join(parts, ", "), "-")
 }

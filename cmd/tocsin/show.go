@@ -111,7 +111,7 @@ func (g *globals) showRecord(ctx context.Context, c *api.Client, id string) erro
 
 func (g *globals) showObject(w io.Writer, o *api.Object) {
 	now := time.Now()
-	fmt.Fprintf(w, "%s  %s\n", clean(o.ID), clean(o.State))
+	fmt.Fprintf(w, "%s  %s\n", clean(o.ID), clean(stateText(*o)))
 	if o.Reason != "" {
 		fmt.Fprintf(w, "Reason    %s\n", clean(o.Reason))
 	}

@@ -3,6 +3,7 @@ package admin
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -47,6 +48,38 @@ func (s *searchResource) register(a huma.API) {
 }
 
 func (s *searchResource) get(ctx context.Context, in *searchIn) (*body[api.List[api.Object]], error) {
+	found, err := s.find(ctx, in)
+	if err == nil {
+		s.nameAll(found.Body.Items)
+	}
+	return found, err
+}
+
+// maxName bounds, in characters, the name of an object in a list.
+const maxName = 200
+
+// nameAll adds the names that authors gave their objects: they stand in the
+// bodies, not in the index. What cannot be opened stays without.
+func (s *searchResource) nameAll(items []api.Object) {
+	var last string
+	var bodies []protocol.Leaf
+	for i := range items {
+		o := &items[i]
+		if o.Record != last {
+			last, bodies = o.Record, nil
+			if id, err := protocol.ParseRecordID(o.Record); err == nil {
+				bodies, _ = s.open(id)
+			}
+		}
+		var said struct{ Name string }
+		if o.Index < len(bodies) && json.Unmarshal(bodies[o.Index].Object, &said) == nil {
+			name := []rune(said.Name)
+			o.Name = string(name[:min(len(name), maxName)])
+		}
+	}
+}
+
+func (s *searchResource) find(ctx context.Context, in *searchIn) (*body[api.List[api.Object]], error) {
 	q, err := s.query(in)
 	if err != nil {
 		return nil, err

@@ -54,6 +54,7 @@ const (
 	STIXMarking   Code = "stix.marking"
 	STIXPattern   Code = "stix.pattern"
 	STIXDuplicate Code = "stix.duplicate"
+	STIXPublished Code = "stix.published"
 	PatternSyntax Code = "pattern.syntax"
 	PatternLimit  Code = "pattern.limit"
 )
@@ -90,4 +91,6 @@ const (
 	TimedOut      Code = "timed.out"
 	Interrupted   Code = "interrupted"
 	InputSize     Code = "input.size"
+	// OutputLost is the reason of an answer that could not be written to its end.
+	OutputLost Code = "output.lost"
 )

@@ -104,6 +104,8 @@ type PublishResult struct {
 	Invalid int       `json:"invalid"`
 	Denied  int       `json:"denied"`
 	Waiting int       `json:"waiting"`
+	// Upgraded counts objects that came as STIX 2.0 and were made 2.1 before anything was signed.
+	Upgraded int `json:"upgraded"`
 }
 
 // Skipped names one object that did not go out.
@@ -189,6 +191,7 @@ type Term struct {
 type Object struct {
 	ID       string    `json:"id"`
 	Type     string    `json:"type"`
+	Name     string    `json:"name,omitempty"` // what its author calls it, shortened; in lists only
 	Org      string    `json:"org"`
 	Petname  string    `json:"petname"`
 	Level    string    `json:"level"`
