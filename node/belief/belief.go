@@ -87,6 +87,7 @@ type hearing struct {
 	claims []trust.Claim
 	// omitted counts the strangers' objects that were not looked at.
 	omitted int
+	list    *trust.List // in force when they were heard
 }
 
 // voice is one hit with what this node makes of it.
@@ -103,7 +104,7 @@ type voice struct {
 // about the value into claims. The store has already picked the version that counts
 // of each organisation and object.
 func (d *Desk) hear(list *trust.List, o pattern.Observable, hits []storage.Hit, now time.Time) *hearing {
-	c := &hearing{value: o, voices: make([]voice, len(hits))}
+	c := &hearing{value: o, voices: make([]voice, len(hits)), list: list}
 	for i := range hits {
 		h := &hits[i]
 		v := &c.voices[i]

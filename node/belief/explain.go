@@ -186,6 +186,9 @@ func fraction(n int) float64 { return float64(n) / 10_000 }
 // speaker names a voice for an explanation: by its petname, never by a name
 // that it gives itself.
 func speaker(petname string, org protocol.OrgID, level trust.Level) string {
+	if level == trust.Own {
+		return "we ourselves"
+	}
 	if petname == "" {
 		petname = org.String()[:len("sha256:")+8]
 	}

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
+	"tocsin/protocol"
 	"tocsin/protocol/trust"
 )
 
@@ -29,7 +31,51 @@ func (c *hearing) why(a *trust.Assessment, verdict string) []string {
 	}
 	lines = append(lines, score, fmt.Sprintf("gate score, without observed organisations and strangers: %s, hence %s", points(a.Gate), verdict))
 	if !a.Next.IsZero() {
-		lines = append(lines, "if nothing new comes, this changes at "+a.Next.Format("2006-01-02T15:04:05Z07:00"))
+		lines = append(lines, "if nothing new comes, this changes at "+a.Next.Format("2006-01-02T15:04:05Z07:00")+": "+c.change(a))
+	}
+	return lines
+}
+
+// change says what happens at a.Next: which claims or trust entries begin or end
+// there, or that decay takes the score over a threshold; and what the gate score is then.
+func (c *hearing) change(a *trust.Assessment) string {
+	then := c.list.Score(c.claims, 0, a.Next).Gate
+	events := c.events(a)
+	if more := len(events) - maxLines; more > 0 {
+		events = append(events[:maxLines:maxLines], fmt.Sprintf("%d more of this kind", more))
+	}
+	if len(events) > 0 {
+		return fmt.Sprintf("%s; the gate score is %s then", strings.Join(events, ", "), points(then))
+	}
+	for _, threshold := range []int{trust.Actionable, trust.Alert, trust.Context} {
+		switch {
+		case a.Gate >= threshold && then < threshold:
+			return fmt.Sprintf("by decay the gate score falls below %d, to %s", trust.Points(threshold), points(then))
+		case a.Gate < threshold && then >= threshold:
+			return fmt.Sprintf("as refutations decay the gate score rises to %d, to %s", trust.Points(threshold), points(then))
+		}
+	}
+	return fmt.Sprintf("the gate score may cross a threshold from then on; it is %s then", points(then))
+}
+
+// events lists the claims that begin or end at a.Next, and the trust entries that expire.
+func (c *hearing) events(a *trust.Assessment) []string {
+	var lines []string
+	told := map[protocol.OrgID]bool{}
+	for i := range a.Terms {
+		t := &a.Terms[i]
+		who := speaker(t.Petname, t.Claim.Org, t.Level)
+		switch {
+		case t.Claim.ValidFrom.Equal(a.Next):
+			lines = append(lines, fmt.Sprintf("the claim of %s begins to count (valid_from)", who))
+		case t.Claim.ValidUntil.Equal(a.Next):
+			lines = append(lines, fmt.Sprintf("the claim of %s ends (valid_until)", who))
+		}
+		entry, listed := c.list.Entry(t.Claim.Org)
+		if listed && !t.Claim.Own && !told[t.Claim.Org] && entry.Expires.Add(24*time.Hour).Equal(a.Next) {
+			told[t.Claim.Org] = true
+			lines = append(lines, fmt.Sprintf("the trust entry of %s expires (%s is its last day)", who, entry.Expires.Format(time.DateOnly)))
+		}
 	}
 	return lines
 }
