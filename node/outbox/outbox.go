@@ -69,6 +69,10 @@ type Result struct {
 	Denied  int
 	// Waiting counts records above the gossip limit, which wait for catch-up.
 	Waiting int
+	// Upgraded counts objects that came as STIX 2.0; what is signed is their 2.1 form.
+	Upgraded int
+
+	unnamed int // skipped beyond those that Skipped names
 }
 
 // Publisher is the way out. All methods may be called concurrently; key logs

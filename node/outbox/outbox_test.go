@@ -131,7 +131,7 @@ func TestPublish(t *testing.T) {
 	if res.Objects != 3 || len(res.Records) != 2 || res.Invalid != 2 || res.Denied != 1 {
 		t.Errorf("%d objects in %d records, %d invalid, %d denied", res.Objects, len(res.Records), res.Invalid, res.Denied)
 	}
-	want := []reason.Code{reason.STIXRule, reason.STIXPattern, reason.OutTLP, reason.DupHeld, reason.STIXDuplicate}
+	want := []reason.Code{reason.STIXRule, reason.STIXPattern, reason.OutTLP, reason.STIXPublished, reason.STIXDuplicate}
 	if got := res.codes(); !slices.Equal(got, want) {
 		t.Errorf("skipped %v, want %v", got, want)
 	}
@@ -157,7 +157,7 @@ func TestPublish(t *testing.T) {
 func TestAgain(t *testing.T) {
 	o := newOffice(t)
 	o.publish(indicator(1))
-	if got := o.publish(indicator(1)).codes(); !slices.Equal(got, []reason.Code{reason.DupHeld}) {
+	if got := o.publish(indicator(1)).codes(); !slices.Equal(got, []reason.Code{reason.STIXPublished}) {
 		t.Errorf("the same again: %v", got)
 	}
 	if got := o.publish(indicator(1, "h1.", "x1.")).codes(); !slices.Equal(got, []reason.Code{reason.STIXDuplicate}) {
@@ -183,6 +183,7 @@ func TestMarkings(t *testing.T) {
 		"type in upper case":   {strings.Replace(ownRed, `"tlp",`, `"TLP",`, 1), marked(1, ownMark)},
 		"definition breaks":    {strings.Replace(ownRed, `"created":"2026-01-01T00:00:00.000Z",`, "", 1), marked(1, ownMark)},
 		"definition twice":     {strings.Replace(ownRed, `"created"`, `"id":"x","created"`, 1), marked(1, ownMark)},
+		"two names for it":     {strings.Replace(ownRed, `"created":`, `"ID":"tool--00000000-0000-4000-8000-000000000000","confidence":"x","created":`, 1), marked(1, ownMark)},
 		"unreadable label":     {strings.Replace(ownRed, `"red"`, `"unclear"`, 1), marked(1, ownMark)},
 		"only of a part of it": {ownRed, indicator(1, `"pattern":`, `"granular_markings":[{"marking_ref":"`+ownMark+`","selectors":["pattern"]}],"pattern":`)},
 	} {
@@ -318,5 +319,15 @@ func TestTooManyValues(t *testing.T) {
 		indicator(2, "domain-name:value = 'h2.example'", pattern(intake.MaxObjectValues+1)))
 	if res.Objects != 1 || !slices.Equal(res.codes(), []reason.Code{reason.PatternLimit}) {
 		t.Errorf("%d objects, skipped %+v", res.Objects, res.Skipped)
+	}
+}
+
+// TestManySkipped: an answer stays small whatever the file holds, and counts all.
+func TestManySkipped(t *testing.T) {
+	const n = 30_000
+	res := newOffice(t).publish(strings.TrimSuffix(strings.Repeat("{},", n), ","), indicator(1))
+	last := res.Skipped[len(res.Skipped)-1]
+	if res.Objects != 1 || res.Invalid != n || len(res.Skipped) != maxNamed+1 || !strings.Contains(last.Reason, fmt.Sprint(n-maxNamed)) {
+		t.Errorf("%d objects, %d invalid, %d named, last %+v", res.Objects, res.Invalid, len(res.Skipped), last)
 	}
 }

@@ -73,18 +73,22 @@ func (p *Publisher) sort(req Request, res *Result) (*batch, error) {
 	if err != nil {
 		return nil, err
 	}
+	res.Upgraded = bundle.Upgraded
 	marks := &markings{publisher: p, known: map[string]mark{}}
 	for _, s := range bundle.Skipped {
 		res.skipInvalid(s.ID, s.Err)
 		marks.spoil(s.ID)
 	}
+	res.Invalid += bundle.MoreSkipped
+	res.unnamed += bundle.MoreSkipped
 	var found []candidate
 	for i, raw := range bundle.Objects {
 		o, values, err := validate(raw)
 		if err != nil {
-			id := nameOf(raw, i)
-			res.skipInvalid(id, err)
-			marks.spoil(id)
+			res.skipInvalid(nameOf(raw, i), err)
+			if id, _, ok := stix.LooseTLPDefinition(raw); ok {
+				marks.spoil(id)
+			}
 			continue
 		}
 		marks.learn(o)
@@ -94,11 +98,11 @@ func (p *Publisher) sort(req Request, res *Result) (*batch, error) {
 	for _, c := range found {
 		if s := marks.deny(c.object, req); s != nil {
 			res.Denied++
-			res.Skipped = append(res.Skipped, *s)
+			res.skip(*s)
 			continue
 		}
 		if s := p.duplicate(b, c.object, req.Topic); s != nil {
-			res.Skipped = append(res.Skipped, *s)
+			res.skip(*s)
 			continue
 		}
 		tlp, marked := stix.TLPOf(c.object.MarkingRefs, marks.tlp)
@@ -107,12 +111,28 @@ func (p *Publisher) sort(req Request, res *Result) (*batch, error) {
 		}
 		b.add(tlp, c.object, c.values)
 	}
+	if res.unnamed > 0 {
+		res.Skipped = append(res.Skipped, Skipped{ID: "*", Code: reason.STIXFormat,
+			Reason: fmt.Sprintf("and %d more, which are not named: correct those above and publish again", res.unnamed)})
+	}
 	return b, nil
+}
+
+// maxNamed is how many skipped objects an answer names. A file of a few megabytes
+// can hold millions of pieces that are none.
+const maxNamed = 20_000
+
+func (r *Result) skip(s Skipped) {
+	if len(r.Skipped) >= maxNamed {
+		r.unnamed++
+		return
+	}
+	r.Skipped = append(r.Skipped, s)
 }
 
 func (r *Result) skipInvalid(id string, err error) {
 	r.Invalid++
-	r.Skipped = append(r.Skipped, Skipped{ID: id, Code: reason.Of(err), Reason: err.Error()})
+	r.skip(Skipped{ID: id, Code: reason.Of(err), Reason: err.Error()})
 }
 
 // nameOf names a broken object: by its id where one can be read, else by its place.
@@ -271,7 +291,11 @@ func (p *Publisher) duplicate(b *batch, o *stix.Object, topic protocol.Topic) *S
 
 func compare(o *stix.Object, body []byte, where string) *Skipped {
 	if bytes.Equal(body, o.Raw) {
-		return &Skipped{ID: o.ID, Code: reason.DupHeld, Reason: "already published " + where}
+		why := "already published " + where + "; what it went out with (confidence, validity, producer) cannot be changed afterwards"
+		if !o.Modified.IsZero() {
+			why += ": raise modified to publish a new version"
+		}
+		return &Skipped{ID: o.ID, Code: reason.STIXPublished, Reason: why}
 	}
 	return &Skipped{ID: o.ID, Code: reason.STIXDuplicate,
 		Reason: "another body stands under this id and modified time " + where + "; raise modified to publish a new version"}
