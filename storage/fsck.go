@@ -66,7 +66,7 @@ func fsckOpen(dir string) (*badger.DB, error) {
 		db, err = badger.Open(opts)
 	}
 	if err != nil && strings.Contains(err.Error(), "Cannot acquire directory lock") {
-		return nil, reason.Wrap(reason.NodeRunning, "another process has it", err)
+		return nil, reason.New(reason.NodeRunning, "another process has it")
 	}
 	return db, err
 }
@@ -81,6 +81,9 @@ func fsckTables(db *badger.DB) (err error) {
 	}()
 	return db.VerifyChecksum()
 }
+
+// fsckPlaces are the places of records as people know them.
+var fsckPlaces = map[byte]string{'a': "accepted records", 'q': "held records", 'x': "rejected records"}
 
 // checker holds what was read so far.
 type checker struct {
@@ -163,7 +166,7 @@ func (c *checker) checkMeta() {
 // checkRecord holds one record against its index value.
 func (c *checker) checkRecord(sp byte, id protocol.RecordID, head []byte) {
 	if other, twice := c.spaces[id]; twice {
-		c.about(id, "it stands in two places, %q and %q", other, sp)
+		c.about(id, "it stands in two places, among the %s and among the %s", fsckPlaces[other], fsckPlaces[sp])
 		return
 	}
 	c.spaces[id] = sp
@@ -363,15 +366,17 @@ func (c *checker) checkChanges() {
 	for _, id := range slices.SortedFunc(maps.Keys(states), func(a, b protocol.RecordID) int { return bytes.Compare(a[:], b[:]) }) {
 		switch want, have := states[id], c.spaces[id]; {
 		case want == have || want == 'x' && have == 0: // rejected ones expire silently
+		case want == 0:
+			c.about(id, "the change sequence says that it expired, found among the %s", fsckPlaces[have])
 		case have == 0:
-			c.about(id, "the change sequence says that it is kept as %q, but it is missing", want)
+			c.about(id, "the change sequence says that it is kept among the %s, but it is missing", fsckPlaces[want])
 		default:
-			c.about(id, "the change sequence says that it is kept as %q, found as %q", want, have)
+			c.about(id, "the change sequence says that it is kept among the %s, found among the %s", fsckPlaces[want], fsckPlaces[have])
 		}
 	}
 	for id, sp := range c.spaces {
 		if _, ok := states[id]; !ok {
-			c.about(id, "it is kept as %q, but the change sequence does not know it", sp)
+			c.about(id, "it is kept among the %s, but the change sequence does not know it", fsckPlaces[sp])
 		}
 	}
 }

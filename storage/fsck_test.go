@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -53,6 +54,7 @@ func TestCheckFindsDamage(t *testing.T) {
 	}
 	gone := func([]byte) []byte { return nil }
 	cut := func(b []byte) []byte { return b[:len(b)-1] }
+	letters := regexp.MustCompile(`'[aqx]'|'\x00'|among the (,|$)`)
 	for _, c := range []struct {
 		name   string
 		key    func(ids []protocol.RecordID) []byte
@@ -105,6 +107,9 @@ func TestCheckFindsDamage(t *testing.T) {
 			}
 			if !slices.ContainsFunc(r.Problems, func(p string) bool { return strings.Contains(p, want) }) {
 				t.Errorf("problems %q, want one with %q", r.Problems, want)
+			}
+			if slices.ContainsFunc(r.Problems, letters.MatchString) {
+				t.Errorf("problems %q name places by the letters of their keys", r.Problems)
 			}
 		})
 	}

@@ -58,17 +58,20 @@ func (g *globals) fsck(dir string) error {
 	}
 	found, err := storage.Check(dir)
 	switch {
+	case reason.Of(err) == reason.NodeRunning:
+		return api.ProblemOf(err).WithFix("Stop the node first: fsck reads a store that nobody writes to.")
 	case reason.Of(err) != "", errors.Is(err, fs.ErrPermission):
 		return err
 	case err != nil: // the database itself is so damaged that it does not open
-		found.Problems = append(found.Problems, err.Error())
+		found.Problems = append(found.Problems, "the database does not open: "+err.Error())
 	}
 	report := fsckReport{OK: len(found.Problems) == 0, Store: dir,
 		Records: found.Records, Objects: found.Objects, Held: found.Held, Problems: append([]string{}, found.Problems...)}
 	if err := g.emit(report, func(w io.Writer) { g.showFsck(w, report) }); err != nil || report.OK {
 		return err
 	}
-	p := api.NewProblem(reason.StoreDamaged, fmt.Sprintf("check the store %s: %s", dir, count(len(report.Problems), "problem")))
+	p := api.NewProblem(reason.StoreDamaged, fmt.Sprintf("check the store %s: %s", dir, count(len(report.Problems), "problem"))).
+		WithFix("Leave the node stopped, keep a copy of the folder, check the disk, and restore the store from a backup.")
 	return &exitError{code: exitInvalid, problem: p}
 }
 
