@@ -114,12 +114,9 @@ func TestStrangeAnswers(t *testing.T) {
 	}
 }
 
-// A stream that breaks off is an error; one that ends has ended.
+// A stream that breaks off or ends leaves nobody to follow: exit code 4, and where it ended.
 func TestTailEnds(t *testing.T) {
-	for _, c := range []struct {
-		abort bool
-		exit  int
-	}{{false, exitDone}, {true, exitNoNode}} {
+	for _, abort := range []bool{false, true} {
 		dir := fakeNode(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/api/v1/status" {
 				writeStatus(w, api.StateRunning)
@@ -127,13 +124,16 @@ func TestTailEnds(t *testing.T) {
 			}
 			_, _ = w.Write([]byte("id: 1\nevent: held\ndata: {\"seq\":1,\"kind\":\"held\"}\n\n: heartbeat\n\n"))
 			_ = http.NewResponseController(w).Flush()
-			if c.abort {
+			if abort {
 				panic(http.ErrAbortHandler)
 			}
 		})
 		exit, out, errs := capture(t, strings.NewReader(""), "tail", "-o", "jsonl", "--data", dir)
-		if exit != c.exit || countJSON(t, out) != 1 {
-			t.Errorf("abort %v: exit %d, %s%s", c.abort, exit, out, errs)
+		if exit != exitNoNode || countJSON(t, out) != 1 {
+			t.Errorf("abort %v: exit %d, %s%s", abort, exit, out, errs)
+		}
+		if !strings.Contains(errs, `"code":"node.absent"`) || !abort && !strings.Contains(errs, "tocsin tail --after 1'") {
+			t.Errorf("abort %v: stderr %s", abort, errs)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/protocol/reason"
 )
 
 func newTailCommand(g *globals) *cobra.Command {
@@ -23,7 +24,8 @@ func newTailCommand(g *globals) *cobra.Command {
 		Long: `Follow the node's change sequence: what was accepted, held, released, rejected or
 expired. It begins with the next change, or behind number --after: the numbers
 have no gaps and survive restarts, so a reader that keeps the last one misses nothing.
--o jsonl prints one change a line; -o json prints those that are there, and ends.`,
+-o jsonl prints one change a line; -o json prints those that are there, and ends.
+When the node stops, tail ends with exit code 4 and says where to go on.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if g.format == "json" || once {
@@ -78,8 +80,10 @@ var errEnough = errors.New("enough")
 
 func (g *globals) follow(ctx context.Context, c *api.Client, after *uint64, limit int) error {
 	n := 0
+	var last uint64
 	err := c.Events(ctx, after, func(e api.Event) error {
 		n++
+		last = e.Seq
 		if g.format == "jsonl" {
 			if err := writeJSON(g.out, e); err != nil {
 				return err
@@ -97,8 +101,23 @@ func (g *globals) follow(ctx context.Context, c *api.Client, after *uint64, limi
 		return nil
 	case ctx.Err() != nil:
 		return exitWith(exitInterrupted) // Ctrl-C is how people end it: nothing to report
+	case err == nil:
+		return nodeGone(after, last)
 	}
 	return err
+}
+
+// nodeGone tells whoever follows that there is nobody to follow any more, and where to go on.
+func nodeGone(after *uint64, last uint64) error {
+	resume := "tocsin tail"
+	switch {
+	case last > 0:
+		resume = fmt.Sprintf("tocsin tail --after %d", last)
+	case after != nil:
+		resume = fmt.Sprintf("tocsin tail --after %d", *after)
+	}
+	return api.NewProblem(reason.NodeNotFound, "follow changes: the node has stopped").
+		WithFix(fmt.Sprintf("Go on with '%s' once it runs again.", resume))
 }
 
 func (g *globals) showEvent(w io.Writer, e api.Event) {
