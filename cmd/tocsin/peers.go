@@ -67,6 +67,9 @@ func newPeersRemoveCommand(g *globals) *cobra.Command {
 		Long:  "Stop keeping a peer and close its connections. PEER is a peer id or a unique prefix of 8 characters or more.",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := named("a peer", args[0]); err != nil {
+				return err
+			}
 			return g.withNode(cmd.Context(), func(ctx context.Context, c *api.Client) error {
 				r, err := c.RemovePeer(ctx, args[0])
 				if err != nil {

@@ -31,8 +31,12 @@ func newPublishCommand(g *globals) *cobra.Command {
 		Long: `Sign and spread a STIX 2.1 or 2.0 bundle, object or list of objects, from a file
 or from stdin (-). It never asks. What does not go out is named, with its reason.
 
-Exit codes: 0 all valid objects went out, 3 some objects were invalid, 7 objects
-were kept back by policy, 8 the input is no STIX.`,
+What was published before stays as it was: --confidence and the like cannot be added
+to it, a new version (a later "modified") can.
+
+Exit codes: 0 all went out or was out already, 3 some objects were invalid, 7 something
+was refused by policy and nothing of it left the node, whatever else went out, 8 the
+input is no STIX.`,
 		Example: "  tocsin publish --topic malicious-code --confidence 80 --valid-for 30d bundle.json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -90,7 +94,7 @@ func (g *globals) publish(ctx context.Context, p api.PublishParams, file string)
 func publishExit(res *api.PublishResult) error {
 	switch {
 	case res.Denied > 0:
-		p := api.NewProblem(reason.OutTLP, fmt.Sprintf("%s kept back by policy; the answer names each", count(res.Denied, "object")))
+		p := api.NewProblem(reason.OutTLP, fmt.Sprintf("something was refused by policy; nothing of it left the node (%s; the answer names each)", count(res.Denied, "object")))
 		return &exitError{code: exitRefused, problem: p}
 	case res.Invalid > 0:
 		return exitWith(exitPartly)
@@ -152,6 +156,16 @@ func (g *globals) progress(what string) (update func(api.Progress), done func())
 
 func (g *globals) showPublished(w io.Writer, p api.PublishParams, res *api.PublishResult) {
 	fmt.Fprintf(w, "Published %s in %s on %s.\n", count(res.Objects, "object"), count(len(res.Records), "record"), clean(p.Topic))
+	if g.quiet {
+		return
+	}
+	if res.Upgraded > 0 {
+		were := "were"
+		if res.Upgraded == 1 {
+			were = "was"
+		}
+		fmt.Fprintf(w, "%s came as STIX 2.0 and %s upgraded to 2.1; what is signed is the 2.1 form.\n", count(res.Upgraded, "object"), were)
+	}
 	if res.Waiting > 0 {
 		fmt.Fprintf(w, "%s too large for gossip; others fetch them by catch-up.\n", count(res.Waiting, "record"))
 	}

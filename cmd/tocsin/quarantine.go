@@ -45,9 +45,11 @@ func newDecideCommand(g *globals, verb, short string, accept bool) *cobra.Comman
 	c := &cobra.Command{
 		Use:   verb + " RECORD|RECORD#INDEX|ID",
 		Short: short,
-		Long: short + `. Name a whole record, one of its objects, or a STIX
-id; unique prefixes of 8 or more serve. To accept all that an organisation sends, list
-it: tocsin trust add.`,
+		Long: short + `. RECORD without a number means
+all of it that is held. RECORD#INDEX or a STIX id means one object, and serves where
+objects are held one by one; a record that is held as a whole ("record" under HELD in
+the list) is decided on as a whole. Unique prefixes of 8 or more serve. To accept all
+that an organisation sends, list it: tocsin trust add.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d.Subject = args[0]

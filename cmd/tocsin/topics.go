@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/protocol"
 )
 
 func newTopicsCommand(g *globals) *cobra.Command {
@@ -37,6 +39,9 @@ func newTopicsJoinCommand(g *globals) *cobra.Command {
 		Short: "Join a topic, also after a restart",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := topicName(args[0]); err != nil {
+				return err
+			}
 			return g.withNode(cmd.Context(), func(ctx context.Context, c *api.Client) error {
 				t, err := c.JoinTopic(ctx, args[0])
 				if err != nil {
@@ -54,6 +59,9 @@ func newTopicsLeaveCommand(g *globals) *cobra.Command {
 		Short: "Leave a topic, also after a restart; what is stored stays",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := topicName(args[0]); err != nil {
+				return err
+			}
 			return g.withNode(cmd.Context(), func(ctx context.Context, c *api.Client) error {
 				t, err := c.LeaveTopic(ctx, args[0])
 				if err != nil {
@@ -63,6 +71,22 @@ func newTopicsLeaveCommand(g *globals) *cobra.Command {
 			})
 		},
 	}
+}
+
+// topicName refuses what is no name before it becomes part of a path.
+func topicName(name string) error {
+	if _, err := protocol.ParseTopic(name); err != nil {
+		return usagef("topic %q: want 1 to %d of a-z, 0-9 and the hyphen; tocsin topics list names the well-known ones", name, protocol.MaxTopicName)
+	}
+	return nil
+}
+
+// named refuses an argument that names nothing and would not survive as part of a path.
+func named(what, arg string) error {
+	if strings.Trim(arg, ". ") == "" {
+		return usagef("%q names nothing: want %s", arg, what)
+	}
+	return nil
 }
 
 func (g *globals) showTopics(w io.Writer, topics []api.Topic) {

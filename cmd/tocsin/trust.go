@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +45,9 @@ func newTrustShowCommand(g *globals) *cobra.Command {
 		Long:  "Show what is known of one organisation, listed or not. " + orgHelp,
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := named("an organisation", args[0]); err != nil {
+				return err
+			}
 			return g.withNode(cmd.Context(), func(ctx context.Context, c *api.Client) error {
 				e, err := c.TrustEntry(ctx, args[0])
 				if err != nil {
@@ -55,13 +59,16 @@ func newTrustShowCommand(g *globals) *cobra.Command {
 	}
 }
 
+// trustFlags names the parts of an entry that commands may state.
+func trustFlags() []string { return []string{"petname", "level", "expires", "topics", "reason"} }
+
 // addTrustFlags are the parts of an entry that commands may state.
 func addTrustFlags(c *cobra.Command, e *api.TrustEntry) {
 	f := c.Flags()
 	f.StringVar(&e.Petname, "petname", "", "your own name for the organisation")
 	f.StringVar(&e.Level, "level", "", "blocked, observed, partner or anchor")
 	f.StringVar(&e.Expires, "expires", "", "last day of the entry, YYYY-MM-DD or a span such as 365d")
-	f.StringSliceVar(&e.Topics, "topics", nil, "believe it on these topics only")
+	f.StringSliceVar(&e.Topics, "topics", nil, "believe it on these topics only: standard ones, or such as this node has joined")
 	f.StringVar(&e.Reason, "reason", "", "why, for those who come after you")
 }
 
@@ -98,6 +105,9 @@ func newTrustSetCommand(g *globals) *cobra.Command {
 operator's own file is overlaid, the file is not rewritten. ` + orgHelp,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !slices.ContainsFunc(trustFlags(), func(name string) bool { return cmd.Flags().Changed(name) }) {
+				return usagef("trust set %s: nothing to change; give one of --%s", args[0], strings.Join(trustFlags(), ", --"))
+			}
 			return g.putTrust(cmd.Context(), args[0], e, (*api.Client).SetTrust)
 		},
 	}
@@ -108,8 +118,11 @@ operator's own file is overlaid, the file is not rewritten. ` + orgHelp,
 // putTrust sends an entry by the given call and shows what is in force then.
 func (g *globals) putTrust(ctx context.Context, org string, e api.TrustEntry,
 	call func(*api.Client, context.Context, api.TrustEntry) (*api.TrustEntry, error)) error {
+	err := named("an organisation", org)
+	if err != nil {
+		return err
+	}
 	e.Org = org
-	var err error
 	if e.Expires, err = expiryDay(e.Expires, time.Now()); err != nil {
 		return err
 	}
@@ -141,15 +154,21 @@ func newTrustRemoveCommand(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "remove ORG",
 		Short: "Take an organisation off the trust list",
-		Long:  "Take an organisation off the trust list; it is a stranger then. " + orgHelp,
-		Args:  cobra.ExactArgs(1),
+		Long: `Take an organisation off the trust list; it is a stranger then. What was accepted
+from it stays stored and weighs nothing for machines any more. ` + orgHelp,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := named("an organisation", args[0]); err != nil {
+				return err
+			}
 			return g.withNode(cmd.Context(), func(ctx context.Context, c *api.Client) error {
 				r, err := c.RemoveTrust(ctx, args[0])
 				if err != nil {
 					return err
 				}
-				return g.emit(r, func(w io.Writer) { fmt.Fprintf(w, "Removed %s\n", r.Removed) })
+				return g.emit(r, func(w io.Writer) {
+					fmt.Fprintf(w, "Removed %s. What was accepted from it stays stored and weighs nothing for machines any more.\n", clean(r.Removed))
+				})
 			})
 		},
 	}

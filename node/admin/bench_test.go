@@ -166,7 +166,13 @@ type fakeMesh struct {
 }
 
 func newFakeMesh() *fakeMesh {
-	return &fakeMesh{topics: map[protocol.Topic]bool{protocol.TopicControl: true, protocol.TopicDrill: true}}
+	m := &fakeMesh{topics: map[protocol.Topic]bool{}}
+	for _, t := range protocol.DefaultTopics() {
+		if s := t.String(); s == "control" || s == "drill" || s == "fraud" || s == "malicious-code" {
+			m.topics[t] = true
+		}
+	}
+	return m
 }
 
 func (m *fakeMesh) Announce(_ context.Context, r *protocol.Record) error {

@@ -43,7 +43,20 @@ func TestQuarantine(t *testing.T) {
 	if !d.Accepted || len(d.Items) != 1 || d.Items[0] != (api.Ref{Record: first.ID().String(), Index: -1}) {
 		t.Errorf("decided %+v", d)
 	}
-	d, err = b.client.Decide(t.Context(), api.Decision{Subject: "indicator--" + uuid(3)})
+	// One object of a record that is held as a whole cannot be decided on alone.
+	for _, subject := range []string{"indicator--" + uuid(3), second.ID().String() + "#0"} {
+		for verb, accept := range map[string]bool{"accept": true, "reject": false} {
+			_, err = b.client.Decide(t.Context(), api.Decision{Subject: subject, Accept: accept})
+			refused(t, err, reason.Conflict)
+			if fix := api.ProblemOf(err).Fix; !strings.Contains(fix, "'tocsin quarantine "+verb+" "+second.ID().String()+"'") {
+				t.Errorf("%s %s: fix %q", verb, subject, fix)
+			}
+		}
+	}
+	if c := b.deps.Store.Counts(); c.Held != 1 {
+		t.Errorf("a refused decision changed something: %+v", c)
+	}
+	d, err = b.client.Decide(t.Context(), api.Decision{Subject: second.ID().String()})
 	ok(t, err)
 	if d.Accepted || len(d.Items) != 1 {
 		t.Errorf("decided %+v", d)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/node/admin/api"
 	"tocsin/node/identity"
 	"tocsin/node/policy"
 	"tocsin/protocol"
@@ -57,14 +58,53 @@ func (n names) resolve(text string) (protocol.OrgID, error) {
 	}
 	switch len(called) {
 	case 0:
-		if !strings.HasPrefix(text, "sha256:") && strings.Trim(strings.ToLower(text), "0123456789abcdef") != "" {
-			return protocol.OrgID{}, reason.New(reason.NotFound, fmt.Sprintf("organisation %q: nobody on the trust list goes by this petname", text))
+		if _, digits := digestPrefix(text); !digits && !strings.HasPrefix(text, "sha256:") {
+			return protocol.OrgID{}, unlisted(fmt.Sprintf("organisation %q: nobody on the trust list goes by this petname", text))
 		}
-		return policy.Resolve(text, known)
+		org, err := policy.Resolve(text, known)
+		if reason.Of(err) == reason.NotFound {
+			err = unlisted(api.ProblemOf(err).Detail)
+		}
+		return org, err
 	case 1:
 		return called[0], nil
 	}
 	return protocol.OrgID{}, reason.New(reason.Ambiguous, fmt.Sprintf("organisation %q: %d go by this petname", text, len(called)))
+}
+
+// unlisted says that an organisation is not there, and where to look which are.
+func unlisted(detail string) error {
+	return api.NewProblem(reason.NotFound, detail).WithFix("See who is listed with 'tocsin trust list'; a fingerprint or 8 hex digits of it name others that are known.")
+}
+
+// nearest is the candidate most like a misspelt name: the one with the largest share
+// of characters that stand in both in the same order; "" when that is under a half.
+func nearest(name string, candidates []string) string {
+	best, most := "", 0.5
+	for _, c := range candidates {
+		if share := 2 * float64(common(name, c)) / float64(len(name)+len(c)); share > most || share == most && best == "" {
+			best, most = c, share
+		}
+	}
+	return best
+}
+
+// common is the length of the longest common subsequence.
+func common(a, b string) int {
+	row := make([]int, len(b)+1)
+	for i := range len(a) {
+		corner := 0 // the value up and to the left
+		for j := range len(b) {
+			up := row[j+1]
+			if a[i] == b[j] {
+				row[j+1] = corner + 1
+			} else {
+				row[j+1] = max(up, row[j])
+			}
+			corner = up
+		}
+	}
+	return row[len(b)]
 }
 
 // digestPrefix reads an abbreviated digest, with or without "sha256:".

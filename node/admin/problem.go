@@ -3,7 +3,9 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -54,13 +56,64 @@ func toProblem(_ huma.Context, _ string, v any) (any, error) {
 	case e.Status >= http.StatusInternalServerError:
 		code = reason.Internal
 	}
-	text := []string{e.Detail}
+	var text []string
 	for _, d := range e.Errors {
-		text = append(text, strings.TrimSpace(d.Location+" "+d.Message))
+		text = append(text, plainly(d))
+	}
+	if len(text) == 0 {
+		text = append(text, e.Detail)
 	}
 	p := api.NewProblem(code, strings.Join(text, "; "))
 	p.Status = e.Status
 	return p, nil
+}
+
+// plainly says in our words what the framework found wrong with one parameter or
+// property: its own words speak of where in the request it stands and of schemas.
+func plainly(d *huma.ErrorDetail) string {
+	_, name, inside := strings.Cut(d.Location, ".")
+	if !inside {
+		name = "the request"
+	}
+	switch v := d.Value.(type) {
+	case string:
+		if inside && v != "" && len(v) <= maxEcho {
+			name += " " + strconv.Quote(v)
+		}
+	case int64, float64:
+		name += fmt.Sprintf(" %v", v)
+	}
+	for _, w := range wordings {
+		if rest, ok := strings.CutPrefix(d.Message, w.framework); ok {
+			return name + ": " + w.ours + strings.TrimSuffix(strings.Trim(rest, `", `), " to be present")
+		}
+	}
+	return name + ": " + d.Message
+}
+
+// maxEcho bounds the value that a message repeats.
+const maxEcho = 100
+
+// wordings translates the beginnings of the framework's messages, longest first
+// where one begins another.
+var wordings = []struct{ framework, ours string }{
+	{`expected value to be one of "`, "want one of "},
+	{"expected number >= ", "want at least "},
+	{"expected number <= ", "want at most "},
+	{"expected length >= ", "want a length of at least "},
+	{"expected length <= ", "want a length of at most "},
+	{"expected array length >= ", "want items, at least "},
+	{"expected array length <= ", "want items, at most "},
+	{"expected string to match pattern ^[0-9]*$", "want a number"},
+	{"expected required property ", "it lacks "},
+	{"unexpected property", "not known"},
+	{"required query parameter is missing", "missing"},
+	{"expected integer", "want a whole number"},
+	{"invalid integer", "want a whole number"},
+	{"expected string", "want a text"},
+	{"expected boolean", "want true or false"},
+	{"expected array", "want a list"},
+	{"expected object", "want an object"},
 }
 
 // writeProblem answers with a problem outside of the framework.

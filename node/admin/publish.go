@@ -15,6 +15,7 @@ import (
 
 	"tocsin/node/admin/api"
 	"tocsin/node/outbox"
+	"tocsin/protocol"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/stix"
 )
@@ -28,6 +29,7 @@ const (
 
 type publishResource struct {
 	publish func(context.Context, outbox.Request) (outbox.Result, error)
+	joined  func() []TopicInfo
 	slots   chan struct{} // one taken per publication under way
 	limit   int64         // bytes of one file
 }
@@ -56,6 +58,9 @@ func (p *publishResource) post(_ context.Context, in *publishIn) (*huma.StreamRe
 	if err != nil {
 		return nil, err
 	}
+	if err := p.reaches(req.Topic); err != nil {
+		return nil, err
+	}
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		r, w := humago.Unwrap(ctx)
 		a := &publishAnswer{w: w, stream: strings.Contains(r.Header.Get("Accept"), api.MediaNDJSON)}
@@ -66,6 +71,35 @@ func (p *publishResource) post(_ context.Context, in *publishIn) (*huma.StreamRe
 		}
 		a.result(showResult(res))
 	}}, nil
+}
+
+// reaches refuses a topic on which a publication would reach nobody.
+func (p *publishResource) reaches(t protocol.Topic) error {
+	switch t {
+	case protocol.TopicControl:
+		return noPlace(t, "on it nodes tell each other of their keys")
+	case protocol.TopicSealed:
+		return noPlace(t, "on it go messages that only their recipients can read")
+	}
+	var names []string
+	for _, i := range p.joined() {
+		if i.Topic == t {
+			return nil
+		}
+		if i.Topic.Allowed(protocol.KindObjects) {
+			names = append(names, i.Topic.String())
+		}
+	}
+	detail := fmt.Sprintf("publish to %s: not joined; 'tocsin topics join %s' first", t, t)
+	if near := nearest(t.String(), names); near != "" {
+		detail += fmt.Sprintf("; did you mean %s?", near)
+	}
+	return reason.New(reason.TopicUnknown, detail)
+}
+
+func noPlace(t protocol.Topic, why string) error {
+	return api.NewProblem(reason.UsageInvalid, fmt.Sprintf("publish to %s: this topic is for the node itself: %s", t, why)).
+		WithFix("Choose another topic; 'tocsin topics list' names them.")
 }
 
 // run takes a slot, reads the body, waits out the undo window and publishes.
@@ -152,7 +186,7 @@ func publishProblem(err error, res outbox.Result) *api.Problem {
 func showResult(res outbox.Result) *api.PublishResult {
 	out := &api.PublishResult{
 		Records: []string{}, Objects: res.Objects, Skipped: []api.Skipped{},
-		Invalid: res.Invalid, Denied: res.Denied, Waiting: res.Waiting,
+		Invalid: res.Invalid, Denied: res.Denied, Waiting: res.Waiting, Upgraded: res.Upgraded,
 	}
 	for _, id := range res.Records {
 		out.Records = append(out.Records, id.String())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -68,7 +69,7 @@ func parseCursor(text string) (storage.Ref, error) {
 }
 
 func (q *quarantineResource) decide(ctx context.Context, in *struct{ Body api.Decision }) (*body[api.Decided], error) {
-	refs, err := q.held(in.Body.Subject)
+	refs, err := q.held(in.Body.Subject, in.Body.Accept)
 	if err != nil {
 		return nil, err
 	}
@@ -98,22 +99,27 @@ func undecided(err error) error {
 }
 
 // held finds what a subject names in quarantine: a record held as a whole is one
-// thing (index -1), else each held object counts by itself.
-func (q *quarantineResource) held(subject string) ([]storage.Ref, error) {
+// thing (index -1), which only its own id names; else each held object counts by itself.
+func (q *quarantineResource) held(subject string, accept bool) ([]storage.Ref, error) {
 	hits, err := q.hits(subject)
 	if err != nil {
 		return nil, err
 	}
 	var refs []storage.Ref
-	whole := map[protocol.RecordID]bool{}
+	var whole []protocol.RecordID
 	for _, h := range hits {
 		switch {
-		case h.RecordHeld && !whole[h.Record]:
-			whole[h.Record] = true
-			refs = append(refs, storage.Ref{Record: h.Record, Index: -1})
+		case h.RecordHeld && !slices.Contains(whole, h.Record):
+			whole = append(whole, h.Record)
 		case !h.RecordHeld && h.State == storage.Held:
 			refs = append(refs, h.Ref)
 		}
+	}
+	if len(whole) > 0 {
+		if isSTIX(subject) || strings.Contains(subject, "#") {
+			return nil, heldWhole(subject, whole, accept)
+		}
+		return []storage.Ref{{Record: whole[0], Index: -1}}, nil
 	}
 	if len(refs) > 0 {
 		return refs, nil
@@ -124,6 +130,22 @@ func (q *quarantineResource) held(subject string) ([]storage.Ref, error) {
 		}
 	}
 	return nil, reason.New(reason.NotFound, fmt.Sprintf("nothing of %s is held", subject))
+}
+
+// heldWhole refuses to decide on one object of a record that is held as a whole:
+// whoever names one object does not mean all that stand beside it.
+func heldWhole(subject string, whole []protocol.RecordID, accept bool) error {
+	verb := "reject"
+	if accept {
+		verb = "accept"
+	}
+	more := ""
+	if len(whole) > 1 {
+		more = fmt.Sprintf(" (and in %d more)", len(whole)-1)
+	}
+	detail := fmt.Sprintf("%s %s: it stands in record %s%s, which is held as a whole", verb, subject, whole[0], more)
+	return api.NewProblem(reason.Conflict, detail).WithFix(fmt.Sprintf(
+		"See what else stands in it with 'tocsin show %s'; decide on all of it with 'tocsin quarantine %s %s'.", whole[0], verb, whole[0]))
 }
 
 // hits finds all objects that a subject names.

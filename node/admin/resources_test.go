@@ -29,7 +29,7 @@ func TestStatus(t *testing.T) {
 	if s.State != api.StateRunning || s.Peers != 1 || s.Records != 1 || s.Objects != 2 || s.Held != 1 || s.Waiting != 3 {
 		t.Errorf("status %+v", s)
 	}
-	if len(s.Words) != 8 || len(s.Addrs) != 1 || !slices.Equal(s.Topics, []string{"control", "drill"}) || s.Name != "Own CERT" || s.Network != network {
+	if len(s.Words) != 8 || len(s.Addrs) != 1 || !slices.Equal(s.Topics, []string{"control", "drill", "fraud", "malicious-code"}) || s.Name != "Own CERT" || s.Network != network {
 		t.Errorf("status %+v", s)
 	}
 }
@@ -87,18 +87,22 @@ func TestPeers(t *testing.T) {
 
 func TestTopics(t *testing.T) {
 	b := newBench(t)
-	topic, err := b.client.JoinTopic(t.Context(), "fraud")
+	topic, err := b.client.JoinTopic(t.Context(), "phishing")
 	ok(t, err)
 	if !topic.Joined {
 		t.Errorf("topic %+v", topic)
 	}
 	_, err = b.client.LeaveTopic(t.Context(), "drill")
 	ok(t, err)
-	if got := b.deps.Settings.Topics([]string{"drill"}); len(got) != 1 || got[0].String() != "fraud" {
+	if got := b.deps.Settings.Topics([]string{"drill"}); len(got) != 1 || got[0].String() != "phishing" {
 		t.Errorf("kept %v", got)
 	}
 	_, err = b.client.LeaveTopic(t.Context(), "control")
 	refused(t, err, reason.Conflict)
+	for _, name := range []string{"nosuch", "drill"} { // drill was left above
+		_, err = b.client.LeaveTopic(t.Context(), name)
+		refused(t, err, reason.NotFound)
+	}
 	_, err = b.client.JoinTopic(t.Context(), "No Topic")
 	refused(t, err, reason.UsageInvalid)
 	list, err := b.client.Topics(t.Context())
@@ -107,7 +111,7 @@ func TestTopics(t *testing.T) {
 	for _, topic := range list.Items {
 		joined[topic.Name] = topic.Joined
 	}
-	if !joined["fraud"] || !joined["control"] || joined["drill"] || len(joined) < len(protocol.DefaultTopics()) {
+	if !joined["phishing"] || !joined["control"] || joined["drill"] || len(joined) < len(protocol.DefaultTopics()) {
 		t.Errorf("topics %v", joined)
 	}
 }
@@ -147,13 +151,49 @@ func TestTrust(t *testing.T) {
 	if len(list.Items) != 1 || list.Items[0].Petname != "other" {
 		t.Errorf("list %+v", list.Items)
 	}
+	// Topics are standard ones or joined ones; the list is in order of petnames.
+	_, err = b.client.SetTrust(t.Context(), api.TrustEntry{Org: "other", Topics: []string{"fraud", "nosuch"}})
+	refused(t, err, reason.UsageInvalid)
+	if !strings.Contains(err.Error(), `"nosuch"`) {
+		t.Errorf("the topic is not named: %v", err)
+	}
+	_, err = b.client.JoinTopic(t.Context(), "nosuch")
+	ok(t, err)
+	e, err = b.client.SetTrust(t.Context(), api.TrustEntry{Org: "other", Topics: []string{"fraud", "nosuch"}})
+	ok(t, err)
+	for i, petname := range []string{"zeta", "Alpha", "mid"} {
+		_, err = b.client.AddTrust(t.Context(), api.TrustEntry{Org: fmt.Sprintf("sha256:%064x", i+1), Petname: petname, Level: "observed", Expires: day, Topics: []string{"*"}})
+		ok(t, err)
+	}
+	list, err = b.client.Trust(t.Context())
+	ok(t, err)
+	var order []string
+	for _, e := range list.Items {
+		order = append(order, e.Petname)
+	}
+	if want := []string{"Alpha", "mid", "other", "zeta"}; !slices.Equal(order, want) {
+		t.Errorf("order %v, want %v", order, want)
+	}
 	r, err := b.client.RemoveTrust(t.Context(), "other")
 	ok(t, err)
 	if r.Removed != org {
 		t.Errorf("removed %q", r.Removed)
 	}
-	_, err = b.client.RemoveTrust(t.Context(), org)
-	refused(t, err, reason.NotFound)
+	for _, gone := range []string{org, "other", "A", "beef", strings.Repeat("0", 60) + "ffff"} {
+		_, err = b.client.RemoveTrust(t.Context(), gone)
+		refused(t, err, reason.NotFound)
+		if fix := api.ProblemOf(err).Fix; !strings.Contains(fix, "'tocsin trust list'") {
+			t.Errorf("remove %s: fix %q", gone, fix)
+		}
+		if gone == org {
+			continue // known, if not listed
+		}
+		_, err = b.client.TrustEntry(t.Context(), gone)
+		refused(t, err, reason.NotFound)
+		if fix := api.ProblemOf(err).Fix; !strings.Contains(fix, "'tocsin trust list'") {
+			t.Errorf("show %s: fix %q", gone, fix)
+		}
+	}
 }
 
 func TestTrustRefused(t *testing.T) {

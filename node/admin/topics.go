@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -68,6 +69,10 @@ func (t *topicResource) leave(_ context.Context, in *topicIn) (*body[api.Topic],
 	topic, err := parseTopic(in.Name)
 	if err != nil {
 		return nil, err
+	}
+	if !slices.ContainsFunc(t.mesh.Topics(), func(i TopicInfo) bool { return i.Topic == topic }) {
+		return nil, api.NewProblem(reason.NotFound, fmt.Sprintf("leave topic %s: it is not joined", topic)).
+			WithFix("See which are with 'tocsin topics list'.")
 	}
 	if err := t.mesh.Leave(topic); err != nil {
 		return nil, err

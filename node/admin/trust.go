@@ -1,10 +1,12 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -13,6 +15,7 @@ import (
 	"tocsin/node/identity"
 	"tocsin/node/intake"
 	"tocsin/node/policy"
+	"tocsin/protocol"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/trust"
 )
@@ -21,6 +24,7 @@ type trustResource struct {
 	names  names
 	policy *policy.Book
 	intake *intake.Pipeline
+	joined func() []TopicInfo
 }
 
 type orgIn struct {
@@ -45,6 +49,9 @@ func (t *trustResource) list(context.Context, *nothing) (*body[api.List[api.Trus
 	for _, e := range t.policy.List().Entries() {
 		list.Items = append(list.Items, t.entry(e))
 	}
+	slices.SortFunc(list.Items, func(a, b api.TrustEntry) int {
+		return cmp.Or(strings.Compare(strings.ToLower(a.Petname), strings.ToLower(b.Petname)), strings.Compare(a.Org, b.Org))
+	})
 	return answer(list)
 }
 
@@ -56,7 +63,7 @@ func (t *trustResource) show(_ context.Context, in *orgIn) (*body[api.TrustEntry
 	}
 	e, listed := t.policy.List().Entry(org)
 	if _, known := t.names.identity.Chains().Org(org); !listed && !known {
-		return nil, reason.New(reason.NotFound, fmt.Sprintf("organisation %s is neither listed nor known", org))
+		return nil, unlisted(fmt.Sprintf("organisation %s is neither listed nor known", org))
 	}
 	if !listed {
 		e = trust.Entry{Org: org, Level: trust.Unknown}
@@ -94,7 +101,7 @@ func (t *trustResource) put(ctx context.Context, e trust.Entry, in api.TrustEntr
 	if e.Org == t.names.self.Org {
 		return nil, reason.New(reason.Conflict, "this is the node's own organisation: it is believed without being listed")
 	}
-	if err := change(&e, in); err != nil {
+	if err := t.change(&e, in); err != nil {
 		return nil, err
 	}
 	if err := t.policy.Set(e); err != nil {
@@ -109,7 +116,7 @@ func (t *trustResource) put(ctx context.Context, e trust.Entry, in api.TrustEntr
 }
 
 // change applies the fields that a request fills in.
-func change(e *trust.Entry, in api.TrustEntry) error {
+func (t *trustResource) change(e *trust.Entry, in api.TrustEntry) error {
 	if in.Petname != "" {
 		e.Petname = in.Petname
 	}
@@ -132,7 +139,7 @@ func change(e *trust.Entry, in api.TrustEntry) error {
 	}
 	if len(in.Topics) > 0 {
 		for _, name := range in.Topics {
-			if _, err := parseTopic(name); err != nil && name != "*" {
+			if err := t.knownTopic(name); err != nil {
 				return err
 			}
 		}
@@ -141,10 +148,30 @@ func change(e *trust.Entry, in api.TrustEntry) error {
 	return nil
 }
 
+// knownTopic takes standard topics and joined ones: any other is taken for a
+// misspelling, which would narrow the entry to nothing.
+func (t *trustResource) knownTopic(name string) error {
+	if name == "*" {
+		return nil
+	}
+	topic, err := parseTopic(name)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(protocol.DefaultTopics(), topic) ||
+		slices.ContainsFunc(t.joined(), func(i TopicInfo) bool { return i.Topic == topic }) {
+		return nil
+	}
+	return reason.New(reason.UsageInvalid, fmt.Sprintf("set trust: topic %q is neither a standard one nor joined here; 'tocsin topics list' names those that are", name))
+}
+
 func (t *trustResource) remove(_ context.Context, in *orgIn) (*body[api.Removed], error) {
 	org, err := t.names.resolve(in.Org)
 	if err != nil {
 		return nil, err
+	}
+	if _, listed := t.policy.List().Entry(org); !listed {
+		return nil, unlisted(fmt.Sprintf("remove trust entry %s: no such entry", org))
 	}
 	if err := t.policy.Remove(org); err != nil {
 		return nil, err
