@@ -66,6 +66,7 @@ func Init(paths Paths, cfg Config, p Profile) (*Founded, error) {
 
 // check names what of the profile cannot stand in a genesis statement.
 func (p Profile) check() error {
+	const hidden = "control characters, line separators and marks of direction"
 	bad := func(what, value, want string) error {
 		return reason.New(reason.UsageInvalid, fmt.Sprintf("%s %q: want %s", what, value, want))
 	}
@@ -73,20 +74,20 @@ func (p Profile) check() error {
 		return len(text) <= limit && utf8.ValidString(text) && protocol.IsLabel(text)
 	}
 	if strings.TrimSpace(p.Name) == "" || !label(p.Name, protocol.MaxNameBytes) {
-		return bad("name", p.Name, fmt.Sprintf("1 to %d bytes of text", protocol.MaxNameBytes))
+		return bad("name", p.Name, fmt.Sprintf("1 to %d bytes of text without %s", protocol.MaxNameBytes, hidden))
 	}
 	if len(p.Country) != 2 || p.Country[0] < 'A' || p.Country[0] > 'Z' || p.Country[1] < 'A' || p.Country[1] > 'Z' {
 		return bad("country", p.Country, "two upper-case letters (ISO 3166-1 alpha-2), such as KE")
 	}
 	if !label(p.Sector, protocol.MaxSectorBytes) {
-		return bad("sector", p.Sector, fmt.Sprintf("at most %d bytes of text", protocol.MaxSectorBytes))
+		return bad("sector", p.Sector, fmt.Sprintf("at most %d bytes of text without %s", protocol.MaxSectorBytes, hidden))
 	}
 	if len(p.Contacts) > protocol.MaxContacts {
 		return bad("contacts", strings.Join(p.Contacts, ", "), fmt.Sprintf("at most %d", protocol.MaxContacts))
 	}
 	for _, c := range p.Contacts {
 		if c == "" || !label(c, protocol.MaxContactBytes) {
-			return bad("contact", c, fmt.Sprintf("1 to %d bytes of text", protocol.MaxContactBytes))
+			return bad("contact", c, fmt.Sprintf("1 to %d bytes of text without %s", protocol.MaxContactBytes, hidden))
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 
 	"github.com/transparency-dev/merkle/proof"
@@ -110,8 +111,11 @@ func (p *Proof) checkInclusion(m *proofMessage) error {
 	leaf := leafHash(m.Salt, m.Object)
 	root := p.header.Root
 	err := proof.VerifyInclusion(rfc6962.DefaultHasher, m.Index, uint64(p.header.Count), leaf[:], m.Path, root[:])
+	if bad, ok := errors.AsType[proof.RootMismatchError](err); ok {
+		err = fmt.Errorf("it leads to root %x", bad.CalculatedRoot) // the module's own text spells out both in decimal
+	}
 	if err != nil {
-		return reason.Wrap(reason.ProofInvalid, fmt.Sprintf("hold leaf %d of %d against the signed root", m.Index, p.header.Count), err)
+		return reason.Wrap(reason.ProofInvalid, fmt.Sprintf("hold leaf %d of %d against the signed root %x", m.Index, p.header.Count, root), err)
 	}
 	return nil
 }

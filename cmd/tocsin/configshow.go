@@ -1,10 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,6 +13,8 @@ import (
 
 	"tocsin/node"
 	"tocsin/node/policy"
+	"tocsin/node/settings"
+	"tocsin/protocol/reason"
 )
 
 func newConfigCommand(g *globals) *cobra.Command {
@@ -62,35 +64,62 @@ func newConfigCheckCommand(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Check configuration and trust list without running anything",
-		Long:  "Check the configuration files, the environment, --set and the trust list. Exit code 2 when something cannot be used.",
-		Args:  cobra.NoArgs,
+		Long: `Check the configuration files, the environment, --set, the trust list, and what commands
+changed (state/*.toml).
+
+Exit codes: 0 all of it can be used, 2 something cannot, 4 the folder that --data names
+does not exist.`,
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			paths, err := g.paths()
 			if err != nil {
 				return err
 			}
-			if _, _, err := loadConfig(g); err != nil {
-				return err
-			}
-			files, err := configFiles(paths)
+			files, err := g.checkConfig(paths)
 			if err != nil {
 				return err
-			}
-			if _, err := policy.Open(paths.TrustFile(), paths.TrustState()); err != nil {
-				return err
-			}
-			if exists(paths.TrustFile()) {
-				files = append(files, paths.TrustFile())
 			}
 			answer := struct {
 				OK    bool     `json:"ok"`
 				Files []string `json:"files"`
-			}{true, append([]string{}, files...)}
+			}{true, files}
 			return g.emit(answer, func(w io.Writer) {
-				fmt.Fprintf(w, "Sound: %s\n", cmp.Or(strings.Join(files, ", "), "no file, defaults only"))
+				if len(files) == 0 {
+					fmt.Fprintf(w, "No node and no configuration in %s; the defaults are sound.\n", clean(paths.Config))
+					return
+				}
+				fmt.Fprintf(w, "Sound: %s\n", clean(strings.Join(files, ", ")))
 			})
 		},
 	}
+}
+
+// checkConfig reads all that a start would read, and names the files.
+func (g *globals) checkConfig(paths node.Paths) ([]string, error) {
+	if _, _, err := loadConfig(g); err != nil {
+		return nil, err
+	}
+	if g.data != "" && !exists(paths.Data) {
+		return nil, reason.New(reason.NodeNotFound, fmt.Sprintf("check the configuration in %s: there is no such folder", paths.Data))
+	}
+	files, err := configFiles(paths)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := policy.Open(paths.TrustFile(), paths.TrustState()); err != nil {
+		return nil, err
+	}
+	if _, err := settings.Open(paths.State()); err != nil {
+		return nil, err
+	}
+	state, err := filepath.Glob(filepath.Join(paths.State(), "*.toml"))
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", paths.State(), err)
+	}
+	if exists(paths.TrustFile()) {
+		files = append(files, paths.TrustFile())
+	}
+	return append(append([]string{}, files...), state...), nil
 }
 
 // configValues lists every key in name order with its value in force.

@@ -32,7 +32,7 @@ var absentNode = map[string]struct {
 	"check":             {[]string{"192.0.2.1"}, exitNoNode},
 	"completion":        {[]string{"bash"}, exitDone},
 	"config":            {nil, exitDone},
-	"config check":      {nil, exitDone},
+	"config check":      {nil, exitNoNode}, // --data names a folder that is not there
 	"config show":       {[]string{"--origin"}, exitDone},
 	"debug":             {nil, exitUsage}, // without saying what
 	"debug canonical":   {nil, exitDone},

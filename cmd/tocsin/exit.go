@@ -21,7 +21,7 @@ const (
 	exitNoNode      = 4   // node not reachable, or still starting
 	exitDenied      = 5   // not permitted: rights on the socket or a file
 	exitNotFound    = 6   // not found
-	exitRefused     = 7   // refused by local policy: nothing left the node
+	exitRefused     = 7   // kept back by local policy: what is named did not leave the node
 	exitInvalid     = 8   // verification failed: signature, hash, format
 	exitConflict    = 9   // conflict: exists already, node already running
 	exitMatch       = 10  // a match, only with check --exit-code
@@ -30,8 +30,8 @@ const (
 )
 
 const exitCodeHelp = `Exit codes: 0 done, 1 failed, 2 usage or configuration error, 3 partly done,
-4 node not reachable or still starting, 5 not permitted, 6 not found, 7 refused
-by policy (nothing left the node), 8 verification failed, 9 conflict (exists
+4 node not reachable or still starting, 5 not permitted, 6 not found, 7 kept back
+by policy (what is named did not leave the node), 8 verification failed, 9 conflict (exists
 already, node already running), 10 match (check --exit-code), 124 timed out,
 130 interrupted.`
 

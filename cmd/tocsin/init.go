@@ -71,7 +71,27 @@ func (g *globals) initNode(f founder) error {
 	if err != nil {
 		return err
 	}
-	return g.emit(founded, func(w io.Writer) { g.writeFounded(w, f.profile, founded) })
+	if err := g.emit(founded, func(w io.Writer) { g.writeFounded(w, f.profile, founded) }); err != nil {
+		return err
+	}
+	if wanders(f.config.WithDefaults().Listen) {
+		g.hint("\nEvery listen address has port 0: the node gets other ports at each start, and the addresses that partners keep of it " +
+			"lead nowhere then. For more than a trial give one a fixed port in tocsin.toml.")
+	}
+	return nil
+}
+
+// wanders reports whether a node that listens there has other addresses after each start.
+func wanders(listen []string) bool {
+	for _, addr := range listen {
+		parts := strings.Split(addr, "/")
+		for i, part := range parts[:len(parts)-1] {
+			if (part == "tcp" || part == "udp") && parts[i+1] != "0" {
+				return false
+			}
+		}
+	}
+	return len(listen) > 0
 }
 
 // joinConfig makes the flags agree with a configuration file that is there
@@ -114,5 +134,9 @@ func (g *globals) writeFounded(w io.Writer, p node.Profile, f *node.Founded) {
 		fmt.Fprintf(w, "  %s\n", clean(path))
 	}
 	fmt.Fprintln(w, "Daily work needs neither. Who has root.key is the organisation; next.key replaces it when it is lost.")
-	g.hint("\nNext: tocsin run, then tocsin peers add MULTIADDR. Read the words to partners so that they can add you to their trust list.")
+	tocsin := "tocsin"
+	if g.data != "" {
+		tocsin += " --data " + quoteArg(g.data)
+	}
+	g.hint("\nNext: %[1]s run, then %[1]s peers add MULTIADDR. Read the words to partners so that they can add you to their trust list.", tocsin)
 }

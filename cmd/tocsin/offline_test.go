@@ -118,6 +118,11 @@ func TestVerifyFails(t *testing.T) {
 			if exit != exitInvalid || report.OK || !strings.Contains(errs, `"code":`) {
 				t.Errorf("%s with a bit flipped at %d: exit %d, %+v, stderr %s", name, at-chain, exit, report, errs)
 			}
+			for _, i := range report.Items {
+				if strings.ContainsAny(i.Why, "\n[") || i.Why != "" && !i.OK && strings.Contains(errs, i.Why) {
+					t.Errorf("%s with a bit flipped at %d: no plain text, or said twice: %q, stderr %s", name, at-chain, i.Why, errs)
+				}
+			}
 		}
 	}
 	elsewhere := newOffline(t, "other")

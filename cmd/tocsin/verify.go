@@ -107,7 +107,11 @@ func (g *globals) verify(network string, raw []byte) error {
 	}
 	if i := slices.IndexFunc(report.Items, func(i verifyItem) bool { return !i.OK }); i >= 0 {
 		bad := report.Items[i]
-		p := api.NewProblem(reason.Code(bad.Code), "verify the "+bad.Kind+": "+bad.Why)
+		// The particulars stand in the report already.
+		p := api.NewProblem(reason.Code(bad.Code), fmt.Sprintf("verify: %s %d of %d does not hold; the report says why", bad.Kind, i+1, len(report.Items)))
+		if bad.Code == string(reason.SigInvalid) {
+			p.Fix += " If it is of another network, name that with --network."
+		}
 		return &exitError{code: exitInvalid, problem: p}
 	}
 	return nil
@@ -137,7 +141,7 @@ func verifyFile(network string, raw []byte) verifyReport {
 		var v verifyItem
 		switch {
 		case item.Statement != nil:
-			v = verifyStatement(chains, item.Statement)
+			v = verifyStatement(network, chains, item.Statement)
 		case item.Record != nil:
 			v = verifyRecord(chains, item.Record)
 		default:
@@ -156,10 +160,14 @@ func failed(v verifyItem, err error) verifyItem {
 	return v
 }
 
-func verifyStatement(chains *protocol.Chains, s *protocol.Statement) verifyItem {
+func verifyStatement(network string, chains *protocol.Chains, s *protocol.Statement) verifyItem {
 	v := verifyItem{Kind: "statement", Org: s.Org().String(), Name: nameOf(chains, s.Org()), Content: string(s.Type())}
 	if _, _, errs := chains.With(s); len(errs) > 0 {
-		return failed(v, errs[0])
+		v = failed(v, errs[0])
+		if v.Code == string(reason.SigInvalid) {
+			v.Why += fmt.Sprintf("; perhaps signed for another network than %q", network)
+		}
+		return v
 	}
 	v.OK, v.Why = true, "signed by the keys that the organisation's chain names"
 	return v
@@ -240,8 +248,11 @@ func (g *globals) showVerified(w io.Writer, report verifyReport) {
 				fmt.Fprintf(w, "  %-8s %s\n", label, text)
 			}
 		}
-		if v.Org != "" {
+		switch {
+		case v.Name != "":
 			line("by", fmt.Sprintf("%s, calls itself %q", v.Org, clean(v.Name)))
+		case v.Org != "":
+			line("by", v.Org)
 		}
 		line("record", v.Record)
 		if v.Created != nil {
