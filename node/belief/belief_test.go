@@ -509,3 +509,21 @@ func TestWhyNamesTheChange(t *testing.T) {
 	expect(said(d, "fades.example"), soon.Add(24*time.Hour).Format(time.RFC3339),
 		"the trust entry of CERT-EX anchor expires ("+soon.Format(time.DateOnly)+" is its last day)", "gate score is 0.0 then")
 }
+
+// TestTakenOffTheList is the promise of docs/trust-list.md: what was accepted stays
+// and weighs what a stranger's word weighs.
+func TestTakenOffTheList(t *testing.T) {
+	d := newDesk(t)
+	a := newAuthor(t, "anchor")
+	d.list(a, "CERT-EX", trust.Anchor)
+	d.publish(a, storage.Accepted, now, claim(1, 90, bad))
+	if got := d.ask(bad); got.Verdict != "suspicious" {
+		t.Fatalf("listed: %+v", got)
+	}
+	must(t, d.policy.Remove(a.Org))
+	e, err := d.Explain(bad, now)
+	must(t, err)
+	if got := d.ask(bad); got.Verdict != "known" || got.State != "accepted" || got.Score != 9 || e.Gate != 0 {
+		t.Errorf("taken off: %+v, gate %d", got, e.Gate)
+	}
+}
