@@ -115,7 +115,7 @@ func (p *Proof) checkInclusion(m *proofMessage) error {
 		err = fmt.Errorf("it leads to root %x", bad.CalculatedRoot) // the module's own text spells out both in decimal
 	}
 	if err != nil {
-		return reason.Wrap(reason.ProofInvalid, fmt.Sprintf("hold leaf %d of %d against the signed root %x", m.Index, p.header.Count, root), err)
+		return reason.Wrap(reason.ProofInvalid, fmt.Sprintf("hold leaf %d of %d against the signed root %x", m.Index, p.header.Count, root[:]), err)
 	}
 	return nil
 }

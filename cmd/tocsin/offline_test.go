@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -124,6 +125,13 @@ func TestVerifyFails(t *testing.T) {
 				}
 			}
 		}
+	}
+	// An object that was changed leads to another root; both stand there as ids are written.
+	bad := o.file(t, protocol.FileItem{Proof: bytes.Replace(proof, []byte(`"indicator"`), []byte(`"indicatox"`), 1)})
+	_, report, _ := verifyBytes(t, bad)
+	signed := r.Header().Root
+	if why := report.Items[len(report.Items)-1].Why; !strings.Contains(why, fmt.Sprintf("the signed root %x: it leads to root ", signed[:])) {
+		t.Errorf("a changed object: %s", why)
 	}
 	elsewhere := newOffline(t, "other")
 	for name, c := range map[string]struct {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -242,7 +243,7 @@ func (g *globals) showVerified(w io.Writer, report verifyReport) {
 		if !v.OK {
 			mark = g.paint("FAILS", colorBad)
 		}
-		fmt.Fprintf(w, "%s  %s %s\n", mark, v.Kind, clean(v.Content))
+		fmt.Fprintf(w, "%s  %s\n", mark, strings.TrimRight(v.Kind+" "+clean(v.Content), " "))
 		line := func(label, text string) {
 			if text != "" {
 				fmt.Fprintf(w, "  %-8s %s\n", label, text)
