@@ -83,10 +83,7 @@ func (s *Store) Changes(after uint64, limit int) ([]Change, error) {
 	if after >= last || limit <= 0 {
 		return nil, nil
 	}
-	want := last - after
-	if uint64(limit) < want {
-		want = uint64(limit)
-	}
+	want := min(uint64(limit), last-after)
 	out := make([]Change, 0, min(want, 1024))
 	err := s.view(func(txn *badger.Txn) error {
 		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{familyChange}})

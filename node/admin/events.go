@@ -82,13 +82,15 @@ func (e *eventResource) follow(_ context.Context, in *struct {
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		defer func() { <-e.slots }()
 		r, w := humago.Unwrap(ctx)
-		if err := e.stream(r.Context(), w, after); err != nil && r.Context().Err() == nil {
+		err := e.stream(r.Context(), w, after)
+		if r.Context().Err() == nil {
 			log.Infow("follower let go", "err", err)
 		}
 	}}, nil
 }
 
-// stream writes changes as they come until the follower leaves or stalls.
+// stream writes changes as they come until the follower leaves or stalls; the
+// error says which.
 func (e *eventResource) stream(ctx context.Context, w http.ResponseWriter, after uint64) error {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")

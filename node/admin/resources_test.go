@@ -159,7 +159,7 @@ func TestTrust(t *testing.T) {
 	}
 	_, err = b.client.JoinTopic(t.Context(), "nosuch")
 	ok(t, err)
-	e, err = b.client.SetTrust(t.Context(), api.TrustEntry{Org: "other", Topics: []string{"fraud", "nosuch"}})
+	_, err = b.client.SetTrust(t.Context(), api.TrustEntry{Org: "other", Topics: []string{"fraud", "nosuch"}})
 	ok(t, err)
 	for i, petname := range []string{"zeta", "Alpha", "mid"} {
 		_, err = b.client.AddTrust(t.Context(), api.TrustEntry{Org: fmt.Sprintf("sha256:%064x", i+1), Petname: petname, Level: "observed", Expires: day, Topics: []string{"*"}})

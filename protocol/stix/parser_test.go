@@ -73,7 +73,7 @@ func TestDistinctNamesAlike(t *testing.T) {
 			t.Errorf("%d names that differ in the middle: %v", n, err)
 		}
 		for i := range n {
-			if Scan([]byte(fmt.Sprintf(`{%s"starting\u0030%dendingxx":1}`, b.String(), i%10))) == nil && i < 10 {
+			if Scan(fmt.Appendf(nil, `{%s"starting\u0030%dendingxx":1}`, b.String(), i%10)) == nil && i < 10 {
 				t.Errorf("name %d of %d stands twice and passed", i, n)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -247,10 +248,8 @@ func (s *scanner) distinct(object int) error {
 		print := fingerprint(name)
 		bit := uint64(1) << (print >> 58)
 		if met&bit != 0 {
-			for _, other := range prints[:n] {
-				if other == print { // one name twice, or names that were made to look alike
-					return s.distinctMany(object)
-				}
+			if slices.Contains(prints[:n], print) { // one name twice, or names that were made to look alike
+				return s.distinctMany(object)
 			}
 		}
 		met |= bit
