@@ -109,11 +109,12 @@ func (l *List) Assess(claims []Claim, warn int, now time.Time) Assessment {
 	t := l.tally(claims, now)
 	a := t.result(warn)
 	a.Terms = t.terms()
+	a.Next = t.next(clampWarn(warn), a.Gate)
 	return a
 }
 
-// Score is Assess without the terms: for who needs the numbers of many values
-// and explains none of them.
+// Score is Assess without the terms and the next change: for who needs the numbers
+// of many values and explains none of them.
 func (l *List) Score(claims []Claim, warn int, now time.Time) Assessment {
 	return l.tally(claims, now).result(warn)
 }
@@ -369,8 +370,7 @@ func score(s, r int) int { return (s*(one-r) + one/2) / one }
 
 // result applies the formula to the voices that count.
 func (t *tally) result(warn int) Assessment {
-	warn = min(max(warn, 0), one)
-	support, refute, pool, stranger := certain, certain.and(int32(warn)), certain, int32(0)
+	support, refute, pool, stranger := certain, certain.and(int32(clampWarn(warn))), certain, int32(0)
 	var a Assessment
 	for _, i := range t.order {
 		v := &t.voices[i]
@@ -397,9 +397,11 @@ func (t *tally) result(warn int) Assessment {
 		a.Shown = max(a.Gate, shownCap)
 	}
 	a.Expired = t.past && !t.live
-	a.Next = t.next(warn, a.Gate)
 	return a
 }
+
+// clampWarn keeps the weight of a warning list hit within 0 and 1.
+func clampWarn(warn int) int { return min(max(warn, 0), one) }
 
 // terms lists the voices, counted ones first, the strongest first.
 func (t *tally) terms() []Term {

@@ -85,8 +85,8 @@ func TestStrangersChangeNoOutput(t *testing.T) {
 	l := propertyList(t)
 	rapid.Check(t, func(t *rapid.T) {
 		claims, warn := genClaims(t, true), warns.Draw(t, "warn")
-		before := l.Score(claims, warn, epoch)
-		after := l.Score(append(append([]Claim(nil), claims...), genClaims(t, false)...), warn, epoch)
+		before := l.Assess(claims, warn, epoch)
+		after := l.Assess(append(append([]Claim(nil), claims...), genClaims(t, false)...), warn, epoch)
 		if after.Gate != before.Gate || after.Refute != before.Refute || after.Disputed != before.Disputed || !after.Next.Equal(before.Next) {
 			t.Fatalf("strangers turned %+v into %+v", before, after)
 		}
@@ -162,7 +162,7 @@ func TestNextIsTheNextCrossing(t *testing.T) {
 	l := propertyList(t)
 	rapid.Check(t, func(t *rapid.T) {
 		claims, warn := genClaims(t, true), warns.Draw(t, "warn")
-		a := l.Score(claims, warn, epoch)
+		a := l.Assess(claims, warn, epoch)
 		end := epoch.AddDate(3, 0, 0)
 		if !a.Next.IsZero() {
 			if !a.Next.After(epoch) {
@@ -210,7 +210,7 @@ func TestNextExact(t *testing.T) {
 		{"decay to a threshold", []Claim{says(partnerOrg, 80)}, 0, epoch.Add(30 * 24 * time.Hour)},
 	}
 	for _, test := range tests {
-		got := l.Score(test.claims, test.warn, epoch).Next
+		got := l.Assess(test.claims, test.warn, epoch).Next
 		if test.name == "decay to a threshold" {
 			late := got.Sub(test.want)
 			if late <= 0 || late > 30*time.Minute {
@@ -234,7 +234,7 @@ func TestNextSeesARise(t *testing.T) {
 	support, against := says(anchorOrg, 95), refutes(partnerOrg, 95)
 	support.Kind, against.Kind = pattern.SHA256, pattern.IPv4
 	claims := []Claim{support, against}
-	a := l.Score(claims, 0, epoch)
+	a := l.Assess(claims, 0, epoch)
 	if a.Gate >= Alert || a.Next.IsZero() {
 		t.Fatalf("gate %d next %s", a.Gate, a.Next)
 	}
