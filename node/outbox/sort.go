@@ -96,7 +96,8 @@ func (p *Publisher) sort(req Request, res *Result) (*batch, error) {
 	}
 	b := &batch{byTLP: map[stix.TLP]*group{}, first: map[version][]byte{}}
 	for _, c := range found {
-		if s := marks.deny(c.object, req); s != nil {
+		tlp, s := marks.label(c.object, req)
+		if s != nil {
 			res.Denied++
 			res.skip(*s)
 			continue
@@ -104,10 +105,6 @@ func (p *Publisher) sort(req Request, res *Result) (*batch, error) {
 		if s := p.duplicate(b, c.object, req.Topic); s != nil {
 			res.skip(*s)
 			continue
-		}
-		tlp, marked := stix.TLPOf(c.object.MarkingRefs, marks.tlp)
-		if !marked {
-			tlp = req.TLP
 		}
 		b.add(tlp, c.object, c.values)
 	}
@@ -238,11 +235,12 @@ func (p *Publisher) published(id string) mark {
 	return mark{}
 }
 
-// deny asks the release guard, and fails closed where a marking cannot be read.
-func (m *markings) deny(o *stix.Object, req Request) *Skipped {
+// label gives the TLP that an object goes out under, or why it does not: it asks
+// the release guard, and fails closed where a marking cannot be read.
+func (m *markings) label(o *stix.Object, req Request) (stix.TLP, *Skipped) {
 	for _, ref := range o.MarkingRefs {
 		if m.find(ref).broken {
-			return &Skipped{ID: o.ID, Code: reason.OutTLP,
+			return 0, &Skipped{ID: o.ID, Code: reason.OutTLP,
 				Reason: "it is marked by " + ref + ", which is broken, so that nobody can say what it allows; correct that definition"}
 		}
 	}
@@ -251,10 +249,10 @@ func (m *markings) deny(o *stix.Object, req Request) *Skipped {
 		tlp = req.TLP
 	}
 	d := release.Decide(tlp, release.Audience{Open: req.Topic != protocol.TopicSealed})
-	if d.Allow {
-		return nil
+	if !d.Allow {
+		return 0, &Skipped{ID: o.ID, Code: d.Code, Reason: d.Why}
 	}
-	return &Skipped{ID: o.ID, Code: d.Code, Reason: d.Why}
+	return tlp, nil
 }
 
 // duplicate says why an object must not go out again: a second body under one
