@@ -15,6 +15,14 @@ type Org struct {
 	Genesis      Genesis
 	Operations   []Operations
 	Certificates []*Certificate
+	// Roots are the later roots, by version; empty while genesis is the root in force.
+	Roots []Root
+	// Revocations are those in force, by digest.
+	Revocations []Revocation
+	// Status is the newest held, nil for none.
+	Status *Status
+	// Disputed is true when two valid root statements of one version are known: people must decide.
+	Disputed bool
 }
 
 // Chains is an immutable snapshot of the identity chains that a node knows, of

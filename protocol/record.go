@@ -46,6 +46,7 @@ type Record struct {
 	cert         *Certificate
 	headerLength int
 	statements   []*Statement
+	fork         *ForkProof
 }
 
 // Draft is what the publisher decides of a record.

@@ -51,6 +51,8 @@ type Leaf struct {
 	Reason reason.Code
 	// Claim is true when the object speaks for badness (an indicator).
 	Claim bool
+	// Voice is what the object says about other objects; NoVoice for most.
+	Voice Voice
 	// Revoked is true when this version takes the object back.
 	Revoked bool
 	// Confidence is the stated or defaulted confidence, -1 when silent.

@@ -53,6 +53,9 @@ const (
 	MAC    Type = "mac"
 	ASN    Type = "asn"
 	Text   Type = "text"
+	// ObjectRef is no observable: the id of a STIX object that an opinion or a
+	// sighting is about, so that they are found as values are.
+	ObjectRef Type = "object"
 )
 
 // Observable is a (type, normal form) pair; two observables are the same thing

@@ -36,6 +36,14 @@ const (
 	RatePublisher  Code = "rate.publisher"
 	OrgBlocked     Code = "org.blocked"
 	ProofInvalid   Code = "proof.invalid"
+	// ForkInvalid is the reason of a fork record whose bytes show no fork.
+	ForkInvalid Code = "fork.invalid"
+	// KeyRevoked is the reason of a record above the position at which its key was revoked.
+	KeyRevoked Code = "key.revoked"
+	// StatusOld is the reason of a status that is older than the one held, or jumps too far ahead.
+	StatusOld Code = "status.old"
+	// InviteInvalid is the reason of an invitation that cannot be read, is over or was used.
+	InviteInvalid Code = "invite.invalid"
 )
 
 // The codes of content: what the STIX gate and the rules of STIX 2.1 refuse.
@@ -63,7 +71,24 @@ const (
 const (
 	TrustUnknown Code = "trust.unknown"
 	TrustFile    Code = "trust.file"
-	TLPHeader    Code = "tlp.header"
+	// OrgDisputed, OrgStale and OrgTripped keep an organisation out of automation:
+	// two roots of one version, no status for a week, a circuit breaker.
+	OrgDisputed Code = "org.disputed"
+	OrgStale    Code = "org.stale"
+	OrgTripped  Code = "org.tripped"
+	// KeyRolledBack is the reason of what an operator rolled back.
+	KeyRolledBack Code = "key.rolledback"
+	// KeyStopped is the reason of a node that no longer signs: its key log went on elsewhere.
+	KeyStopped Code = "key.stopped"
+	// WarnHard is the reason of an object that names a value which must never be blocked.
+	WarnHard Code = "warn.hard"
+	WarnFile Code = "warn.file"
+	// QuarantineFull is the reason of a stranger's record that found the quarantine full.
+	QuarantineFull Code = "quarantine.full"
+	// ApprovalNeeded is the reason of a change that a second person must approve.
+	ApprovalNeeded Code = "approval.needed"
+	AuditDamaged   Code = "audit.damaged"
+	TLPHeader      Code = "tlp.header"
 	// OperatorRejected is the reason of what a person took out of quarantine for good.
 	OperatorRejected Code = "operator.rejected"
 	OutTLP           Code = "out.tlp"

@@ -153,6 +153,14 @@ type Claim struct {
 	Q int
 	// Since is when the age starts: the first record of that org with this version.
 	Since time.Time
+	// Seen is the last sighting by a counted source (partner, anchor, own); it resets
+	// the age when it is later than Since. Zero for none.
+	Seen time.Time
+	// Absent marks a sighting with count 0: looked for and not seen. It is shown and weighs nothing.
+	Absent bool
+	// Barred is why the organisation is out of automation now (org.stale, org.disputed,
+	// org.tripped), or "": its voice then counts as an observed one at most.
+	Barred reason.Code
 	// ValidFrom and ValidUntil bound the claim; zero means unbounded.
 	ValidFrom, ValidUntil time.Time
 	// Object and Record say where it stands (echoed in terms).
