@@ -46,6 +46,51 @@ func ParseRecordID(s string) (RecordID, error) {
 	return RecordID(b), err
 }
 
+// ParseKeyID reads what KeyID.String writes; nothing shorter is taken.
+func ParseKeyID(s string) (KeyID, error) {
+	b, err := parseDigest(s)
+	return KeyID(b), err
+}
+
+// ParseDigest reads what Digest.String writes; nothing shorter is taken.
+func ParseDigest(s string) (Digest, error) {
+	b, err := parseDigest(s)
+	return Digest(b), err
+}
+
+// MarshalText writes what String gives, so that files and answers name ids as people see them.
+func (id OrgID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// MarshalText writes what String gives.
+func (id KeyID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// MarshalText writes what String gives.
+func (id RecordID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// MarshalText writes what String gives.
+func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads what MarshalText writes; nothing shorter is taken.
+func (id *OrgID) UnmarshalText(text []byte) error { return unmarshalText((*[32]byte)(id), text) }
+
+// UnmarshalText reads what MarshalText writes; nothing shorter is taken.
+func (id *KeyID) UnmarshalText(text []byte) error { return unmarshalText((*[32]byte)(id), text) }
+
+// UnmarshalText reads what MarshalText writes; nothing shorter is taken.
+func (id *RecordID) UnmarshalText(text []byte) error { return unmarshalText((*[32]byte)(id), text) }
+
+// UnmarshalText reads what MarshalText writes; nothing shorter is taken.
+func (d *Digest) UnmarshalText(text []byte) error { return unmarshalText((*[32]byte)(d), text) }
+
+func unmarshalText(into *[32]byte, text []byte) error {
+	d, err := parseDigest(string(text))
+	if err != nil {
+		return err
+	}
+	*into = d
+	return nil
+}
+
 func parseDigest(s string) (d [32]byte, err error) {
 	text, ok := strings.CutPrefix(s, digestPrefix)
 	if !ok || len(text) != 64 {
