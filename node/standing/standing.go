@@ -6,10 +6,24 @@ package standing
 
 import (
 	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	logging "github.com/ipfs/go-log/v2"
 
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
+)
+
+var log = logging.Logger("tocsin/standing")
+
+const (
+	// ForkWindow is the time within which MaxForks forked keys hold a whole organisation.
+	ForkWindow = 90 * 24 * time.Hour
+	// MaxForks is how many forked keys within ForkWindow hold a whole organisation.
+	MaxForks = 3
 )
 
 // Rollback is an operator's decision that a key's word does not count after a position.
@@ -38,60 +52,166 @@ type Fork struct {
 	Topic    string         `json:"topic"`
 	Sequence uint64         `json:"sequence"`
 	At       time.Time      `json:"at"`
+	// Heads are the last places of the key on other topics that still stand: what this
+	// node held when it saw the fork. On topics not named nothing stands.
+	Heads map[string]uint64 `json:"heads,omitempty"`
+}
+
+// Surroundings are what the book must know of the node around it. Each may be nil or zero.
+type Surroundings struct {
+	// Own is the node's organisation, which is never stale to itself.
+	Own protocol.OrgID
+	// Listed says whose forks are kept however many strangers fork.
+	Listed func(protocol.OrgID) bool
+	// Heads gives the tips of a key's logs as this node holds them.
+	Heads func(protocol.KeyID) []protocol.Head
 }
 
 // Book is the live standing. All methods may be called concurrently.
-type Book struct{}
+type Book struct {
+	path   string
+	chains func() *protocol.Chains
+	around atomic.Pointer[Surroundings]
+
+	// mu guards kept and the file: one change at a time. kept is never changed in
+	// place, since the edition in force shares its parts.
+	mu   sync.Mutex
+	kept kept
+
+	// current is read without a lock and replaced under mu.
+	current atomic.Pointer[edition]
+}
 
 // Open reads the file (absent is empty). chains gives the snapshot in force.
-func Open(path string, chains func() *protocol.Chains) (*Book, error) { panic("unwritten") }
+func Open(path string, chains func() *protocol.Chains) (*Book, error) {
+	b := &Book{path: path, chains: chains}
+	b.around.Store(&Surroundings{})
+	k, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	b.kept = k
+	b.current.Store(newEdition(k, 0))
+	return b, nil
+}
+
+// Attach tells the book of the node around it, once, before anything is judged.
+func (b *Book) Attach(s Surroundings) { b.around.Store(&s) }
 
 // Record says whether a record stands: nil, or an error with key.revoked (by the chains),
 // log.fork (at or after a fork of its key; a whole organisation after three forks in 90 days),
 // key.rolledback or org.tripped (its organisation's breaker on this topic, for records created after the trip). Own records
 // are judged like all others.
-func (b *Book) Record(r *protocol.Record) error { panic("unwritten") }
+func (b *Book) Record(r *protocol.Record) error {
+	h := r.Header()
+	return b.Place(r.Org(), protocol.Head{Key: r.Key(), Topic: h.Topic, Sequence: h.Sequence, ID: r.ID()}, h.Created)
+}
+
+// Arriving is Record for a record that comes in now. Whoever signs may write any time
+// into it, so that an open breaker holds what comes, whenever it says it was created.
+func (b *Book) Arriving(r *protocol.Record) error {
+	if err := b.Record(r); err != nil {
+		return err
+	}
+	topic := r.Header().Topic
+	if t, ok := b.current.Load().trips[scope{r.Org(), topic.String()}]; ok {
+		return tripped(t, r.ID())
+	}
+	return nil
+}
 
 // Place is Record for a place of a key log.
 func (b *Book) Place(org protocol.OrgID, h protocol.Head, created time.Time) error {
-	panic("unwritten")
+	if err := b.Position(org, h); err != nil {
+		return err
+	}
+	e := b.current.Load()
+	if len(e.trips) == 0 {
+		return nil
+	}
+	if t, ok := e.trips[scope{org, h.Topic.String()}]; ok && created.After(t.At) {
+		return tripped(t, h.ID)
+	}
+	return nil
+}
+
+// Position is Place without breakers: what it voids at a place, it voids at every later one.
+func (b *Book) Position(org protocol.OrgID, h protocol.Head) error {
+	if err := b.chains().Standing(org, h.Key, h.Topic, h.Sequence, h.ID); err != nil {
+		return err
+	}
+	return b.current.Load().position(org, h)
+}
+
+func tripped(t Trip, id protocol.RecordID) error {
+	return reason.New(reason.OrgTripped, fmt.Sprintf("record %s: the breaker of %s on %s is open since %s (%s)",
+		id, t.Org, t.Topic, t.At.UTC().Format(time.RFC3339), t.Why))
 }
 
 // Org says why an organisation is out of automation on a topic now: org.disputed,
 // org.stale, org.tripped, or "". The node's own organisation never is stale to itself.
 func (b *Book) Org(org protocol.OrgID, topic protocol.Topic, now time.Time) reason.Code {
-	panic("unwritten")
+	o, known := b.chains().Org(org)
+	if known && o.Disputed {
+		return reason.OrgDisputed
+	}
+	if known && org != b.around.Load().Own && o.Stale(now) {
+		return reason.OrgStale
+	}
+	if b.Tripped(org, topic.String()) {
+		return reason.OrgTripped
+	}
+	return ""
 }
 
-// Forked notes a proven fork, durably; first is false when the key is held already.
-func (b *Book) Forked(f *protocol.ForkProof, at time.Time) (first bool, err error) {
-	panic("unwritten")
+// Tripped reports whether the breaker of an organisation on a topic is open.
+func (b *Book) Tripped(org protocol.OrgID, topic string) bool {
+	_, open := b.current.Load().trips[scope{org, topic}]
+	return open
 }
 
-// RollBack notes an operator's rollback, durably. A wider one replaces a narrower one of the same key and topic.
-func (b *Book) RollBack(r Rollback) error { panic("unwritten") }
-
-// Trip opens a breaker, durably; first is false when it is open already.
-func (b *Book) Trip(t Trip) (first bool, err error) { panic("unwritten") }
-
-// Restore closes the breakers of an organisation (topic "" for all) and takes back its
-// rollbacks; it returns how many. A fork is never forgiven: the organisation makes a new key.
-func (b *Book) Restore(org protocol.OrgID, topic string) (int, error) { panic("unwritten") }
-
-// Rollbacks, Trips and Forks list what is in force, newest first.
-func (b *Book) Rollbacks() []Rollback { panic("unwritten") }
+// Rollbacks lists what is rolled back, newest first.
+func (b *Book) Rollbacks() []Rollback {
+	return newestFirst(b.current.Load().kept.Rollbacks, func(r Rollback) time.Time { return r.At })
+}
 
 // Trips lists the open breakers, newest first.
-func (b *Book) Trips() []Trip { panic("unwritten") }
+func (b *Book) Trips() []Trip {
+	return newestFirst(b.current.Load().kept.Trips, func(t Trip) time.Time { return t.At })
+}
 
 // Forks lists the held keys, newest first.
-func (b *Book) Forks() []Fork { panic("unwritten") }
+func (b *Book) Forks() []Fork {
+	return newestFirst(b.current.Load().kept.Forks, func(f Fork) time.Time { return f.At })
+}
+
+// HeldKey reports whether a key is held for a fork.
+func (b *Book) HeldKey(key protocol.KeyID) bool {
+	_, held := b.current.Load().forks[key]
+	return held
+}
 
 // Version counts changes, of the chains' revocations too once Changed was called; it never falls.
-func (b *Book) Version() uint64 { panic("unwritten") }
+func (b *Book) Version() uint64 { return b.current.Load().version }
 
 // Changed says that the chains changed in a way that may void records.
-func (b *Book) Changed() { panic("unwritten") }
+func (b *Book) Changed() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.swap(b.current.Load().next())
+}
 
 // Wait returns nil when the version is above the given one, or ctx's error.
-func (b *Book) Wait(ctx context.Context, version uint64) error { panic("unwritten") }
+func (b *Book) Wait(ctx context.Context, version uint64) error {
+	for {
+		e := b.current.Load()
+		if e.version > version {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-e.over:
+		}
+	}
+}
