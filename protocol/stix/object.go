@@ -84,7 +84,23 @@ func (c *checker) object(raw []byte) *Object {
 	for i, end := root+1, c.next(root); i < end; i = c.next(i + 1) {
 		c.property(o, c.text(i), i+1)
 	}
+	c.remark(o)
 	return o
+}
+
+// remark takes over what an opinion or a sighting is about.
+func (c *checker) remark(o *Object) {
+	switch o.Type {
+	case "opinion":
+		o.Opinion = &Opinion{Opinion: c.own(c.get(root, "opinion")), About: c.ownList(c.get(root, "object_refs"))}
+	case "sighting":
+		o.Sighting = &Seen{About: c.own(c.get(root, "sighting_of_ref")), Count: -1}
+		if i := c.get(root, "count"); i != none {
+			if n, err := strconv.Atoi(string(c.source(i))); err == nil {
+				o.Sighting.Count = n
+			}
+		}
+	}
 }
 
 func (c *checker) indicator() bool { return string(c.typ) == "indicator" }

@@ -38,6 +38,9 @@ type Object struct {
 	Refs []string
 	// Indicator is set when Type is "indicator".
 	Indicator *Indicator
+	// Opinion is set when Type is "opinion", Sighting when it is "sighting".
+	Opinion  *Opinion
+	Sighting *Seen
 	// Observable is set for the 18 cyber-observable types: the decoded
 	// properties, numbers as json.Number.
 	Observable map[string]any
@@ -51,6 +54,23 @@ type Indicator struct {
 	Types []string
 	// ValidFrom is required; ValidUntil is zero when the object is silent.
 	ValidFrom, ValidUntil time.Time
+}
+
+// Opinion holds the properties that only an opinion has.
+type Opinion struct {
+	// Opinion is one of the five words of the standard.
+	Opinion string
+	// About is object_refs, as often as an id stands there.
+	About []string
+}
+
+// Seen holds the properties that only a sighting has.
+type Seen struct {
+	// About is sighting_of_ref.
+	About string
+	// Count is how often it was seen, -1 when the object is silent; 0 says that it
+	// was looked for and not seen.
+	Count int
 }
 
 // Finding is one departure from the standard.
