@@ -1,7 +1,6 @@
 package p2p
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -11,12 +10,10 @@ import (
 	"io"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	libp2pproto "github.com/libp2p/go-libp2p/core/protocol"
 
@@ -36,7 +33,6 @@ const (
 	maxChainRequest  = 64 << 10  // maxKnown x 44 bytes and maxWanted x 34 fit
 	maxChainResponse = 4 << 20   // of statements; what is cut off is asked for when it is missed
 	maxChainUnlisted = 256 << 10 // of that is read when the answerer is not listed
-	serveBuffer      = 64 << 10
 )
 
 // chainRequest asks for identity chains (NET-16).
@@ -188,91 +184,31 @@ func splitStatements(network string, raw []byte) ([]*protocol.Statement, error) 
 	return list, nil
 }
 
-// chainServer answers /tocsin/identity/1. It is registered while the host lives.
-type chainServer struct {
-	host  host.Host
-	deps  *Deps
-	asked *buckets[peer.ID]
-
-	mu     sync.Mutex // guards closed, and orders busy.Add before busy.Wait
-	closed bool
-	busy   sync.WaitGroup
+// identityExchange is the service on which chains are asked for.
+func identityExchange(h host.Host, deps *Deps) service {
+	v := identityBounds()
+	v.answer = func(_ peer.ID, request []byte, w io.Writer) error {
+		q, err := decodeChainRequest(request)
+		if err != nil {
+			return err
+		}
+		return answerChains(h, deps, q, w)
+	}
+	return v
 }
 
-func newChainServer(h host.Host, deps *Deps) *chainServer {
-	s := &chainServer{host: h, deps: deps, asked: newBuckets[peer.ID]()}
-	h.SetStreamHandler(identityProtocol, s.handle)
-	return s
-}
-
-// close takes no more streams; wait waits for those at work.
-func (s *chainServer) close() {
-	s.host.RemoveStreamHandler(identityProtocol)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-}
-
-func (s *chainServer) wait() { s.busy.Wait() }
-
-func (s *chainServer) enter() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.busy.Add(1)
-	return true
-}
-
-func (s *chainServer) handle(stream network.Stream) {
-	if !s.enter() {
-		_ = stream.Reset()
-		return
-	}
-	defer s.busy.Done()
-	if err := s.serve(stream); err != nil {
-		log.Debugw("chain request refused", "peer", stream.Conn().RemotePeer(), "err", err)
-		_ = stream.Reset()
-		return
-	}
-	_ = stream.Close()
-}
-
-// serve answers one request: scope, memory, deadline, rate, bounded read, work, answer.
-func (s *chainServer) serve(stream network.Stream) error {
-	if err := stream.Scope().SetService(identityService); err != nil {
-		return err
-	}
-	if err := stream.Scope().ReserveMemory(maxChainRequest+serveBuffer, network.ReservationPriorityMedium); err != nil {
-		return err
-	}
-	defer stream.Scope().ReleaseMemory(maxChainRequest + serveBuffer)
-	if err := stream.SetDeadline(time.Now().Add(identityDeadline)); err != nil {
-		return err
-	}
+// identityBounds is the service as the asker needs it.
+func identityBounds() service {
 	// NET-17: one request a second from one peer.
-	if !s.asked.take(stream.Conn().RemotePeer(), identityServe, 1, time.Now()) {
-		return errors.New("asks too often")
-	}
-	raw, err := io.ReadAll(io.LimitReader(stream, maxChainRequest+1))
-	if err != nil {
-		return err
-	}
-	q, err := decodeChainRequest(raw)
-	if err != nil {
-		return err
-	}
-	return s.answer(stream, q)
+	return service{id: identityProtocol, name: identityService, deadline: identityDeadline, maxRequest: maxChainRequest, rate: identityServe}
 }
 
-// answer writes chains until the limit: whole chains only, since half of one verifies nothing.
-func (s *chainServer) answer(stream io.Writer, q *chainRequest) error {
-	chains := s.deps.Chains()
-	own, _ := chains.PeerOrg([]byte(s.host.ID()), time.Now())
-	w := bufio.NewWriterSize(stream, serveBuffer)
+// answerChains writes chains until the limit: whole chains only, since half of one verifies nothing.
+func answerChains(h host.Host, deps *Deps, q *chainRequest, w io.Writer) error {
+	chains := deps.Chains()
+	own, _ := chains.PeerOrg([]byte(h.ID()), time.Now())
 	left := maxChainResponse
-	for _, id := range answerOrgs(q, chains, own, s.deps.Level) {
+	for _, id := range answerOrgs(q, chains, own, deps.Level) {
 		chain := chains.Chain(id)
 		size := 0
 		for _, st := range chain {
@@ -288,7 +224,7 @@ func (s *chainServer) answer(stream io.Writer, q *chainRequest) error {
 			}
 		}
 	}
-	return w.Flush()
+	return nil
 }
 
 // askChains asks a connected peer for chains. The statements are parsed, not verified.
@@ -305,55 +241,16 @@ func (h *Host) askChains(ctx context.Context, p peer.ID, q *chainRequest) ([]*pr
 	if limit < least {
 		return nil, fmt.Errorf("ask %s for chains: it has sent enough for now", p)
 	}
-	ctx, cancel := context.WithTimeout(network.WithNoDial(ctx, "ask for chains"), identityDeadline)
-	defer cancel()
-	started := time.Now()
-	stream, err := h.host.NewStream(ctx, p, identityProtocol)
-	if err != nil {
-		return nil, fmt.Errorf("ask %s for chains: %w", p, err)
-	}
-	// A stream ends only by its deadline, so a node that stops resets it.
-	stop := context.AfterFunc(ctx, func() { _ = stream.Reset() })
-	defer stop()
-	raw, cut, err := exchangeChains(stream, request, limit)
+	raw, cut, err := h.ask(ctx, p, identityBounds(), request, limit)
 	h.haveRead(p, len(raw), time.Now())
 	if err != nil {
-		_ = stream.Reset()
 		return nil, fmt.Errorf("ask %s for chains: %w", p, err)
 	}
-	if cut {
-		_ = stream.Reset()
-	}
-	_ = stream.Close()
-	h.host.Peerstore().RecordLatency(p, time.Since(started))
 	statements, err := splitStatements(h.network, raw)
 	if err != nil && !cut {
 		return statements, fmt.Errorf("ask %s for chains: %w", p, err)
 	}
 	return statements, nil
-}
-
-// exchangeChains sends a request and reads at most limit bytes of the answer; cut
-// says that there was more.
-func exchangeChains(stream network.Stream, request []byte, limit int) (raw []byte, cut bool, err error) {
-	if err := stream.Scope().SetService(identityService); err != nil {
-		return nil, false, err
-	}
-	if err := stream.Scope().ReserveMemory(limit, network.ReservationPriorityMedium); err != nil {
-		return nil, false, err
-	}
-	defer stream.Scope().ReleaseMemory(limit)
-	if err := stream.SetDeadline(time.Now().Add(identityDeadline)); err != nil {
-		return nil, false, err
-	}
-	if _, err := stream.Write(request); err != nil {
-		return nil, false, err
-	}
-	if err := stream.CloseWrite(); err != nil {
-		return nil, false, err
-	}
-	raw, err = io.ReadAll(io.LimitReader(stream, int64(limit)+1))
-	return raw[:min(len(raw), limit)], len(raw) > limit, err
 }
 
 // exchange asks a newly connected peer for every chain that we lack: what was

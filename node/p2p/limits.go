@@ -89,6 +89,8 @@ var (
 
 	// identityServe bounds what one peer may ask of the identity stream.
 	identityServe = limit{1, 20}
+	// headsServe bounds what one peer may ask of the heads stream: two exchanges for each start of a node.
+	headsServe = limit{1, 8}
 	// rpcPeer bounds RPCs of one peer: heartbeat control and full bulk speed fit.
 	rpcPeer = limit{4000, 20000}
 	// announcePace is how fast Announce feeds the mesh: a burst of a thousand full

@@ -130,7 +130,37 @@ func (n *testNode) deps() Deps {
 			n.order = append(n.order, in.Record.ID())
 		},
 		Announcement: func() *protocol.Record { n.mu.Lock(); defer n.mu.Unlock(); return n.announce },
+		Heads:        n.heads,
+		RecordAt:     n.recordAt,
 	}
+}
+
+// heads are the tips of a key's logs among what n holds.
+func (n *testNode) heads(key protocol.KeyID) (list []protocol.Head) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	tips := map[protocol.Topic]*protocol.Record{}
+	for _, in := range n.held {
+		h := in.Record.Header()
+		if tip := tips[h.Topic]; in.Record.Key() == key && (tip == nil || tip.Header().Sequence < h.Sequence) {
+			tips[h.Topic] = in.Record
+		}
+	}
+	for on, r := range tips {
+		list = append(list, protocol.Head{Key: key, Topic: on, Sequence: r.Header().Sequence, ID: r.ID()})
+	}
+	return list
+}
+
+func (n *testNode) recordAt(key protocol.KeyID, on protocol.Topic, sequence uint64) []byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, in := range n.held {
+		if h := in.Record.Header(); in.Record.Key() == key && h.Topic == on && h.Sequence == sequence {
+			return in.Record.Raw()
+		}
+	}
+	return nil
 }
 
 func (n *testNode) has(id protocol.RecordID) bool {

@@ -63,6 +63,10 @@ type Deps struct {
 	Receive func(context.Context, Incoming)
 	// Announcement gives the node's own identity record to announce, nil before there is one.
 	Announcement func() *protocol.Record
+	// Heads lists the tips of a key's logs that this node holds; nil when it answers nobody.
+	Heads func(protocol.KeyID) []protocol.Head
+	// RecordAt gives the record at a place of a key log as sent, nil when its body is not held.
+	RecordAt func(protocol.KeyID, protocol.Topic, uint64) []byte
 }
 
 // Host is a running p2p host. Methods may be called concurrently after New.
@@ -82,7 +86,7 @@ type Host struct {
 	peers   *peerTable
 	topics  *topicTable
 	waiting *waitingRoom
-	chains  *chainServer
+	streams *streamServers
 }
 
 // How often the node's own identity record is announced.
@@ -121,7 +125,7 @@ func New(cfg Config, deps Deps) (*Host, error) {
 	lower.Network().Notify(h.watchConnections())
 	ctx, stop := context.WithCancel(context.Background())
 	h.stop = stop
-	h.chains = newChainServer(lower, h.deps)
+	h.streams = newStreamServers(lower, h.services()...)
 	if err := h.startGossip(ctx, meter); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -131,6 +135,15 @@ func New(cfg Config, deps Deps) (*Host, error) {
 		}
 	}
 	return h, nil
+}
+
+// services are the stream protocols that this host answers.
+func (h *Host) services() []service {
+	list := []service{identityExchange(h.host, h.deps)}
+	if h.deps.Heads != nil {
+		list = append(list, headsExchange(h.deps))
+	}
+	return list
 }
 
 // startGossip builds both instances and joins the configured topics; ctx ends the instances.
@@ -172,10 +185,10 @@ func (h *Host) Run(ctx context.Context) error {
 
 // Close releases the listeners and ends gossip. It may be called without Run, and after it returned.
 func (h *Host) Close() error {
-	h.chains.close()
+	h.streams.close()
 	h.stop()
 	err := h.host.Close()
-	h.chains.wait()
+	h.streams.wait()
 	return err
 }
 

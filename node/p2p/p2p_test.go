@@ -355,6 +355,6 @@ func ask(ctx context.Context, h host.Host, p peer.ID, request []byte) ([]byte, e
 		return nil, err
 	}
 	defer func() { _ = s.Reset() }()
-	raw, _, err := exchangeChains(s, request, maxChainResponse)
+	raw, _, err := exchangeOn(s, identityBounds(), request, maxChainResponse)
 	return raw, err
 }

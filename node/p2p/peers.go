@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -363,6 +364,33 @@ func (t *peerTable) unexchanged() []peer.ID {
 			list = append(list, p)
 		}
 	}
+	return list
+}
+
+// askable are the peers to ask about ourselves, kept and listed ones first: those
+// connected, and kept ones that may be so in a moment.
+func (t *peerTable) askable() []peer.ID {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var list []peer.ID
+	for p, e := range t.peers {
+		if e.connected || e.kept != nil && e.kept.failures == 0 {
+			list = append(list, p)
+		}
+	}
+	rank := func(p peer.ID) int {
+		e := t.peers[p]
+		switch {
+		case e.kept != nil:
+			return 0
+		case e.standing.level >= trust.Observed:
+			return 1
+		}
+		return 2
+	}
+	slices.SortFunc(list, func(a, b peer.ID) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
+	})
 	return list
 }
 
