@@ -1,0 +1,188 @@
+package audit
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+)
+
+// The actions of the log's own entries.
+const (
+	// ActionSegment begins a new segment behind damage. Its Prev is SHA-256 over all bytes
+	// of the file before it: what was found is evidence too.
+	ActionSegment = "audit.segment"
+	// ActionTorn says that a line which a power cut had torn was moved beside the log.
+	ActionTorn = "audit.torn"
+)
+
+// maxProblems bounds how many problems are told one by one.
+const maxProblems = 100
+
+// Verification is what Verify found.
+type Verification struct {
+	Entries uint64          `json:"entries"`
+	Head    protocol.Digest `json:"head"`
+	// Problems are sentences that name the line; empty means sound.
+	Problems []string `json:"problems"`
+}
+
+// Verify checks a log file from its bytes alone: every line against its hash and against the
+// line before. Entries missing at the end are found only by whoever knows a later one:
+// see VerifyHolding. A log that went on behind damage is never sound again.
+func Verify(path string) (Verification, error) { return verifyFile(path, nil) }
+
+// VerifyHolding is Verify for who knows the hash of an entry, such as an earlier Head:
+// it is a problem when the file does not hold it.
+func VerifyHolding(path string, head protocol.Digest) (Verification, error) {
+	return verifyFile(path, &head)
+}
+
+func verifyFile(path string, head *protocol.Digest) (Verification, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Verification{}, reason.Wrap(reason.NotFound, "verify the audit log", err)
+	}
+	if err != nil {
+		return Verification{}, fmt.Errorf("verify the audit log: %w", err)
+	}
+	defer f.Close()
+	c, held := newChecker(), false
+	c.deep = true
+	lines := newLineReader(f, 0)
+	for {
+		_, f, sound, err := c.next(lines)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return Verification{}, fmt.Errorf("verify the audit log: %w", err)
+		}
+		held = held || sound && head != nil && f.hash == *head
+	}
+	if head != nil && !held {
+		c.problem("the entry with hash %s is not in the file", head)
+	}
+	v := Verification{Entries: c.entries, Head: c.last.hash, Problems: c.problems}
+	if c.untold > 0 {
+		v.Problems = append(v.Problems, fmt.Sprintf("and %d problems more", c.untold))
+	}
+	if v.Problems == nil {
+		v.Problems = []string{}
+	}
+	return v, nil
+}
+
+// checker holds the lines of a file against each other, one after the other.
+type checker struct {
+	deep     bool   // look into the JSON as well
+	lines    uint64 // seen
+	entries  uint64 // of these sound
+	last     frame  // of the line before
+	known    bool   // last can be relied on; false behind a line that is no entry
+	top      uint64 // the highest sequence number of a sound line
+	problems []string
+	untold   int // problems beyond maxProblems
+	// fresh counts the problems that no segment entry behind them names.
+	fresh int
+	// all is over all bytes read, before its sum in front of the line that was read last.
+	all    hash.Hash
+	before [sha256.Size]byte
+}
+
+func newChecker() *checker { return &checker{known: true, all: sha256.New()} }
+
+// next reads a line and looks at it. It gives the line's frame, and whether the line
+// itself is sound; io.EOF when there is none.
+func (c *checker) next(lines *lineReader) (line rawLine, f frame, sound bool, err error) {
+	c.all.Sum(c.before[:0])
+	line, err = lines.next(func(part []byte) { c.all.Write(part) })
+	if err != nil {
+		return line, f, false, err
+	}
+	f, sound = c.check(line)
+	return line, f, sound, nil
+}
+
+func (c *checker) problem(format string, args ...any) {
+	c.fresh++
+	if len(c.problems) == maxProblems {
+		c.untold++
+		return
+	}
+	c.problems = append(c.problems, fmt.Sprintf(format, args...))
+}
+
+// check holds a line against its hash and against the line before.
+func (c *checker) check(line rawLine) (f frame, sound bool) {
+	c.lines++
+	f, ok := readFrame(line.text)
+	switch {
+	case !ok:
+		c.problem("line %d is no entry", c.lines)
+		c.known = false
+		return f, false
+	case !line.ended:
+		c.problem("line %d has no end: it was torn, or cut off", c.lines)
+	case !f.sound:
+		c.problem("line %d (entry %d) was changed: its hash is not that of its text", c.lines, f.seq)
+	case c.deep && !json.Valid(line.text):
+		c.problem("line %d (entry %d) is no JSON", c.lines, f.seq)
+	default:
+		sound = true
+	}
+	if sound && isSegment(line.text) {
+		c.segment(f)
+	} else {
+		c.follow(f)
+	}
+	c.last, c.known = f, true
+	if sound {
+		c.entries++
+		c.top = max(c.top, f.seq)
+	}
+	return f, sound
+}
+
+// follow holds a frame against the one before. Behind a line that is no entry nothing is expected.
+func (c *checker) follow(f frame) {
+	switch want := c.last.seq + 1; {
+	case !c.known:
+	case c.lines == 1 && f.seq != 1:
+		c.problem("line 1 is entry %d: the entries before it are missing", f.seq)
+	case f.seq > want:
+		c.problem("line %d is entry %d and follows entry %d: %d missing", c.lines, f.seq, c.last.seq, f.seq-want)
+	case f.seq < want:
+		c.problem("line %d is entry %d and follows entry %d: out of order, or twice", c.lines, f.seq, c.last.seq)
+	case f.prev != c.last.hash:
+		c.problem("line %d (entry %d) was made behind another entry than the one before it", c.lines, f.seq)
+	}
+}
+
+// segment takes up the chain behind damage, which is named from here on and no sounder for it.
+func (c *checker) segment(f frame) {
+	if f.prev != c.before {
+		c.problem("line %d (entry %d) begins a new segment, but what stands before it is not what was found then", c.lines, f.seq)
+		return
+	}
+	c.problem("line %d (entry %d): the node found the log damaged before this line and went on behind it", c.lines, f.seq)
+	c.fresh = 0
+}
+
+// isSegment reports whether a sound line is a segment entry. The member cannot stand inside a
+// text, whose quotes are escaped, but it can in the details: so the line is read.
+func isSegment(line []byte) bool {
+	if !bytes.Contains(line, []byte(`"action":"`+ActionSegment+`"`)) {
+		return false
+	}
+	e, err := decodeLine(line)
+	return err == nil && e.Action == ActionSegment
+}
