@@ -13,17 +13,29 @@ import (
 	"tocsin/protocol/reason"
 )
 
-// The kinds of changes in the order of their numbers on disk, from 1.
+// The kinds of changes.
 const (
 	changeAccepted = "accepted"
 	changeHeld     = "held"
 	changeReleased = "released"
 	changeRejected = "rejected"
 	changeExpired  = "expired"
+	changeJudged   = "judged"
 )
 
-func changeKinds() []string {
-	return []string{changeAccepted, changeHeld, changeReleased, changeRejected, changeExpired}
+// changeKind is a kind, and whether it moved a record that stays: one that was accepted is held as a
+// whole, one that was held has expired but for its header.
+type changeKind struct {
+	name  string
+	moved bool
+}
+
+// changeKinds are in the order of their numbers on disk, from 1.
+func changeKinds() []changeKind {
+	return []changeKind{
+		{changeAccepted, false}, {changeHeld, false}, {changeReleased, false}, {changeRejected, false}, {changeExpired, false},
+		{changeHeld, true}, {changeJudged, false}, {changeExpired, true},
+	}
 }
 
 // Change is one entry of the change sequence: the only event bus.
@@ -32,7 +44,8 @@ type Change struct {
 	Seq uint64
 	// At is when it was committed.
 	At time.Time
-	// Kind is accepted, held, released, rejected or expired.
+	// Kind is accepted, held, released, rejected, expired or judged. Of a record that
+	// was accepted, held is about some of its objects or, after Hold, about all.
 	Kind   string
 	Record protocol.RecordID
 	Org    protocol.OrgID
@@ -40,6 +53,8 @@ type Change struct {
 	// Objects counts the objects the change is about.
 	Objects int
 	Reason  reason.Code
+
+	moved bool // see changeKind
 }
 
 const changeFixed = timeBytes + 1 + 32 + 32 + 4
@@ -48,7 +63,7 @@ const changeFixed = timeBytes + 1 + 32 + 32 + 4
 func packChange(c Change) []byte {
 	b := make([]byte, changeFixed, changeFixed+48)
 	putTime(b, c.At)
-	b[12] = byte(slices.Index(changeKinds(), c.Kind) + 1)
+	b[12] = byte(slices.Index(changeKinds(), changeKind{c.Kind, c.moved}) + 1)
 	copy(b[13:], c.Record[:])
 	copy(b[45:], c.Org[:])
 	binary.LittleEndian.PutUint32(b[77:], uint32(c.Objects))
@@ -66,7 +81,7 @@ func unpackChange(seq uint64, b []byte) (Change, error) {
 		return Change{}, err
 	}
 	c := Change{
-		Seq: seq, At: getTime(b), Kind: kinds[b[12]-1],
+		Seq: seq, At: getTime(b), Kind: kinds[b[12]-1].name, moved: kinds[b[12]-1].moved,
 		Record: protocol.RecordID(b[13:45]), Org: protocol.OrgID(b[45:77]),
 		Objects: int(binary.LittleEndian.Uint32(b[77:])), Topic: topic, Reason: reason.Code(r.text()),
 	}

@@ -124,24 +124,24 @@ func (s *Store) planExpire(id protocol.RecordID) (step, error) {
 	if !ok {
 		return step{}, notFound(id)
 	}
-	at, log := s.tables.records[ord].spot(0), s.tables.records[ord].log
+	r := &s.tables.records[ord]
+	at, log, before := r.spot(0), r.log, r.counts()
 	old, err := s.load(&at)
 	if err != nil {
 		return step{}, err
 	}
-	before := countsOf(old.packed, at.space)
 	st := step{
 		touches: []subject{{id: id}},
 		counts:  Counts{}.minus(before),
 		expired: []uint32{log},
 	}
-	st.erase(at.space, id, old.packed)
+	st.erase(at, old.packed)
 	if at.space != spaceRejected {
 		st.changes = []Change{{Kind: changeExpired, Record: id, Org: old.info.org, Topic: old.info.topic, Objects: before.Objects + before.Held}}
 	}
 	st.apply = func(t *tables) error {
 		ord, _ := t.find(id)
-		t.kill(ord, before, false)
+		t.kill(ord, false)
 		return nil
 	}
 	return st, nil

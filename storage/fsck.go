@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -36,7 +35,7 @@ func Check(dir string) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("check store %s: %w", dir, err)
 	}
-	c := &checker{spaces: map[protocol.RecordID]byte{}, logs: map[fsckLog]map[uint64]fsckPlace{}}
+	c := &checker{spaces: map[protocol.RecordID]byte{}, logs: map[fsckLog]map[uint64]fsckPlace{}, holds: map[protocol.RecordID]bool{}}
 	if err := fsckTables(db); err != nil {
 		c.complain("a table of the database is damaged: %v", err)
 	}
@@ -92,9 +91,12 @@ type checker struct {
 	network string
 	totals  fsckTotals
 	sum     fsckTotals
-	// spaces says where each record is: 'a', 'q' or 'x'.
+	version uint32
+	// spaces says what each record counts with: 'a', 'q' or 'x'.
 	spaces map[protocol.RecordID]byte
 	logs   map[fsckLog]map[uint64]fsckPlace
+	// holds are the records that are held where accepted ones stand.
+	holds map[protocol.RecordID]bool
 }
 
 type fsckLog struct {
@@ -118,6 +120,7 @@ func (c *checker) about(id protocol.RecordID, format string, args ...any) {
 
 func (c *checker) run() {
 	c.checkMeta()
+	c.readHolds()
 	for _, sp := range []byte{'a', 'q', 'x'} {
 		c.each([]byte{sp, 'p'}, func(key, value []byte) {
 			if len(key) == 34 {
@@ -125,10 +128,14 @@ func (c *checker) run() {
 			}
 		})
 	}
+	c.checkHolds()
 	c.checkLogs()
 	c.checkChanges()
 	c.report.Records, c.report.Objects, c.report.Held = int(c.sum.Records), int(c.sum.Objects), int(c.sum.Held)
-	c.sum.Sequence = c.totals.Sequence
+	if c.version == 2 && c.sum.HeldBytes != c.totals.HeldBytes {
+		c.complain("the quarantine should take %d bytes, found are %d", c.totals.HeldBytes, c.sum.HeldBytes)
+	}
+	c.sum.Sequence, c.sum.HeldBytes = c.totals.Sequence, c.totals.HeldBytes
 	if c.sum != c.totals {
 		c.complain("the store should hold %d records and %d objects, with %d objects held and %d records held as a whole; found are %d, %d, %d and %d",
 			c.totals.Records, c.totals.Objects, c.totals.Held, c.totals.HeldRecords, c.sum.Records, c.sum.Objects, c.sum.Held, c.sum.HeldRecords)
@@ -152,12 +159,18 @@ func (c *checker) each(prefix []byte, fn func(key, value []byte)) {
 func (c *checker) checkMeta() {
 	meta := map[string][]byte{}
 	c.each([]byte("m"), func(key, value []byte) { meta[string(key[1:])] = value })
-	if v := meta["version"]; len(v) != 4 || binary.BigEndian.Uint32(v) != 1 {
-		c.complain("the schema version is %x, this program knows 1", v)
+	if v := meta["version"]; len(v) == 4 {
+		c.version = binary.BigEndian.Uint32(v)
+	}
+	if c.version != 1 && c.version != 2 {
+		c.complain("the schema version is %x, this program knows 1 and 2", meta["version"])
 	}
 	c.network = string(meta["network"])
 	if v, ok := meta["totals"]; ok {
-		if _, err := binary.Decode(v, binary.LittleEndian, &c.totals); err != nil || len(v) != 40 {
+		if c.version == 1 { // without the bytes held
+			v = append(v, make([]byte, 8)...)
+		}
+		if _, err := binary.Decode(v, binary.LittleEndian, &c.totals); err != nil || len(v) != 48 {
 			c.complain("the totals are unreadable")
 		}
 	}
@@ -170,6 +183,9 @@ func (c *checker) checkRecord(sp byte, id protocol.RecordID, head []byte) {
 		return
 	}
 	c.spaces[id] = sp
+	if c.holds[id] && sp == 'a' {
+		c.spaces[id] = 'q'
+	}
 	value, ok := head, true
 	if len(head) >= 56 {
 		value, ok = c.whole([]byte{sp, 'p'}, id, head, binary.LittleEndian.Uint32(head), binary.LittleEndian.Uint32(head[52:]))
@@ -232,11 +248,13 @@ func (c *checker) get(key []byte) (value []byte, ok bool, err error) {
 
 // count adds a record to the sums.
 func (c *checker) count(sp byte, id protocol.RecordID, x fsckIndex) {
-	switch sp {
+	as := c.spaces[id]
+	switch as {
 	case 'a':
 		c.sum.Records++
 	case 'q':
 		c.sum.HeldRecords++
+		c.sum.HeldBytes += uint64(x.head.Raw)
 	}
 	want := map[byte]uint8{'a': uint8(Accepted), 'q': uint8(Held), 'x': uint8(Refused)}[sp]
 	if x.head.What.State != want {
@@ -247,7 +265,7 @@ func (c *checker) count(sp byte, id protocol.RecordID, x fsckIndex) {
 		case state < Accepted || state > NotEvaluated:
 			c.about(id, "object %d has the unknown state %d", i, l.State)
 		case state == Refused:
-		case sp == 'q' || state == Held:
+		case as == 'q' || state == Held:
 			c.sum.Held++
 		default:
 			c.sum.Objects++
@@ -354,7 +372,7 @@ func (c *checker) checkChanges() {
 		}
 		next = seq + 1
 		var ch fsckChange
-		if n, err := binary.Decode(value, binary.LittleEndian, &ch); err != nil || n != 81 || ch.Kind < 1 || ch.Kind > 5 {
+		if n, err := binary.Decode(value, binary.LittleEndian, &ch); err != nil || n != 81 || ch.Kind < 1 || ch.Kind > 8 {
 			c.complain("change %d is unreadable", seq)
 			return
 		}
@@ -363,7 +381,7 @@ func (c *checker) checkChanges() {
 	if next != c.totals.Sequence+1 {
 		c.complain("the last change is %d, the totals say %d", next-1, c.totals.Sequence)
 	}
-	for _, id := range slices.SortedFunc(maps.Keys(states), func(a, b protocol.RecordID) int { return bytes.Compare(a[:], b[:]) }) {
+	for _, id := range fsckSorted(states) {
 		switch want, have := states[id], c.spaces[id]; {
 		case want == have || want == 'x' && have == 0: // rejected ones expire silently
 		case want == 0:
@@ -382,17 +400,17 @@ func (c *checker) checkChanges() {
 }
 
 // fsckReplay gives the place of a record after a change: 1 accepted, 2 held, 3
-// released, 4 rejected, 5 expired. Of an accepted record, held, released and
-// rejected are about single objects.
+// released, 4 rejected, 5 expired, 6 held after it was accepted, 7 judged anew, 8 expired
+// in quarantine. Of an accepted record, 2 to 4 are about single objects.
 func fsckReplay(now byte, kind uint8) byte {
 	switch {
 	case kind == 5:
 		return 0
 	case kind == 1, kind == 3 && now == 'q':
 		return 'a'
-	case kind == 2 && now != 'a':
+	case kind == 2 && now != 'a', kind == 6 && now == 'a':
 		return 'q'
-	case kind == 4 && now == 'q':
+	case kind == 4 && now == 'q', kind == 8 && now == 'q':
 		return 'x'
 	}
 	return now

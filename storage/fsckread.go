@@ -6,7 +6,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
+
+	"tocsin/protocol"
 )
 
 // What Check reads the database with. It is written down a second time on
@@ -71,7 +75,8 @@ func fsckParse(b []byte) (x fsckIndex, problems []string) {
 		complain("its index value has %d bytes and says %d", len(b), x.head.Length)
 		return x, problems
 	}
-	if x.head.What.Format != 1 {
+	format := x.head.What.Format
+	if format != 1 && format != 2 {
 		complain("its index value has the unknown format %d", x.head.What.Format)
 		return x, problems
 	}
@@ -95,6 +100,9 @@ func fsckParse(b []byte) (x fsckIndex, problems []string) {
 			return x, problems
 		}
 		next += l.Values
+		if voice := l.Flags >> 3 & 7; voice > 4 || l.Flags > 127 || format == 1 && l.Flags > 7 {
+			complain("object %d of its index value has the unknown flags %x", i, l.Flags)
+		}
 		object := fsckText(r)
 		x.objects = append(x.objects, object)
 		if l.Flags&4 == 0 {
@@ -144,5 +152,32 @@ type fsckChange struct {
 
 // fsckTotals are the totals that every commit leaves behind.
 type fsckTotals struct {
-	Records, Objects, Held, HeldRecords, Sequence uint64
+	Records, Objects, Held, HeldRecords, Sequence, HeldBytes uint64
+}
+
+// readHolds notes the holds of accepted records: the key has the record, the value
+// the time in ms and the reason.
+func (c *checker) readHolds() {
+	c.each([]byte("h"), func(key, value []byte) {
+		r := bytes.NewReader(value[min(len(value), 8):])
+		fsckText(r)
+		if len(key) != 33 || len(value) < 9 || r.Len() != 0 {
+			c.complain("key %x: it is no hold", key)
+			return
+		}
+		c.holds[protocol.RecordID(key[1:])] = true
+	})
+}
+
+// checkHolds complains of holds without an accepted record.
+func (c *checker) checkHolds() {
+	for _, id := range fsckSorted(c.holds) {
+		if _, ok, err := c.get(append([]byte("ap"), id[:]...)); !ok && err == nil {
+			c.about(id, "there is a hold on it, but it is not among the %s", fsckPlaces['a'])
+		}
+	}
+}
+
+func fsckSorted[V any](m map[protocol.RecordID]V) []protocol.RecordID {
+	return slices.SortedFunc(maps.Keys(m), func(a, b protocol.RecordID) int { return bytes.Compare(a[:], b[:]) })
 }

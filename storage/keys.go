@@ -11,6 +11,7 @@ import (
 //	'a' kind id [gen part]  accepted records            kind: 'r' record as sent, 'p' packed index value
 //	'q' kind id [gen part]  quarantine: records held as a whole, the same shape
 //	'x' kind id [gen part]  rejected records: 'r' holds the header only, 'p' has no leaves
+//	'h' id                  a hold: the accepted record of this id is in quarantine where it is
 //	'c' seq                 the change sequence, 8 bytes big endian
 //	'l' key topic           a key log of which records have expired
 //	'm' name                facts of the store as a whole: version, network, totals
@@ -28,6 +29,7 @@ const (
 	kindRaw    = 'r'
 	kindPacked = 'p'
 
+	familyHold   = 'h'
 	familyChange = 'c'
 	familyLog    = 'l'
 	familyMeta   = 'm'
@@ -37,11 +39,14 @@ const (
 	metaTotals  = "totals"
 )
 
-// space is where a record stands; the three are never mixed.
+// space is where the keys of a record are; the three are never mixed. A record under
+// hold has its keys where accepted ones have theirs.
 type space byte
 
-// schemaVersion is raised whenever an older program would misread the store.
-const schemaVersion = 1
+// schemaVersion is raised whenever an older program would misread the store. Version 2
+// brought voices, holds and the bytes held; a store of version 1 is brought forward
+// at its first open, see upgrade.
+const schemaVersion = 2
 
 // partBytes is the largest single value: some of them fit in a transaction, and
 // a store in memory takes them, which has no value log.
@@ -59,6 +64,8 @@ func recordKey(sp space, kind byte, id protocol.RecordID) []byte {
 func partKey(sp space, kind byte, id protocol.RecordID, gen uint32, part int) []byte {
 	return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint32(recordKey(sp, kind, id), gen), uint16(part))
 }
+
+func holdKey(id protocol.RecordID) []byte { return append([]byte{familyHold}, id[:]...) }
 
 func changeKey(seq uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{familyChange}, seq)

@@ -76,7 +76,7 @@ func bounded(m []mention, most int, listed func(protocol.OrgID) bool) (kept []me
 	kept = m[:0]
 	strangers := 0
 	for _, at := range m {
-		if at.space == spaceHeld && (listed == nil || !listed(at.org)) {
+		if at.whole && (listed == nil || !listed(at.org)) {
 			if strangers++; strangers > most {
 				continue
 			}
@@ -163,7 +163,7 @@ func (ix indexed) hit(at spot) (Hit, error) {
 		Ref: Ref{at.id, at.index}, Leaf: l.Leaf,
 		Org: ix.info.org, Topic: ix.info.topic, TLP: ix.info.tlp, Upstream: ix.info.upstream,
 		Created: ix.info.created, First: ix.info.created, Expires: ix.info.expires,
-		RecordHeld: at.space == spaceHeld, RecordReason: ix.info.fate.why,
+		RecordHeld: at.whole, RecordReason: ix.info.fate.why,
 	}
 	if !l.first.IsZero() {
 		h.First = l.first
@@ -225,7 +225,7 @@ func (s *Store) completeRecords(digits string, found map[string]bool) {
 func (s *Store) completeObjects(typ, rest string, found map[string]bool) error {
 	return s.view(func(txn *badger.Txn) error {
 		for _, sp := range []space{spaceAccepted, spaceHeld} {
-			err := eachPacked(txn, sp, func(id protocol.RecordID, p packed, err error) error {
+			err := eachPacked(txn, sp, nil, func(id protocol.RecordID, p packed, err error) error {
 				if err != nil {
 					return reason.Wrap(reason.StoreDamaged, fmt.Sprintf("read record %s", id), err)
 				}

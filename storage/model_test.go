@@ -29,6 +29,7 @@ func (m model) counts() (c Counts) {
 			c.Records++
 		case spaceHeld:
 			c.HeldRecords++
+			c.HeldBytes += int64(len(r.entry.Record.Raw()))
 		case spaceRejected:
 			continue
 		}

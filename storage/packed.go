@@ -28,10 +28,12 @@ import (
 //	texts   topic upstream from reason, then per leaf: object type reason, then per value: type value
 //
 // A time is seconds i64 and nanoseconds u32; a text is its length as uvarint and its bytes.
+// Format 1 is the same without voice and decided in the flags of a leaf.
 type packed []byte
 
 const (
-	packedFormat = 1
+	packedFormat = 2
+	mutePacked   = 1 // the format before voices
 	headerBytes  = 160
 	leafBytes    = 72
 	valueBytes   = 9
@@ -40,6 +42,9 @@ const (
 	leafClaim   = 1 << 0
 	leafRevoked = 1 << 1
 	leafPlain   = 1 << 2 // Type is what stands before "--" in Object and is left out
+	leafVoice   = 3      // where the three bits of the voice begin
+	leafDecided = 1 << 6
+	muteFlags   = leafClaim | leafRevoked | leafPlain
 
 	valueAlone   = 1 << 0
 	valueNetwork = 1 << 1
@@ -66,10 +71,12 @@ type source struct {
 	from     string
 }
 
-// fate is a state and why.
+// fate is a state and why. since is given for a record under hold alone, and
+// no part of a packed value.
 type fate struct {
 	state State
 	why   reason.Code
+	since time.Time
 }
 
 // stored describes the bytes of the record as sent.
@@ -85,7 +92,7 @@ func infoOf(e Entry) recordInfo {
 		org: e.Record.Org(), key: e.Record.Key(), topic: h.Topic, sequence: h.Sequence, kind: h.Kind, tlp: h.TLP,
 		created: h.Created, expires: h.Expires, upstream: h.Upstream,
 		source: source{e.Received, e.From},
-		fate:   fate{e.State, e.Reason},
+		fate:   fate{state: e.State, why: e.Reason},
 		stored: stored{len(raw), h.BodyLength, sha256.Sum256(raw)},
 	}
 }
@@ -96,6 +103,8 @@ type packedLeaf struct {
 	// first is the created of an earlier record of that org with this version that
 	// has expired since; zero when there was none.
 	first time.Time
+	// decided is true when a person set the state: it outlives a hold of the whole record.
+	decided bool
 }
 
 // hashObject and hashObservable do not depend on the process; the tables mix
@@ -183,7 +192,10 @@ func leafFlags(l *packedLeaf) (f byte) {
 	if l.Type == typeOf(l.Object) {
 		f |= leafPlain
 	}
-	return f
+	if l.decided {
+		f |= leafDecided
+	}
+	return f | byte(l.Voice)<<leafVoice
 }
 
 func valueFlags(v pattern.Value) (f byte) {
@@ -234,8 +246,8 @@ func checkPacked(b []byte) (packed, error) {
 	if len(p) < headerBytes {
 		return nil, fmt.Errorf("index value of %d bytes is shorter than its header", len(p))
 	}
-	if p[4] != packedFormat {
-		return nil, fmt.Errorf("index value has format %d, want %d", p[4], packedFormat)
+	if p[4] != packedFormat && p[4] != mutePacked {
+		return nil, fmt.Errorf("index value has format %d, want %d or %d", p[4], mutePacked, packedFormat)
 	}
 	if p.length() != len(p) {
 		return nil, fmt.Errorf("index value of %d bytes says it has %d", len(p), p.length())
@@ -260,13 +272,16 @@ func checkPacked(b []byte) (packed, error) {
 func (p packed) length() int        { return int(binary.LittleEndian.Uint32(p)) }
 func (p packed) generation() uint32 { return binary.LittleEndian.Uint32(p[52:]) }
 func (p packed) state() State       { return State(p[6]) }
-func (p packed) leaves() int        { return int(binary.LittleEndian.Uint16(p[10:])) }
-func (p packed) values() int        { return int(binary.LittleEndian.Uint32(p[12:])) }
-func (p packed) rawLength() int     { return int(binary.LittleEndian.Uint32(p[16:])) }
-func (p packed) bodyLength() int    { return int(binary.LittleEndian.Uint32(p[20:])) }
-func (p packed) createdMS() int64   { return int64(binary.LittleEndian.Uint64(p[24:])) }
-func (p packed) expiresMS() int64   { return int64(binary.LittleEndian.Uint64(p[32:])) }
-func (p packed) sequence() uint64   { return binary.LittleEndian.Uint64(p[56:]) }
+func (p packed) kind() protocol.Kind {
+	return protocol.Kind(binary.LittleEndian.Uint16(p[8:]))
+}
+func (p packed) leaves() int      { return int(binary.LittleEndian.Uint16(p[10:])) }
+func (p packed) values() int      { return int(binary.LittleEndian.Uint32(p[12:])) }
+func (p packed) rawLength() int   { return int(binary.LittleEndian.Uint32(p[16:])) }
+func (p packed) bodyLength() int  { return int(binary.LittleEndian.Uint32(p[20:])) }
+func (p packed) createdMS() int64 { return int64(binary.LittleEndian.Uint64(p[24:])) }
+func (p packed) expiresMS() int64 { return int64(binary.LittleEndian.Uint64(p[32:])) }
+func (p packed) sequence() uint64 { return binary.LittleEndian.Uint64(p[56:]) }
 
 func (p packed) org() protocol.OrgID { return protocol.OrgID(p[64:96]) }
 func (p packed) key() protocol.KeyID { return protocol.KeyID(p[96:128]) }
@@ -283,6 +298,14 @@ func (p packed) textOf(i int) int { return int(binary.LittleEndian.Uint32(p.leaf
 
 func (p packed) leafHash(i int) uint64 { return binary.LittleEndian.Uint64(p.leaf(i)) }
 func (p packed) leafState(i int) State { return State(p.leaf(i)[68]) }
+
+// leafFlags returns the flags of leaf i that its format knows.
+func (p packed) leafFlags(i int) byte {
+	if p[4] == mutePacked {
+		return p.leaf(i)[69] & muteFlags
+	}
+	return p.leaf(i)[69]
+}
 
 func (p packed) leafValues(i int) (first, n int) {
 	at := p.leaf(i)
@@ -332,7 +355,6 @@ func (p packed) topic() (protocol.Topic, error) {
 
 // info decodes the header and the record's texts.
 func (p packed) info() (recordInfo, error) {
-	le := binary.LittleEndian
 	r := p.texts()
 	topic, err := protocol.ParseTopic(r.text())
 	if err != nil {
@@ -340,11 +362,11 @@ func (p packed) info() (recordInfo, error) {
 	}
 	info := recordInfo{
 		org: p.org(), key: p.key(), topic: topic, sequence: p.sequence(),
-		kind: protocol.Kind(le.Uint16(p[8:])), tlp: stix.TLP(p[7]),
+		kind: p.kind(), tlp: stix.TLP(p[7]),
 		created: time.UnixMilli(p.createdMS()).UTC(), expires: time.UnixMilli(p.expiresMS()).UTC(),
 		upstream: r.text(),
 		source:   source{received: getTime(p[40:]), from: r.text()},
-		fate:     fate{p.state(), reason.Code(r.text())},
+		fate:     fate{state: p.state(), why: reason.Code(r.text())},
 		stored:   stored{p.rawLength(), p.bodyLength(), p.sum()},
 	}
 	if r.bad {
@@ -364,12 +386,16 @@ func (p packed) leafAt(i int) (packedLeaf, error) {
 		return packedLeaf{}, fmt.Errorf("texts of leaf %d are not inside the index value", i)
 	}
 	r := textReader{rest: string(p[offset:end])}
-	l := packedLeaf{first: getTime(at[44:]), Leaf: Leaf{
+	flags := p.leafFlags(i)
+	l := packedLeaf{first: getTime(at[44:]), decided: flags&leafDecided != 0, Leaf: Leaf{
 		Object: r.text(), Modified: getTime(at[8:]), State: State(at[68]),
-		Claim: at[69]&leafClaim != 0, Revoked: at[69]&leafRevoked != 0, Confidence: int(int8(at[70])),
-		ValidFrom: getTime(at[20:]), ValidUntil: getTime(at[32:]),
+		Claim: flags&leafClaim != 0, Voice: Voice(flags >> leafVoice & 7), Revoked: flags&leafRevoked != 0,
+		Confidence: int(int8(at[70])), ValidFrom: getTime(at[20:]), ValidUntil: getTime(at[32:]),
 	}}
-	if at[69]&leafPlain != 0 {
+	if l.Voice > Absent {
+		return packedLeaf{}, fmt.Errorf("leaf %d has the unknown voice %d", i, l.Voice)
+	}
+	if flags&leafPlain != 0 {
 		l.Type = typeOf(l.Object)
 	} else {
 		l.Type = r.text()
@@ -418,7 +444,9 @@ func (p packed) unpack() (recordInfo, []packedLeaf, error) {
 			return recordInfo{}, nil, err
 		}
 	}
-	if !bytes.Equal(pack(info, leaves, p.generation()), p) {
+	again := pack(info, leaves, p.generation())
+	again[4] = p[4] // an older format differs in nothing else
+	if !bytes.Equal(again, p) {
 		return recordInfo{}, nil, fmt.Errorf("index value is not what its content packs to")
 	}
 	return info, leaves, nil

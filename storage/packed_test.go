@@ -29,7 +29,7 @@ func randomEntry(t testing.TB, r *rand.Rand) (recordInfo, []packedLeaf) {
 	info := recordInfo{
 		org: id(), key: id(), topic: topicOf(t, "fraud"), sequence: r.Uint64(), kind: protocol.Kind(r.Uint32()), tlp: stix.TLP(r.IntN(5)),
 		created: time.UnixMilli(r.Int64N(1 << 42)).UTC(), expires: time.UnixMilli(r.Int64N(1 << 42)).UTC(), upstream: text(101),
-		source: source{date(), text(60)}, fate: fate{State(r.IntN(5)), reason.Code(text(20))},
+		source: source{date(), text(60)}, fate: fate{state: State(r.IntN(5)), why: reason.Code(text(20))},
 		stored: stored{int(r.Uint32()), int(r.Uint32()), id()},
 	}
 	leaves := make([]packedLeaf, r.IntN(8))
@@ -40,6 +40,7 @@ func randomEntry(t testing.TB, r *rand.Rand) (recordInfo, []packedLeaf) {
 		l.Modified, l.ValidFrom, l.ValidUntil, l.first = date(), date(), date(), date()
 		l.State, l.Reason = State(r.IntN(5)), reason.Code(text(20))
 		l.Claim, l.Revoked, l.Confidence = r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(102)-1
+		l.Voice, l.decided = Voice(r.IntN(int(Absent)+1)), r.IntN(2) == 0
 		for range r.IntN(4) {
 			o := pattern.Observable{Type: []pattern.Type{pattern.URL, pattern.CIDR, "", pattern.Type(text(20))}[r.IntN(4)], Value: text(400)}
 			l.Values = append(l.Values, pattern.Value{Observable: o, Alone: r.IntN(2) == 0})

@@ -37,6 +37,7 @@ func TestQuarantinePages(t *testing.T) {
 	s := openMemory(t)
 	a, b := newAuthor(t, "A"), newAuthor(t, "B")
 	var want []Ref
+	bytesHeld := int64(0)
 	for i := range 6 {
 		leaves := indicators(i*10, 5)
 		d := draft{leaves: leaves, from: "peer"}
@@ -47,7 +48,11 @@ func TestQuarantinePages(t *testing.T) {
 		} else {
 			leaves[0].State, leaves[3].State = Held, Held
 		}
-		id := accept(t, s, who.entry(d))
+		e := who.entry(d)
+		id := accept(t, s, e)
+		if d.state == Held {
+			bytesHeld += int64(len(e.Record.Raw()))
+		}
 		for j, l := range leaves {
 			if l.State == Held || i%2 == 0 && l.State != Refused {
 				want = append(want, Ref{id, j})
@@ -60,7 +65,7 @@ func TestQuarantinePages(t *testing.T) {
 		}
 		return a.Index - b.Index
 	})
-	if s.Counts() != (Counts{Records: 3, Objects: 9, Held: 18, HeldRecords: 3}) {
+	if s.Counts() != (Counts{Records: 3, Objects: 9, Held: 18, HeldRecords: 3, HeldBytes: bytesHeld}) {
 		t.Errorf("counts %+v", s.Counts())
 	}
 	for _, page := range []int{1, 2, 5, 17, 18, 19, 1000} {
@@ -141,7 +146,8 @@ func TestDecide(t *testing.T) {
 	}
 	leaves[4].State = Accepted
 	id := accept(t, s, a.entry(draft{leaves: leaves}))
-	whole := accept(t, s, a.entry(draft{leaves: indicators(10, 1), state: Held}))
+	other := a.entry(draft{leaves: indicators(10, 1), state: Held})
+	whole, held := accept(t, s, other), int64(len(other.Record.Raw()))
 	for _, c := range []struct {
 		ref    Ref
 		state  State
@@ -149,15 +155,15 @@ func TestDecide(t *testing.T) {
 		counts Counts
 		kind   string
 	}{
-		{Ref{id, 0}, Accepted, "", Counts{1, 2, 4, 1}, "released"},
-		{Ref{id, 0}, Refused, reason.Conflict, Counts{1, 2, 4, 1}, ""},
-		{Ref{id, 1}, Refused, "", Counts{1, 2, 3, 1}, "rejected"},
-		{Ref{id, 2}, NotEvaluated, "", Counts{1, 3, 2, 1}, "released"},
-		{Ref{id, 3}, Held, "", Counts{1, 3, 2, 1}, "held"},
-		{Ref{id, 4}, Refused, reason.Conflict, Counts{1, 3, 2, 1}, ""},
-		{Ref{whole, 0}, Accepted, reason.Conflict, Counts{1, 3, 2, 1}, ""},
-		{Ref{id, 3}, 0, reason.Internal, Counts{1, 3, 2, 1}, ""},
-		{Ref{id, 3}, NotEvaluated + 1, reason.Internal, Counts{1, 3, 2, 1}, ""},
+		{Ref{id, 0}, Accepted, "", Counts{1, 2, 4, 1, held}, "released"},
+		{Ref{id, 0}, Refused, reason.Conflict, Counts{1, 2, 4, 1, held}, ""},
+		{Ref{id, 1}, Refused, "", Counts{1, 2, 3, 1, held}, "rejected"},
+		{Ref{id, 2}, NotEvaluated, "", Counts{1, 3, 2, 1, held}, "released"},
+		{Ref{id, 3}, Held, "", Counts{1, 3, 2, 1, held}, "held"},
+		{Ref{id, 4}, Refused, reason.Conflict, Counts{1, 3, 2, 1, held}, ""},
+		{Ref{whole, 0}, Accepted, reason.Conflict, Counts{1, 3, 2, 1, held}, ""},
+		{Ref{id, 3}, 0, reason.Internal, Counts{1, 3, 2, 1, held}, ""},
+		{Ref{id, 3}, NotEvaluated + 1, reason.Internal, Counts{1, 3, 2, 1, held}, ""},
 	} {
 		before := s.Sequence()
 		wantCode(t, s.Decide(t.Context(), c.ref, c.state, reason.OperatorRejected), c.code)

@@ -14,10 +14,11 @@ import (
 
 // rebuild fills the tables from packed values. What cannot be read is logged and
 // left out, so that the node starts and fetches it again; Damage tells of it.
-func (s *Store) rebuild() error {
+// totals are what the store should hold.
+func (s *Store) rebuild(version uint32) (totals Counts, err error) {
 	totals, seq, err := s.totals()
 	if err != nil {
-		return err
+		return totals, err
 	}
 	objects := totals.Objects + totals.Held
 	s.tables = newTables(totals.Records+totals.HeldRecords, objects, objects)
@@ -31,16 +32,19 @@ func (s *Store) rebuild() error {
 				return err
 			}
 		}
-		return nil
+		return s.readHolds(txn)
 	})
 	if err != nil {
-		return err
+		return totals, err
+	}
+	if version == 1 { // its totals do not say
+		totals.HeldBytes = s.tables.counts.HeldBytes
 	}
 	if s.tables.counts != totals {
 		s.damage = reason.New(reason.StoreDamaged, fmt.Sprintf("the store should hold %+v, %+v could be read", totals, s.tables.counts))
 		log.Errorw("store damaged", "err", s.damage)
 	}
-	return nil
+	return totals, nil
 }
 
 // Damage says what was found missing when the store was opened, or nil.
@@ -49,7 +53,7 @@ func (s *Store) Damage() error { return s.damage }
 
 // readRecords adds all records of a space to the tables.
 func (s *Store) readRecords(txn *badger.Txn, sp space) error {
-	return eachPacked(txn, sp, func(id protocol.RecordID, p packed, err error) error {
+	return eachPacked(txn, sp, nil, func(id protocol.RecordID, p packed, err error) error {
 		if err == nil {
 			err = s.tables.add(id, sp, p)
 		}
@@ -60,12 +64,41 @@ func (s *Store) readRecords(txn *badger.Txn, sp space) error {
 	})
 }
 
-// eachPacked calls fn for every packed value of a space, in order of record id.
-// p is only valid within fn; err says that it is unreadable. An error of fn ends it.
-func eachPacked(txn *badger.Txn, sp space, fn func(id protocol.RecordID, p packed, err error) error) error {
-	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{byte(sp), kindPacked}})
+// readHolds puts accepted records under hold.
+func (s *Store) readHolds(txn *badger.Txn) error {
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{familyHold}})
 	defer it.Close()
 	for it.Rewind(); it.Valid(); it.Next() {
+		key := it.Item().Key()
+		err := it.Item().Value(func(b []byte) error {
+			line, err := unpackHold(b)
+			if err != nil {
+				return err
+			}
+			if len(key) != 1+32 {
+				return fmt.Errorf("%d bytes are no key of a hold", len(key))
+			}
+			ord, ok := s.tables.find(protocol.RecordID(key[1:]))
+			if !ok || s.tables.records[ord].space != spaceAccepted {
+				return errors.New("the record that it holds is not there")
+			}
+			s.tables.hold(ord, line)
+			return nil
+		})
+		if err != nil {
+			log.Errorw("hold unreadable", "key", fmt.Sprintf("%x", key), "err", err)
+		}
+	}
+	return nil
+}
+
+// eachPacked calls fn for every packed value of a space, in order of record id, from a
+// key on (nil: the first). p is only valid within fn; err says that it is unreadable. An
+// error of fn ends it.
+func eachPacked(txn *badger.Txn, sp space, from []byte, fn func(id protocol.RecordID, p packed, err error) error) error {
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{byte(sp), kindPacked}})
+	defer it.Close()
+	for it.Seek(from); it.Valid(); it.Next() {
 		key := it.Item().Key()
 		if len(key) != recordKeyBytes {
 			continue // a continuation, read with its head
@@ -119,7 +152,9 @@ func (s *Store) readLogs(txn *badger.Txn) error {
 
 const (
 	logBytes    = 32 + 8 + 32 + 8 + 8
-	totalsBytes = 5 * 8
+	totalsBytes = 6 * 8
+	// muteTotalsBytes are the totals of schema version 1, without the bytes held.
+	muteTotalsBytes = 5 * 8
 )
 
 // packLog encodes a log whose Count is of expired records: org, head u64, head id, head created ms, count u64.
@@ -150,7 +185,7 @@ func unpackLog(key, b []byte) (Log, error) {
 // packTotals encodes what every commit leaves behind, so that a start notices what is missing.
 func packTotals(c Counts, seq uint64) []byte {
 	b := make([]byte, 0, totalsBytes)
-	for _, n := range []uint64{uint64(c.Records), uint64(c.Objects), uint64(c.Held), uint64(c.HeldRecords), seq} {
+	for _, n := range []uint64{uint64(c.Records), uint64(c.Objects), uint64(c.Held), uint64(c.HeldRecords), seq, uint64(c.HeldBytes)} {
 		b = binary.LittleEndian.AppendUint64(b, n)
 	}
 	return b
@@ -161,9 +196,13 @@ func (s *Store) totals() (c Counts, seq uint64, err error) {
 	if err != nil || !ok {
 		return c, 0, err
 	}
-	if len(b) != totalsBytes {
+	if len(b) != totalsBytes && len(b) != muteTotalsBytes {
 		return c, 0, reason.New(reason.StoreDamaged, "the totals are unreadable")
 	}
-	n := func(i int) int { return int(binary.LittleEndian.Uint64(b[i*8:])) }
-	return Counts{n(0), n(1), n(2), n(3)}, uint64(n(4)), nil
+	n := func(i int) uint64 { return binary.LittleEndian.Uint64(b[i*8:]) }
+	c = Counts{Records: int(n(0)), Objects: int(n(1)), Held: int(n(2)), HeldRecords: int(n(3))}
+	if len(b) == totalsBytes {
+		c.HeldBytes = int64(n(5))
+	}
+	return c, n(4), nil
 }

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -17,12 +16,13 @@ import (
 
 // Accept stores an entry: durable (synced) and visible to every reader when
 // it returns nil. It takes part in a group commit. A record already
-// accepted or rejected gives dup.held; one in quarantine moves out of it when e.State is
-// Accepted, and keeps when and from whom it came. A second record at one place of a
+// accepted or rejected gives dup.held; one held as a whole moves out of quarantine when e.State is
+// Accepted, and keeps when and from whom it came, and what Decide said about its objects. A second record at one place of a
 // key log gives log.fork and nothing is stored. When ctx ends first, Accept returns its
 // error but the entry may still be stored.
 func (s *Store) Accept(ctx context.Context, e Entry) error {
-	if e.State != Accepted && e.State != Held || len(e.Leaves) > protocol.MaxLeaves {
+	mute := func(l Leaf) bool { return l.Voice > Absent }
+	if e.State != Accepted && e.State != Held || len(e.Leaves) > protocol.MaxLeaves || slices.ContainsFunc(e.Leaves, mute) {
 		return reason.New(reason.Internal,
 			fmt.Sprintf("accept record %s: state %s with %d leaves is no entry", e.Record.ID(), e.State, len(e.Leaves)))
 	}
@@ -45,10 +45,10 @@ func (s *Store) planAccept(id protocol.RecordID, info recordInfo, leaves []packe
 		return step{}, reason.New(reason.StoreFull, fmt.Sprintf("accept record %s: no numbers left for its objects", id))
 	}
 	if ord, ok := t.find(id); ok {
-		if t.records[ord].space != spaceHeld || info.fate.state != Accepted {
+		if !t.records[ord].whole() || info.fate.state != Accepted {
 			return step{}, reason.New(reason.DupHeld, fmt.Sprintf("accept record %s", id))
 		}
-		return s.planRelease(st, t.records[ord].spot(0), info, leaves, raw)
+		return s.planRelease(st, &t.records[ord], info, leaves, raw)
 	}
 	if ord, ok := t.at(place, info.sequence); ok {
 		return step{}, reason.New(reason.LogFork,
@@ -65,27 +65,57 @@ func (s *Store) planAccept(id protocol.RecordID, info recordInfo, leaves []packe
 	return st, nil
 }
 
-// planRelease moves a record out of quarantine.
-func (s *Store) planRelease(st step, at spot, info recordInfo, leaves []packedLeaf, raw []byte) (step, error) {
-	id := at.id
+// planRelease takes a record that is held as a whole out of quarantine.
+func (s *Store) planRelease(st step, r *record, info recordInfo, leaves []packedLeaf, raw []byte) (step, error) {
+	id, at, before := r.id, r.spot(0), r.counts()
 	old, err := s.load(&at)
 	if err != nil {
 		return step{}, fmt.Errorf("release record %s: %w", id, err)
 	}
+	if leaves, err = old.carry(leaves); err != nil {
+		return step{}, reason.Wrap(reason.StoreDamaged, fmt.Sprintf("release record %s", id), err)
+	}
 	info.source = old.info.source
-	p := pack(info, leaves, 0)
-	before := countsOf(old.packed, spaceHeld)
-	st.add(spaceAccepted, id, p, raw)
-	st.erase(spaceHeld, id, old.packed)
-	st.counts = countsOf(p, spaceAccepted).minus(before)
-	st.changes = arrivals(id, info, leaves, countsOf(p, spaceAccepted))
+	var p packed
+	if at.underHold() {
+		p = pack(info, leaves, old.generation()+1)
+		st.rewrite(spaceAccepted, id, p, old.packed)
+		st.tail = append(st.tail, write{holdKey(id), nil})
+	} else {
+		p = pack(info, leaves, 0)
+		st.add(spaceAccepted, id, p, raw)
+		st.erase(at, old.packed)
+	}
+	after := countsOf(p, spaceAccepted)
+	st.counts = after.minus(before)
+	st.changes = arrivals(id, info, leaves, after)
 	st.changes[0].Kind = changeReleased
 	st.apply = func(t *tables) error {
 		ord, _ := t.find(id)
-		t.kill(ord, before, true)
+		t.kill(ord, true)
 		return t.add(id, spaceAccepted, p)
 	}
 	return st, nil
+}
+
+// carry gives new leaves of the same record what only the old ones know: since when a
+// version was said, and what a person decided.
+func (ix indexed) carry(leaves []packedLeaf) ([]packedLeaf, error) {
+	out := slices.Clone(leaves)
+	for i := range min(len(out), ix.leaves()) {
+		old, err := ix.leafAt(i)
+		if err != nil {
+			return nil, err
+		}
+		if old.Object != out[i].Object {
+			continue
+		}
+		out[i].first = old.first
+		if old.decided {
+			out[i].State, out[i].Reason, out[i].decided = old.State, old.Reason, true
+		}
+	}
+	return out, nil
 }
 
 // add writes a record and its packed value: bodies and continuations first, what
@@ -98,10 +128,13 @@ func (st *step) add(sp space, id protocol.RecordID, p packed, raw []byte) {
 	st.tail = append(st.tail, packedHead)
 }
 
-// erase deletes a record and its packed value from a space.
-func (st *step) erase(sp space, id protocol.RecordID, p packed) {
-	st.tail = append(st.tail, eraseValue(sp, kindRaw, id, 0, p.rawLength())...)
-	st.tail = append(st.tail, eraseValue(sp, kindPacked, id, p.generation(), len(p))...)
+// erase deletes a record, its packed value and its hold.
+func (st *step) erase(at spot, p packed) {
+	st.tail = append(st.tail, eraseValue(at.space, kindRaw, at.id, 0, p.rawLength())...)
+	st.tail = append(st.tail, eraseValue(at.space, kindPacked, at.id, p.generation(), len(p))...)
+	if at.underHold() {
+		st.tail = append(st.tail, write{holdKey(at.id), nil})
+	}
 }
 
 // rewrite puts a packed value of the next generation in the place of old.
@@ -136,48 +169,6 @@ func (s *Store) Has(id protocol.RecordID) bool {
 	return ok
 }
 
-// At returns the record at a place of a key log. Memory only.
-func (s *Store) At(key protocol.KeyID, topic protocol.Topic, seq uint64) (protocol.RecordID, bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	ord, ok := s.tables.at(logKey{key, topic}, seq)
-	if !ok {
-		return protocol.RecordID{}, false
-	}
-	return s.tables.records[ord].id, true
-}
-
-// Head returns the state of one key log; ok is false when nothing was ever held.
-func (s *Store) Head(key protocol.KeyID, topic protocol.Topic) (l Log, ok bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	i, ok := s.tables.logOf[logKey{key, topic}]
-	if !ok {
-		return Log{}, false
-	}
-	return s.tables.logs[i].Log, true
-}
-
-// Logs returns all key logs, by organisation, key and topic. The caller owns the slice.
-func (s *Store) Logs() []Log {
-	s.mu.RLock()
-	out := make([]Log, len(s.tables.logs))
-	for i, l := range s.tables.logs {
-		out[i] = l.Log
-	}
-	s.mu.RUnlock()
-	slices.SortFunc(out, func(a, b Log) int {
-		if c := bytes.Compare(a.Org[:], b.Org[:]); c != 0 {
-			return c
-		}
-		if c := bytes.Compare(a.Key[:], b.Key[:]); c != 0 {
-			return c
-		}
-		return bytes.Compare([]byte(a.Topic.String()), []byte(b.Topic.String()))
-	})
-	return out
-}
-
 // Counts returns the totals. Memory only.
 func (s *Store) Counts() Counts {
 	s.mu.RLock()
@@ -207,29 +198,49 @@ type indexed struct {
 }
 
 // load reads the packed value of a record. The record may move or be rewritten
-// meanwhile: at is brought up to date. not.found when it has gone, store.damaged when the tables
-// say that it is there and the database has nothing or nonsense.
+// meanwhile: at is brought up to date. Its fate is the hold's where there is one. not.found when it
+// has gone, store.damaged when the tables say that it is there and the database has nothing or
+// nonsense.
 func (s *Store) load(at *spot) (indexed, error) {
 	for {
-		key := *at
-		key.index = 0
-		if ix, ok := s.caches.packed.get(key); ok {
-			return ix, nil
-		}
-		ix, err := s.loadOnce(*at)
-		if err == nil {
-			s.caches.packed.put(key, ix, len(ix.packed)+256)
-			return ix, nil
-		}
-		now, ok := s.where(at.id)
+		key := spot{id: at.id, gen: at.gen, space: at.space}
+		ix, ok := s.caches.packed.get(key)
 		if !ok {
+			var err error
+			if ix, err = s.loadOnce(*at); err != nil {
+				now, ok := s.where(at.id)
+				if !ok {
+					return indexed{}, notFound(at.id)
+				}
+				if now.gen == at.gen && now.space == at.space {
+					return indexed{}, err
+				}
+				at.gen, at.space, at.whole = now.gen, now.space, now.whole
+				continue
+			}
+			s.caches.packed.put(key, ix, len(ix.packed)+256)
+		}
+		if at.underHold() && !s.sentence(at, &ix.info.fate) {
 			return indexed{}, notFound(at.id)
 		}
-		if now.gen == at.gen && now.space == at.space {
-			return indexed{}, err
-		}
-		at.gen, at.space = now.gen, now.space
+		return ix, nil
 	}
+}
+
+// sentence puts the reason of a hold in f, or leaves f as it is when the record was released
+// meanwhile. It is false when the record has gone.
+func (s *Store) sentence(at *spot, f *fate) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	ord, ok := s.tables.find(at.id)
+	if !ok || s.tables.records[ord].space != spaceAccepted {
+		return false
+	}
+	r := &s.tables.records[ord]
+	if at.whole = r.whole(); at.whole {
+		*f = s.tables.fateOf(r)
+	}
+	return true
 }
 
 // loadOnce reads the packed value that a spot points at.
@@ -276,7 +287,7 @@ func (s *Store) Record(id protocol.RecordID) (raw []byte, state State, err error
 	for {
 		raw, err = s.rawOnce(at, ix.packed)
 		if err == nil {
-			return raw, ix.state(), nil
+			return raw, ix.info.fate.state, nil
 		}
 		// It may have moved since.
 		now, ok := s.where(id)

@@ -121,4 +121,6 @@ type Counts struct {
 	Records, Objects int
 	// Held counts held objects, HeldRecords records held as a whole.
 	Held, HeldRecords int
+	// HeldBytes are the bytes as sent of the records held as a whole.
+	HeldBytes int64
 }

@@ -137,39 +137,64 @@ func openWith(dir string, o Options, b badger.Options) (*Store, error) {
 
 // start checks what kind of store this is and reads it.
 func (s *Store) start(network string) error {
-	if err := s.checkSchema(network); err != nil {
-		return err
-	}
-	return s.rebuild()
-}
-
-// checkSchema refuses a store that this program would misread, and marks an empty one.
-func (s *Store) checkSchema(network string) error {
-	version, known, err := s.meta(metaVersion)
+	version, err := s.checkSchema(network)
 	if err != nil {
 		return err
 	}
-	if known {
-		if len(version) != 4 || binary.BigEndian.Uint32(version) == 0 {
-			return reason.New(reason.StoreDamaged, "the schema version is unreadable")
+	totals, err := s.rebuild(version)
+	if err == nil && version < schemaVersion {
+		err = s.upgrade(version, totals)
+	}
+	return err
+}
+
+// upgrade brings a store of an older version forward. It is one transaction: if we stop before
+// it is through, the next start does it again. From version 1 only the totals
+// change, which now have the bytes held: packed values without voices are read as they are and
+// written anew when their record changes.
+func (s *Store) upgrade(from uint32, totals Counts) error {
+	err := s.db.Update(func(txn *badger.Txn) error {
+		if err := txn.Set(metaKey(metaTotals), packTotals(totals, s.seq)); err != nil {
+			return err
 		}
-		if v := binary.BigEndian.Uint32(version); v > schemaVersion {
-			return reason.New(reason.StoreVersion,
-				fmt.Sprintf("the store has schema version %d, this program knows up to %d", v, schemaVersion))
+		return txn.Set(metaKey(metaVersion), binary.BigEndian.AppendUint32(nil, schemaVersion))
+	})
+	if err != nil {
+		return fmt.Errorf("bring the store from schema version %d to %d: %w", from, schemaVersion, err)
+	}
+	log.Infow("store brought forward", "from", from, "to", schemaVersion)
+	return nil
+}
+
+// checkSchema refuses a store that this program would misread, and marks an empty
+// one. It returns the version that the store has.
+func (s *Store) checkSchema(network string) (version uint32, err error) {
+	value, known, err := s.meta(metaVersion)
+	if err != nil {
+		return 0, err
+	}
+	version = schemaVersion
+	if known {
+		if len(value) != 4 || binary.BigEndian.Uint32(value) == 0 {
+			return 0, reason.New(reason.StoreDamaged, "the schema version is unreadable")
+		}
+		if version = binary.BigEndian.Uint32(value); version > schemaVersion {
+			return 0, reason.New(reason.StoreVersion,
+				fmt.Sprintf("the store has schema version %d, this program knows up to %d", version, schemaVersion))
 		}
 	}
 	have, _, err := s.meta(metaNetwork)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if len(have) > 0 && network != "" && string(have) != network {
-		return reason.New(reason.Conflict, fmt.Sprintf("the store is of network %q, not %q", have, network))
+		return 0, reason.New(reason.Conflict, fmt.Sprintf("the store is of network %q, not %q", have, network))
 	}
 	if known && (network == "" || len(have) > 0) {
-		return nil
+		return version, nil
 	}
-	return s.db.Update(func(txn *badger.Txn) error {
-		if err := txn.Set(metaKey(metaVersion), binary.BigEndian.AppendUint32(nil, schemaVersion)); err != nil {
+	return version, s.db.Update(func(txn *badger.Txn) error {
+		if err := txn.Set(metaKey(metaVersion), binary.BigEndian.AppendUint32(nil, version)); err != nil {
 			return err
 		}
 		return txn.Set(metaKey(metaNetwork), []byte(network))

@@ -187,7 +187,9 @@ func TestReopen(t *testing.T) {
 		t.Fatalf("expired %d, %v", n, err)
 	}
 	before := answers(t, s, ids)
-	if want := (Counts{Records: 2, Objects: 12, Held: 5, HeldRecords: 1}); s.Counts() != want {
+	raw, _, err := s.Record(ids[2])
+	must(t, err)
+	if want := (Counts{Records: 2, Objects: 12, Held: 5, HeldRecords: 1, HeldBytes: int64(len(raw))}); s.Counts() != want {
 		t.Errorf("counts %+v, want %+v", s.Counts(), want)
 	}
 	must(t, s.Close())

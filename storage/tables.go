@@ -21,7 +21,8 @@ type tables struct {
 	seed    [2]uint64
 	records []record
 	// next is the number of the next leaf, dead counts leaves of dead records.
-	next, dead uint32
+	next, dead  uint32
+	deadRecords int
 
 	ids     *hashTable // record id -> ordinal
 	places  *hashTable // log and sequence -> ordinal
@@ -32,8 +33,11 @@ type tables struct {
 
 	logs  []keyLog
 	logOf map[logKey]uint32
+	// kinds lists the records of each kind but objects, dead ones among them.
+	kinds map[protocol.Kind][]dated
 
 	counts Counts
+	held   heldIndex
 }
 
 // record is what memory knows of one record.
@@ -41,13 +45,22 @@ type record struct {
 	id       protocol.RecordID
 	base     uint32
 	count    uint16
-	held     uint16 // held leaves
-	expires  int64  // Unix ms
+	held     uint16 // held leaves: all but refused ones when it is held as a whole
+	objects  uint16 // leaves that count
+	space    space  // where its keys are
+	live     bool
+	expires  int64 // Unix ms
 	sequence uint64
 	log      uint32
 	gen      uint32 // generation of the packed value
-	space    space
-	live     bool
+	raw      uint32 // bytes as sent
+	hold     uint32 // line of the ledger when it is held as a whole, else 0
+}
+
+// dated is a record and its created, in Unix ms.
+type dated struct {
+	ord     uint32
+	created int64
 }
 
 // keyLog is a log and how many of its records have expired; Log.Count has them in it.
@@ -70,6 +83,8 @@ func newTables(records, objects, values int) *tables {
 		objects:  newHashTable(objects),
 		values:   newHashTable(values),
 		logOf:    map[logKey]uint32{},
+		kinds:    map[protocol.Kind][]dated{},
+		held:     newHeldIndex(),
 		networks: new(bart.Lite),
 	}
 	var b [16]byte
@@ -107,6 +122,10 @@ func (t *tables) at(k logKey, seq uint64) (ord uint32, ok bool) {
 	if !ok {
 		return 0, false
 	}
+	return t.place(log, seq)
+}
+
+func (t *tables) place(log uint32, seq uint64) (ord uint32, ok bool) {
 	for c := t.places.find(t.placeKey(log, seq)); c.more(); c = c.after() {
 		if r := &t.records[c.ref()]; r.live && r.log == log && r.sequence == seq {
 			return c.ref(), true
@@ -121,9 +140,21 @@ type spot struct {
 	index int
 	gen   uint32
 	space space
+	whole bool // its record is held as a whole
 }
 
-func (r *record) spot(index int) spot { return spot{r.id, index, r.gen, r.space} }
+func (r *record) spot(index int) spot { return spot{r.id, index, r.gen, r.space, r.whole()} }
+
+// underHold reports whether the record is held in the place of an accepted one.
+func (at spot) underHold() bool { return at.whole && at.space == spaceAccepted }
+
+// counted is the space whose records it counts with.
+func (at spot) counted() space {
+	if at.whole {
+		return spaceHeld
+	}
+	return at.space
+}
 
 // mention is a leaf that may be what is asked for, and whose it is.
 type mention struct {
@@ -159,19 +190,29 @@ func (t *tables) add(id protocol.RecordID, sp space, p packed) error {
 	if err != nil {
 		return err
 	}
+	line := uint32(0)
+	if sp == spaceHeld {
+		info, err := p.info()
+		if err != nil {
+			return err
+		}
+		line = t.held.open(hold{info.source.received.UnixMilli(), info.fate.why})
+	}
 	ord := uint32(len(t.records))
+	c := countsOf(p, sp)
 	r := record{
-		id: id, base: t.next, count: uint16(p.leaves()), expires: p.expiresMS(), sequence: p.sequence(),
-		gen: p.generation(), space: sp, live: true,
+		id: id, base: t.next, count: uint16(p.leaves()), held: uint16(c.Held), objects: uint16(c.Objects), space: sp,
+		expires: p.expiresMS(), sequence: p.sequence(), gen: p.generation(), raw: uint32(p.rawLength()), hold: line,
 	}
 	r.log = t.note(Log{
 		Org: p.org(), Key: p.key(), Topic: topic, Head: p.sequence(), HeadID: id, Count: 1,
 		HeadCreated: time.UnixMilli(p.createdMS()).UTC(),
 	})
-	c := countsOf(p, sp)
-	r.held = uint16(c.Held)
-	t.counts = t.counts.plus(c)
 	t.records = append(t.records, r)
+	t.change(ord, func(r *record) { r.live = true })
+	if kind := p.kind(); kind != protocol.KindObjects {
+		t.kinds[kind] = append(t.kinds[kind], dated{ord, p.createdMS()})
+	}
 	t.next += uint32(p.leaves())
 	t.ids.add(t.idKey(id), ord)
 	t.places.add(t.placeKey(r.log, r.sequence), ord)
@@ -264,14 +305,16 @@ func (t *tables) note(l Log) uint32 {
 // kill forgets a record. Its place in the log's count stays: an expired record
 // was held to its end and is not missing. A record that moves to another space
 // is counted again there, so moved takes it out here.
-func (t *tables) kill(ord uint32, c Counts, moved bool) {
-	r := &t.records[ord]
-	r.live = false
-	t.dead += uint32(r.count)
-	t.counts = t.counts.minus(c)
-	if moved {
-		t.logs[r.log].Count--
-	}
+func (t *tables) kill(ord uint32, moved bool) {
+	t.change(ord, func(r *record) {
+		r.live = false
+		t.dead += uint32(r.count)
+		t.deadRecords++
+		if moved {
+			t.logs[r.log].Count--
+		}
+		t.held.shut(r.hold)
+	})
 }
 
 // mentions returns the live leaves under a key of a table, of those organisations
@@ -307,7 +350,8 @@ func (t *tables) named(o pattern.Observable, hash uint64) []mention {
 
 // worthCompacting says that dead leaves take up too much, or numbers run out.
 func (t *tables) worthCompacting() bool {
-	return t.dead > t.next/2 && t.dead > 1<<16 || t.dead > 0 && !t.room(1<<20)
+	return t.dead > t.next/2 && t.dead > 1<<16 || t.dead > 0 && !t.room(1<<20) ||
+		t.deadRecords > len(t.records)/2 && t.deadRecords > 1<<14
 }
 
 // compact drops dead records and numbers the leaves anew.
@@ -332,7 +376,16 @@ func (t *tables) compact() {
 	}
 	t.ids, t.places = t.ids.remap(records), t.places.remap(records)
 	t.objects, t.values = t.objects.remap(leaves), t.values.remap(leaves)
-	t.records, t.next, t.dead = live, next, 0
+	for kind, list := range t.kinds {
+		kept := list[:0]
+		for _, d := range list {
+			if t.records[d.ord].live {
+				kept = append(kept, dated{ordinals[d.ord], d.created})
+			}
+		}
+		t.kinds[kind] = kept
+	}
+	t.records, t.next, t.dead, t.deadRecords = live, next, 0, 0
 	networks := new(bart.Lite)
 	for prefix := range t.networks.All() {
 		o := pattern.Observable{Type: pattern.CIDR, Value: prefix.String()}
@@ -349,7 +402,7 @@ func countsOf(p packed, sp space) (c Counts) {
 	case spaceAccepted:
 		c.Records = 1
 	case spaceHeld:
-		c.HeldRecords = 1
+		c.HeldRecords, c.HeldBytes = 1, int64(p.rawLength())
 	default:
 		return c
 	}
@@ -366,9 +419,9 @@ func countsOf(p packed, sp space) (c Counts) {
 }
 
 func (c Counts) plus(d Counts) Counts {
-	return Counts{c.Records + d.Records, c.Objects + d.Objects, c.Held + d.Held, c.HeldRecords + d.HeldRecords}
+	return Counts{c.Records + d.Records, c.Objects + d.Objects, c.Held + d.Held, c.HeldRecords + d.HeldRecords, c.HeldBytes + d.HeldBytes}
 }
 
 func (c Counts) minus(d Counts) Counts {
-	return Counts{c.Records - d.Records, c.Objects - d.Objects, c.Held - d.Held, c.HeldRecords - d.HeldRecords}
+	return Counts{c.Records - d.Records, c.Objects - d.Objects, c.Held - d.Held, c.HeldRecords - d.HeldRecords, c.HeldBytes - d.HeldBytes}
 }

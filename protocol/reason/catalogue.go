@@ -85,6 +85,8 @@ const (
 	WarnFile Code = "warn.file"
 	// QuarantineFull is the reason of a stranger's record that found the quarantine full.
 	QuarantineFull Code = "quarantine.full"
+	// QuarantineExpired is the reason of a record that nobody took out of quarantine in time.
+	QuarantineExpired Code = "quarantine.expired"
 	// ApprovalNeeded is the reason of a change that a second person must approve.
 	ApprovalNeeded Code = "approval.needed"
 	AuditDamaged   Code = "audit.damaged"
