@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"hash"
 	"io"
 	"strconv"
 
@@ -40,18 +42,20 @@ func encodeLine(e *Entry) ([]byte, error) {
 	}
 	line := b.Bytes()
 	said := line[:len(line)-1-hashPart]
-	e.Hash = hashOf(said)
+	e.Hash = hashOf(sha256.New(), said)
 	out := append(said, hashStart...)
 	out = append(out, e.Hash.String()...)
 	return append(out, lineEnd+"\n"...), nil
 }
 
-// hashOf is the hash of a line whose hash and end were cut off.
-func hashOf(said []byte) protocol.Digest {
-	h := sha256.New()
+// hashOf is the hash of a line whose hash and end were cut off. It uses h, so that a
+// long log costs no garbage.
+func hashOf(h hash.Hash, said []byte) (d protocol.Digest) {
+	h.Reset()
 	h.Write(said)
 	h.Write([]byte{'}'})
-	return protocol.Digest(h.Sum(nil))
+	h.Sum(d[:0])
+	return d
 }
 
 // frame is what chains a line to the others, read without reading the rest.
@@ -62,7 +66,7 @@ type frame struct {
 }
 
 // readFrame reads a line's frame; false when it is no entry at all.
-func readFrame(line []byte) (f frame, ok bool) {
+func readFrame(h hash.Hash, line []byte) (f frame, ok bool) {
 	digits, found := bytes.CutPrefix(line, []byte(lineStart))
 	if !found || len(line) < len(lineStart)+prevPart+hashPart {
 		return f, false
@@ -82,16 +86,24 @@ func readFrame(line []byte) (f frame, ok bool) {
 	if f.prev, ok = readDigest(said[len(said)-prevPart:], prevStart, `"`); !ok {
 		return f, false
 	}
-	f.sound = hashOf(said) == f.hash
+	f.sound = hashOf(h, said) == f.hash
 	return f, true
 }
 
 // readDigest reads a digest between what must stand before and behind it.
-func readDigest(text []byte, before, behind string) (protocol.Digest, bool) {
-	text, ok := bytes.CutPrefix(text, []byte(before))
+func readDigest(text []byte, before, behind string) (d protocol.Digest, ok bool) {
+	text, ok1 := bytes.CutPrefix(text, []byte(before+"sha256:"))
 	text, ok2 := bytes.CutSuffix(text, []byte(behind))
-	d, err := protocol.ParseDigest(string(text))
-	return d, ok && ok2 && err == nil
+	if !ok1 || !ok2 || len(text) != 2*len(d) {
+		return d, false
+	}
+	for _, c := range text {
+		if c >= 'A' && c <= 'F' { // one spelling
+			return d, false
+		}
+	}
+	_, err := hex.Decode(d[:], text)
+	return d, err == nil
 }
 
 // decodeLine reads the whole entry of a line whose frame is sound.
@@ -113,32 +125,37 @@ func newLineReader(r io.Reader, offset int64) *lineReader {
 // rawLine is one line of a file, whatever is in it.
 type rawLine struct {
 	offset int64
-	size   int64  // bytes, the end of line included
-	text   []byte // without the end; nil when longer than an entry can be; good until the next call
+	raw    []byte // as it stands; nil when longer than an entry can be; good until the next call
 	ended  bool   // it has an end: only the last of a file may lack one
 	null   bool   // it holds a zero byte, which no entry does
 }
 
-// next gives the next line; io.EOF when there is none. each is called with its bytes as they stand.
-func (r *lineReader) next(each func([]byte)) (rawLine, error) {
+// text is the line without its end.
+func (l *rawLine) text() []byte { return bytes.TrimSuffix(l.raw, []byte("\n")) }
+
+// next gives the next line; io.EOF when there is none. long is called with the bytes of one
+// that is too long to be given.
+func (r *lineReader) next(long func([]byte)) (rawLine, error) {
 	line := rawLine{offset: r.offset}
-	for first := true; ; first = false {
+	for {
 		part, err := r.in.ReadSlice('\n')
-		each(part)
-		line.size += int64(len(part))
+		whole := r.offset == line.offset && !errors.Is(err, bufio.ErrBufferFull)
+		if !whole {
+			long(part)
+		}
 		line.null = line.null || bytes.IndexByte(part, 0) >= 0
 		r.offset += int64(len(part))
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
-		case errors.Is(err, io.EOF) && line.size == 0:
+		case errors.Is(err, io.EOF) && r.offset == line.offset:
 			return line, io.EOF
 		case err != nil && !errors.Is(err, io.EOF):
 			return line, err
 		}
 		line.ended = err == nil
-		if first {
-			line.text = bytes.TrimSuffix(part, []byte("\n"))
+		if whole {
+			line.raw = part
 		}
 		return line, nil
 	}

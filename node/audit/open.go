@@ -77,24 +77,22 @@ type scanned struct {
 	// problems are all that were found; fresh says that no segment entry names some of them.
 	problems []string
 	fresh    bool
-	sum      protocol.Digest // of the bytes up to size
 }
 
 // scan checks every line and remembers places.
 func (l *Log) scan() (scanned, error) {
 	c, lines := newChecker(), newLineReader(l.file, 0)
-	var out scanned
 	// What is torn begins with a line that has no end, or with one in which the file system
 	// left zeros, when nothing sound comes behind it: then what was found from there on is no damage.
 	var cut *scanned
 	for {
-		before := scanned{size: lines.offset, head: place{c.top, c.last.hash}, problems: c.problems, fresh: c.fresh > 0, torn: true}
+		before := scanned{size: lines.offset, torn: true, head: place{c.top, c.last.hash}, problems: c.problems, fresh: c.fresh > 0}
 		line, f, sound, err := c.next(lines)
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return out, err
+			return scanned{}, err
 		}
 		if sound {
 			l.remember(f.seq, line.offset)
@@ -102,16 +100,21 @@ func (l *Log) scan() (scanned, error) {
 			continue
 		}
 		if cut == nil && (!line.ended || line.null) {
-			before.sum = c.before
 			cut = &before
 		}
 	}
 	if cut != nil {
 		return *cut, nil
 	}
-	out = scanned{size: lines.offset, head: place{c.top, c.last.hash}, problems: c.problems, fresh: c.fresh > 0}
-	c.all.Sum(out.sum[:0])
-	return out, nil
+	return scanned{size: lines.offset, head: place{c.top, c.last.hash}, problems: c.problems, fresh: c.fresh > 0}, nil
+}
+
+// sum is the hash of the whole file.
+func (l *Log) sum(size int64) (d protocol.Digest, err error) {
+	h := sha256.New()
+	_, err = io.Copy(h, io.NewSectionReader(l.file, 0, size))
+	h.Sum(d[:0])
+	return d, err
 }
 
 // cutOff moves everything behind size beside the log. If we stop between the two steps, the
@@ -160,7 +163,11 @@ func (l *Log) resume(found scanned, torn *Event) error {
 			Action: ActionSegment, Reason: cut(told(found.problems), MaxReason),
 			Detail: map[string]string{"problems": fmt.Sprint(len(found.problems)), "bytes": fmt.Sprint(found.size)},
 		}}
-		b, err := l.queue(&entry, &found.sum)
+		sum, err := l.sum(found.size)
+		if err != nil {
+			return err
+		}
+		b, err := l.queue(&entry, &sum)
 		if err == nil {
 			err = l.write(b)
 		}

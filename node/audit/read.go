@@ -3,9 +3,11 @@ package audit
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"slices"
 	"strings"
@@ -60,6 +62,7 @@ type reading struct {
 	lines  *lineReader
 	filter Filter
 	needle []byte
+	one    hash.Hash
 	last   uint64 // only what is later is given: damage may have put lines in any order
 }
 
@@ -71,16 +74,16 @@ func (r *reading) next() (e Entry, selected bool, err error) {
 		if err != nil {
 			return e, false, err
 		}
-		f, ok := readFrame(line.text)
+		f, ok := readFrame(r.one, line.text())
 		if !ok || !f.sound || !line.ended || f.seq <= r.last {
 			continue
 		}
 		r.last = f.seq
 		e = Entry{Seq: f.seq}
-		if r.needle != nil && !bytes.Contains(bytes.ToLower(line.text), r.needle) {
+		if r.needle != nil && !bytes.Contains(bytes.ToLower(line.raw), r.needle) {
 			return e, false, nil
 		}
-		if e, err = decodeLine(line.text); err != nil {
+		if e, err = decodeLine(line.raw); err != nil {
 			continue
 		}
 		return e, r.filter.selects(&e), nil
@@ -99,7 +102,7 @@ func (l *Log) read(from, to int64, after uint64, f Filter) (*reading, error) {
 	}
 	return &reading{
 		lines:  newLineReader(io.NewSectionReader(l.file, from, to-from), from),
-		filter: f, needle: f.needle(), last: after,
+		filter: f, needle: f.needle(), one: sha256.New(), last: after,
 	}, nil
 }
 

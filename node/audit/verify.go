@@ -93,22 +93,21 @@ type checker struct {
 	untold   int // problems beyond maxProblems
 	// fresh counts the problems that no segment entry behind them names.
 	fresh int
-	// all is over all bytes read, before its sum in front of the line that was read last.
-	all    hash.Hash
-	before [sha256.Size]byte
+	// all is over all bytes in front of the line that is looked at; one is for single lines.
+	all, one hash.Hash
 }
 
-func newChecker() *checker { return &checker{known: true, all: sha256.New()} }
+func newChecker() *checker { return &checker{known: true, all: sha256.New(), one: sha256.New()} }
 
 // next reads a line and looks at it. It gives the line's frame, and whether the line
 // itself is sound; io.EOF when there is none.
 func (c *checker) next(lines *lineReader) (line rawLine, f frame, sound bool, err error) {
-	c.all.Sum(c.before[:0])
 	line, err = lines.next(func(part []byte) { c.all.Write(part) })
 	if err != nil {
 		return line, f, false, err
 	}
 	f, sound = c.check(line)
+	c.all.Write(line.raw)
 	return line, f, sound, nil
 }
 
@@ -124,7 +123,7 @@ func (c *checker) problem(format string, args ...any) {
 // check holds a line against its hash and against the line before.
 func (c *checker) check(line rawLine) (f frame, sound bool) {
 	c.lines++
-	f, ok := readFrame(line.text)
+	f, ok := readFrame(c.one, line.text())
 	switch {
 	case !ok:
 		c.problem("line %d is no entry", c.lines)
@@ -134,12 +133,12 @@ func (c *checker) check(line rawLine) (f frame, sound bool) {
 		c.problem("line %d has no end: it was torn, or cut off", c.lines)
 	case !f.sound:
 		c.problem("line %d (entry %d) was changed: its hash is not that of its text", c.lines, f.seq)
-	case c.deep && !json.Valid(line.text):
+	case c.deep && !json.Valid(line.raw):
 		c.problem("line %d (entry %d) is no JSON", c.lines, f.seq)
 	default:
 		sound = true
 	}
-	if sound && isSegment(line.text) {
+	if sound && isSegment(line.raw) {
 		c.segment(f)
 	} else {
 		c.follow(f)
@@ -167,9 +166,15 @@ func (c *checker) follow(f frame) {
 	}
 }
 
+// sum is the hash of all bytes in front of the line that is looked at.
+func (c *checker) sum() (d protocol.Digest) {
+	c.all.Sum(d[:0])
+	return d
+}
+
 // segment takes up the chain behind damage, which is named from here on and no sounder for it.
 func (c *checker) segment(f frame) {
-	if f.prev != c.before {
+	if f.prev != c.sum() {
 		c.problem("line %d (entry %d) begins a new segment, but what stands before it is not what was found then", c.lines, f.seq)
 		return
 	}
