@@ -46,7 +46,7 @@ var layers = map[string]layer{
 	// idna writes names as DNS has them; norm composes text, as the standard wants patterns compared
 	"protocol/pattern": {1, own("protocol/reason"), own("golang.org/x/net/idna", "golang.org/x/text/unicode/norm")},
 	"protocol":         {2, own("protocol/reason", "protocol/stix"), own(cbor, zstd, merkle)},
-	"protocol/trust":   {3, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix"), own(toml)},
+	"protocol/trust":   {3, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix"), own(toml, "golang.org/x/net/publicsuffix")},
 	// what must not be blocked, in the format of MISP; bart for prefixes
 	"protocol/warn":    {3, own("protocol/pattern", "protocol/reason"), own("github.com/gaissmai/bart", "golang.org/x/net/publicsuffix", "github.com/go-json-experiment/json")},
 	"protocol/release": {3, own("protocol/reason", "protocol/stix"), nil},
@@ -65,6 +65,8 @@ var layers = map[string]layer{
 	// whose word stands: revocations, forks, rollbacks, breakers; asked by intake and by belief
 	"node/standing": {5, own("protocol", "protocol/reason", "node/durable"), own(logging)},
 	"node/warnings": {5, own("protocol/reason", "protocol/warn"), own(logging)},
+	// circuit breakers: their counts, and who trips
+	"node/breaker": {6, own("protocol", "protocol/trust", "node/durable", "node/standing"), own(logging)},
 	// what only a person may decide
 	"node/review": {6, own("protocol", "protocol/reason", "node/audit", "node/durable"), own(logging)},
 	"node/policy": {6, own("protocol", "protocol/reason", "protocol/trust", "node/audit", "node/durable"), own(logging)},
@@ -72,16 +74,18 @@ var layers = map[string]layer{
 	"node/invite":    {7, own("protocol", "protocol/reason", "node/durable", "node/identity"), own(logging)},
 	"node/p2p":       {5, own("protocol", "protocol/reason", "protocol/trust"), own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", cbor, logging, group, "golang.org/x/time/rate", "github.com/prometheus/client_golang")},
 	"node/admin/api": {5, own("protocol/reason"), nil},
-	"node/intake":    {7, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node/identity", "node/policy", "node/standing", "node/warnings", "protocol/warn"), own(logging)},
+	"node/intake":    {7, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node/breaker", "node/identity", "node/policy", "node/standing", "node/warnings", "protocol/warn"), own(logging)},
 	// what this node saw of each organisation's work: the ledger of the arithmetic
 	"node/scores": {7, own("protocol", "protocol/pattern", "protocol/reason", "protocol/trust", "storage", "node/durable", "node/policy", "node/standing"), own(logging)},
+	// what listed organisations vouch for, bind themselves to and warn of
+	"node/pledges": {7, own("protocol", "protocol/reason", "protocol/trust", "storage"), own(logging)},
 	// what the node believes about a value: asked by the admin port and by every output
 	"node/belief": {8, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "protocol/warn", "storage", "node/policy", "node/admin/api", "node/scores", "node/standing", "node/warnings"), own(logging)},
 	"node/outbox": {8, own("protocol", "protocol/pattern", "protocol/reason", "protocol/release", "protocol/stix", "storage", "node/durable", "node/identity", "node/intake"), own(logging)},
 	// what a node does by the clock and not because somebody asked
-	"node/upkeep": {9, own("protocol", "protocol/reason", "protocol/trust", "storage", "node/audit", "node/belief", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/policy", "node/review", "node/scores", "node/standing", "node/warnings"), own(logging, group)},
+	"node/upkeep": {9, own("protocol", "protocol/reason", "protocol/trust", "storage", "node/audit", "node/belief", "node/breaker", "node/pledges", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/policy", "node/review", "node/scores", "node/standing", "node/warnings"), own(logging, group)},
 	"node/admin":  {9, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/outbox", "node/policy", "node/settings", "node/audit", "node/invite", "node/keystore", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/warn"), own("github.com/danielgtaylor/huma/v2", "golang.org/x/sys/unix", "golang.org/x/net/netutil", logging)},
-	"node":        {10, own("protocol", "protocol/reason", "protocol/trust", "storage", "node/admin", "node/admin/api", "node/belief", "node/durable", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/upkeep", "node/audit", "node/invite", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/stix"), own(libp2p, "github.com/multiformats/go-multiaddr", logging, group, toml, "github.com/adrg/xdg", "github.com/gofrs/flock")},
+	"node":        {10, own("protocol", "protocol/reason", "protocol/trust", "storage", "node/admin", "node/admin/api", "node/belief", "node/durable", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/upkeep", "node/audit", "node/breaker", "node/invite", "node/pledges", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/stix"), own(libp2p, "github.com/multiformats/go-multiaddr", logging, group, toml, "github.com/adrg/xdg", "github.com/gofrs/flock")},
 	"node/nodetest": {11, own("protocol", "protocol/pattern", "protocol/protocoltest", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/identity", "node/intake", "node/outbox", "node/p2p", "node/policy", "node/keystore", "node/admin/api", "node/audit", "node/belief", "node/invite", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/warn"),
 		own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", "github.com/marcopolo/simnet", cbor)},
 	// width counts terminal columns, so that tables with CJK text stay tables

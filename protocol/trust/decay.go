@@ -75,13 +75,3 @@ func decay(age, half int64) int {
 	// halving first and dividing then floors the same as one division would
 	return int(((value + unit<<whole/2) >> whole) / unit)
 }
-
-// Ledger is the factor q of an organisation's record with this node: good
-// confirmed claims against bad ones, (good+4)/(good+4+5*bad) in 1/10,000 rounded
-// half up. A false positive costs five times what a confirmation earns.
-func Ledger(good, bad int) int {
-	const most = 1_000_000_000 // keeps the product within 64 bits
-	g := int64(min(max(good, 0), most)) + 4
-	all := g + 5*int64(min(max(bad, 0), most))
-	return int((g*one + all/2) / all)
-}

@@ -2,7 +2,6 @@ package trust
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,24 +13,17 @@ import (
 // Encode writes the list as TOML that Parse reads back to the same list. Equal
 // lists give equal bytes.
 func (l *List) Encode() []byte {
+	var top fields
+	top.flag("anchors_need_two_approvers", l.approvers)
+	top.texts("topics", l.extraTopics())
 	var w writer
-	if extra := l.extraTopics(); len(extra) > 0 {
-		w.strings("topics", extra)
-	}
+	w.lines(top)
 	for i := range l.entries {
 		w.entry(&l.entries[i])
 	}
-	for _, g := range l.groups {
+	for i := range l.groups {
 		w.open("[[group]]")
-		w.text("name", g.Name)
-		w.text("upstream", g.Upstream)
-		if len(g.Orgs) > 0 {
-			ids := make([]string, len(g.Orgs))
-			for i, org := range g.Orgs {
-				ids[i] = org.String()
-			}
-			w.strings("orgs", ids)
-		}
+		w.lines(l.groups[i].plain())
 	}
 	return w.Bytes()
 }
@@ -67,48 +59,126 @@ func standardTopics() []string {
 	return names
 }
 
-// writer writes the subset of TOML that a list needs: what is "", zero or
+// field is a key and its value in TOML.
+type field struct{ key, value string }
+
+// fields are keys and values in the order in which they are written: what is "", zero or
 // false is left out.
+type fields []field
+
+func (f *fields) text(key, s string) {
+	if s != "" {
+		*f = append(*f, field{key, quoted(s)})
+	}
+}
+
+func (f *fields) number(key string, n int) { *f = append(*f, field{key, strconv.Itoa(n)}) }
+
+func (f *fields) flag(key string, set bool) {
+	if set {
+		*f = append(*f, field{key, "true"})
+	}
+}
+
+func (f *fields) date(key string, t time.Time) {
+	if !t.IsZero() {
+		*f = append(*f, field{key, t.Format(time.DateOnly)})
+	}
+}
+
+func (f *fields) texts(key string, list []string) {
+	if len(list) == 0 {
+		return
+	}
+	quotes := make([]string, len(list))
+	for i, s := range list {
+		quotes[i] = quoted(s)
+	}
+	*f = append(*f, field{key, "[" + strings.Join(quotes, ", ") + "]"})
+}
+
+// plain are the fields of an entry that are no tables, without the id.
+func (e *Entry) plain() fields {
+	var f fields
+	f.text("petname", e.Petname)
+	f.text("level", e.Level.String())
+	f.date("expires", e.Expires)
+	f.text("reason", e.Reason)
+	f.text("rate", e.Rate)
+	f.flag("direct_peer", e.DirectPeer)
+	return f
+}
+
+func (v *Verified) fields() fields {
+	var f fields
+	f.text("how", v.How)
+	f.texts("by", v.By)
+	f.date("on", v.On)
+	return f
+}
+
+func (a *Automation) fields() fields {
+	var f fields
+	f.texts("allow", asStrings(a.Allow))
+	f.number("max_per_day", a.MaxPerDay)
+	return f
+}
+
+func (v *Vouch) fields() fields {
+	var f fields
+	f.number("depth", v.Depth)
+	f.number("max_orgs", v.MaxOrgs)
+	f.text("level_cap", v.LevelCap.String())
+	f.texts("scopes", v.Scopes)
+	return f
+}
+
+func (s *Scope) fields() fields {
+	var f fields
+	f.texts("topics", s.Topics)
+	f.texts("kinds", asStrings(s.Kinds))
+	if s.Level != nil {
+		f.text("level", s.Level.String())
+	}
+	f.text("max_tlp_in", s.MaxTLPIn)
+	f.text("max_tlp_out", s.MaxTLPOut)
+	return f
+}
+
+// plain are the fields of a group rule.
+func (g *GroupRule) plain() fields {
+	f := fields{{"name", quoted(g.Name)}}
+	f.text("upstream", g.Upstream)
+	ids := make([]string, len(g.Orgs))
+	for i, org := range g.Orgs {
+		ids[i] = org.String()
+	}
+	f.texts("orgs", ids)
+	return f
+}
+
+// writer writes the subset of TOML that a list needs.
 type writer struct{ bytes.Buffer }
 
 func (w *writer) entry(e *Entry) {
 	w.open("[[org]]")
-	w.text("id", e.Org.String())
-	w.text("petname", e.Petname)
-	w.text("level", e.Level.String())
-	w.date("expires", e.Expires)
-	w.text("reason", e.Reason)
-	w.text("rate", e.Rate)
-	if e.DirectPeer {
-		w.WriteString("direct_peer = true\n")
-	}
+	w.lines(fields{{"id", quoted(e.Org.String())}})
+	w.lines(e.plain())
 	if v := e.Verified; v != nil {
 		w.open("[org.verified]")
-		w.text("how", v.How)
-		w.strings("by", v.By)
-		w.date("on", v.On)
+		w.lines(v.fields())
 	}
-	if a := e.Automation; len(a.Allow) > 0 {
+	if len(e.Automation.Allow) > 0 {
 		w.open("[org.automation]")
-		w.strings("allow", asStrings(a.Allow))
-		w.number("max_per_day", a.MaxPerDay)
+		w.lines(e.Automation.fields())
 	}
 	if v := e.Vouch; v != nil {
 		w.open("[org.vouch]")
-		w.number("depth", v.Depth)
-		w.number("max_orgs", v.MaxOrgs)
-		w.text("level_cap", v.LevelCap.String())
-		w.strings("scopes", v.Scopes)
+		w.lines(v.fields())
 	}
-	for _, s := range e.Scopes {
+	for i := range e.Scopes {
 		w.open("[[org.scope]]")
-		w.strings("topics", s.Topics)
-		w.strings("kinds", asStrings(s.Kinds))
-		if s.Level != nil {
-			w.text("level", s.Level.String())
-		}
-		w.text("max_tlp_in", s.MaxTLPIn)
-		w.text("max_tlp_out", s.MaxTLPOut)
+		w.lines(e.Scopes[i].fields())
 	}
 }
 
@@ -119,29 +189,10 @@ func (w *writer) open(header string) {
 	w.WriteString(header + "\n")
 }
 
-func (w *writer) text(key, s string) {
-	if s != "" {
-		w.WriteString(key + " = " + quoted(s) + "\n")
+func (w *writer) lines(list fields) {
+	for _, f := range list {
+		w.WriteString(f.key + " = " + f.value + "\n")
 	}
-}
-
-func (w *writer) number(key string, n int) { fmt.Fprintf(w, "%s = %d\n", key, n) }
-
-func (w *writer) date(key string, t time.Time) {
-	if !t.IsZero() {
-		w.WriteString(key + " = " + t.Format(time.DateOnly) + "\n")
-	}
-}
-
-func (w *writer) strings(key string, list []string) {
-	if len(list) == 0 {
-		return
-	}
-	quotes := make([]string, len(list))
-	for i, s := range list {
-		quotes[i] = quoted(s)
-	}
-	w.WriteString(key + " = [" + strings.Join(quotes, ", ") + "]\n")
 }
 
 // quoted writes a TOML basic string. Control characters never get into a list

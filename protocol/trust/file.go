@@ -19,9 +19,10 @@ import (
 // The file as go-toml reads it; docs/trust-list.md is the manual.
 type (
 	fileList struct {
-		Topics []string    `toml:"topics"`
-		Orgs   []fileOrg   `toml:"org"`
-		Groups []fileGroup `toml:"group"`
+		TwoApprovers bool        `toml:"anchors_need_two_approvers"`
+		Topics       []string    `toml:"topics"`
+		Orgs         []fileOrg   `toml:"org"`
+		Groups       []fileGroup `toml:"group"`
 	}
 	fileOrg struct {
 		ID         string          `toml:"id"`
@@ -142,7 +143,9 @@ func (r *reader) list(f *fileList) (*List, error) {
 	if err != nil {
 		return nil, err
 	}
-	return build(entries, groups, places), nil
+	list := build(entries, groups, places)
+	list.approvers = f.TwoApprovers
+	return list, nil
 }
 
 func (r *reader) entry(at string, f *fileOrg) (Entry, error) {

@@ -81,7 +81,7 @@ func TestParseRefuses(t *testing.T) {
 	long := strings.Repeat("x", maxPetname+1)
 	tests := []struct{ name, file, at, says string }{
 		{"unknown key", org(idA, `petnam = "x"`), "5:1", `unknown key "petnam": the keys here are automation, direct_peer, expires`},
-		{"unknown key at the top", "version = 42\n", "1:1", `unknown key "version": the keys here are group, org, topics`},
+		{"unknown key at the top", "version = 42\n", "1:1", `unknown key "version": the keys here are anchors_need_two_approvers, group, org, topics`},
 		{"unknown key in a table", org(idA, "[org.vouch]", "  deep = 1"), "6:3", `unknown key "deep"`},
 		{"unknown key in an inline table", org(idA, `verified = { how = "x", when = 2026-01-01 }`), "5:25", `unknown key "when"`},
 		{"unknown table", org(idA, "[org.wouch]"), "5:6", `unknown key "wouch"`},

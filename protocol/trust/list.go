@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -22,15 +23,33 @@ const MaxLife = 365 * 24 * time.Hour
 type List struct {
 	entries []Entry // ordered by Org
 	groups  []GroupRule
-	// index finds the first entry whose organisation begins with 8 bytes (which
-	// hash faster than 32; ids are digests, so more than one is hardly ever there).
-	index map[uint64]int
-	// byOrg and byUpstream find a group rule; rules[i] is the one that names entry i, or -1.
+	// approvers is what the list says of itself: anchors need two approvers.
+	approvers bool
+	// slots is a hash table that finds an entry by its organisation: the entry's index
+	// plus 1, 0 for none. Its length is a power of two.
+	slots []int32
+	// glances holds of each entry what the arithmetic looks at, side by side.
+	glances []glance
+	// byOrg and byUpstream find a group rule.
 	byOrg      map[protocol.OrgID]int
 	byUpstream map[string]int
-	rules      []int
 	// places says where an entry was read; it is no part of what the list says.
 	places map[protocol.OrgID]string
+	// facts are the vouches to apply, vouched what comes of them, queues the ends of each
+	// voucher's vouches in their order; see WithVouches.
+	facts   []VouchFact
+	vouched map[protocol.OrgID][]introduction
+	queues  map[int][]time.Time
+}
+
+// glance is the part of an entry that is looked at a thousand times in one assessment.
+type glance struct {
+	org protocol.OrgID
+	end int64 // Unix seconds
+	// rule is the group rule that names the organisation, or -1.
+	rule   int32
+	level  Level
+	scoped bool
 }
 
 // Empty is a list without entries.
@@ -39,17 +58,9 @@ func Empty() *List { return build(nil, nil, nil) }
 // build makes a list and owns what it is given. Of several entries of one
 // organisation, or rules of one name, the last stands.
 func build(entries []Entry, groups []GroupRule, places map[protocol.OrgID]string) *List {
-	l := &List{
-		index:      make(map[uint64]int, len(entries)),
-		byOrg:      map[protocol.OrgID]int{},
-		byUpstream: map[string]int{},
-		places:     places,
-	}
+	l := &List{byOrg: map[protocol.OrgID]int{}, byUpstream: map[string]int{}, places: places}
 	l.entries = lastOf(entries, func(a, b Entry) int { return bytes.Compare(a.Org[:], b.Org[:]) })
 	l.groups = lastOf(groups, func(a, b GroupRule) int { return cmp.Compare(a.Name, b.Name) })
-	for i, e := range slices.Backward(l.entries) {
-		l.index[head(e.Org)] = i
-	}
 	for i, g := range l.groups {
 		for _, org := range g.Orgs {
 			if _, ok := l.byOrg[org]; !ok {
@@ -60,14 +71,38 @@ func build(entries []Entry, groups []GroupRule, places map[protocol.OrgID]string
 			l.byUpstream[g.Upstream] = i
 		}
 	}
-	l.rules = make([]int, len(l.entries))
-	for i, e := range l.entries {
-		l.rules[i] = -1
-		if g, ok := l.byOrg[e.Org]; ok {
-			l.rules[i] = g
-		}
+	size := 1
+	for size < 2*len(l.entries) {
+		size *= 2
+	}
+	l.slots = make([]int32, size)
+	l.glances = make([]glance, len(l.entries))
+	for i := range l.entries {
+		l.enter(i)
 	}
 	return l
+}
+
+// enter makes the i-th entry quick to find and to read.
+func (l *List) enter(i int) {
+	e := &l.entries[i]
+	g := glance{org: e.Org, end: e.end().Unix(), rule: -1, level: e.Level, scoped: len(e.Scopes) > 0}
+	if rule, ok := l.byOrg[e.Org]; ok {
+		g.rule = int32(rule)
+	}
+	l.glances[i] = g
+	slot := l.slot(&e.Org)
+	for l.slots[slot] != 0 {
+		slot = (slot + 1) & (len(l.slots) - 1)
+	}
+	l.slots[slot] = int32(i + 1)
+}
+
+// slot is where the search for an organisation begins: the upper bits of its first 8
+// bytes times a large odd number, which spreads ids that are alike too.
+func (l *List) slot(org *protocol.OrgID) int {
+	const spread = 0x9e3779b97f4a7c15
+	return int(binary.BigEndian.Uint64(org[:8]) * spread >> (64 - bits.TrailingZeros(uint(len(l.slots)))))
 }
 
 // lastOf sorts s and keeps the last of equal elements.
@@ -78,7 +113,8 @@ func lastOf[T any](s []T, order func(a, b T) int) []T {
 }
 
 // Merge lays over's entries over l's (by organisation) and joins group rules: of
-// two rules with one name over's stands.
+// two rules with one name over's stands. What one of the two asks of approvers the result
+// asks, and it applies the vouches of both.
 func (l *List) Merge(over *List) *List {
 	places := make(map[protocol.OrgID]string, len(l.places)+len(over.places))
 	for _, from := range []*List{l, over} {
@@ -86,7 +122,9 @@ func (l *List) Merge(over *List) *List {
 			places[e.Org] = from.places[e.Org]
 		}
 	}
-	return build(slices.Concat(l.entries, over.entries), slices.Concat(l.groups, over.groups), places)
+	out := build(slices.Concat(l.entries, over.entries), slices.Concat(l.groups, over.groups), places)
+	out.approvers = l.approvers || over.approvers
+	return out.WithVouches(slices.Concat(l.facts, over.facts))
 }
 
 // With returns a list in which e stands, in place of an earlier entry of that
@@ -118,8 +156,14 @@ func (l *List) named(petname string) (protocol.OrgID, bool) {
 func (l *List) Without(org protocol.OrgID) *List {
 	entries := slices.Clone(l.entries)
 	entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.Org == org })
-	return build(entries, slices.Clone(l.groups), l.places)
+	out := build(entries, slices.Clone(l.groups), l.places)
+	out.approvers = l.approvers
+	return out.WithVouches(l.facts)
 }
+
+// TwoApprovers reports whether the list asks for a second person before an
+// organisation becomes an anchor or an anchor's entry changes.
+func (l *List) TwoApprovers() bool { return l.approvers }
 
 // Entries returns the entries ordered by OrgID. The caller owns the slice.
 func (l *List) Entries() []Entry {
@@ -130,8 +174,8 @@ func (l *List) Entries() []Entry {
 	return out
 }
 
-// Listed reports whether the list names org, other than to block it: everybody
-// else is a stranger or treated like one.
+// Listed reports whether an entry names org, other than to block it. Who keeps
+// strangers apart asks Known, which sees vouches too.
 func (l *List) Listed(org protocol.OrgID) bool {
 	e := l.find(org)
 	return e != nil && e.Level != Blocked
@@ -169,21 +213,18 @@ func (l *List) find(org protocol.OrgID) *Entry {
 	return nil
 }
 
-// position is the index of org's entry, or -1. Entries are ordered, so those
-// that begin alike stand side by side.
+// position is the index of org's entry, or -1.
 func (l *List) position(org *protocol.OrgID) int {
-	i, ok := l.index[head(*org)]
-	for ; ok && i < len(l.entries) && head(l.entries[i].Org) == head(*org); i++ {
-		if l.entries[i].Org == *org {
+	for slot := l.slot(org); l.slots[slot] != 0; slot = (slot + 1) & (len(l.slots) - 1) {
+		if i := int(l.slots[slot] - 1); l.glances[i].org == *org {
 			return i
 		}
 	}
 	return -1
 }
 
-func head(org protocol.OrgID) uint64 { return binary.BigEndian.Uint64(org[:8]) }
-
-// Digest identifies the list's contents for audits and explanations.
+// Digest identifies the list's contents for audits and explanations. Vouches are
+// records, not contents.
 func (l *List) Digest() protocol.Digest {
 	return sha256.Sum256(append([]byte("tocsin/trust/1\x00"), l.Encode()...))
 }
@@ -221,13 +262,14 @@ func (l *List) place(org protocol.OrgID) string {
 // Level is the effective level of org for a topic and kind of observable at now:
 // expiry applied (anchor and partner become observed, observed unknown,
 // blocked stays), the first matching scope applied. An entry with scopes none of
-// which match counts as observed at most. topic or kind "" means any.
+// which match counts as observed at most. topic or kind "" means any. Who has no
+// entry has the level that a vouch gives, if any.
 func (l *List) Level(org protocol.OrgID, topic string, kind pattern.Type, now time.Time) Level {
-	e := l.find(org)
-	if e == nil {
-		return Unknown
+	if e := l.find(org); e != nil {
+		return e.level(topic, kind, now)
 	}
-	return e.level(topic, kind, now)
+	level, _ := l.introduced(org, topic, kind, now)
+	return level
 }
 
 func (e *Entry) level(topic string, kind pattern.Type, now time.Time) Level {

@@ -35,12 +35,12 @@ func (t *tally) next(warn, gate int) time.Time {
 	o := outlook{warn: int32(warn), start: t.now.Unix(), band: band(gate)}
 	last := o.start
 	refuted := false
-	for _, i := range t.order {
-		v, c := &t.voices[i], &t.claims[i]
+	for _, k := range t.order {
+		v, c := &t.voices[k.voice()], &t.claims[k.voice()]
 		if v.class != supporting && v.class != refuting {
 			continue
 		}
-		f := future{v, c.Since.Unix(), halfLife(c.Kind)}
+		f := future{v, c.start(), halfLife(c.Kind)}
 		o.voices = append(o.voices, f)
 		last = max(last, max(o.start, f.since)+gone*f.half)
 		refuted = refuted || v.class == refuting
@@ -73,8 +73,13 @@ func (t *tally) event() time.Time {
 		}
 		add(c.ValidFrom)
 		add(c.ValidUntil)
-		if e := t.list.find(c.Org); e != nil && !c.Own {
+		if c.Own {
+			continue
+		}
+		if e := t.list.find(c.Org); e != nil {
 			add(e.end())
+		} else {
+			t.list.changes(c.Org, t.now, add)
 		}
 	}
 	return first

@@ -149,7 +149,7 @@ func TestScoresStayInRange(t *testing.T) {
 			t.Fatalf("gate %d over shown %d", a.Gate, a.Shown)
 		}
 		for _, term := range a.Terms {
-			if term.V < 0 || term.V > one || term.Counted != (term.Why == "") {
+			if term.V < 0 || term.V > one || term.Counted && term.Claim.Barred == "" && term.Why != "" || !term.Counted && term.Why == "" {
 				t.Fatalf("term %+v", term)
 			}
 		}

@@ -46,7 +46,7 @@ func (s shape) hint() string {
 
 // schema names every key of the file and its shape, table by table.
 var schema = map[string]map[string]shape{
-	"": {"topics": texts, "org": tables, "group": tables},
+	"": {"anchors_need_two_approvers": boolean, "topics": texts, "org": tables, "group": tables},
 	"org": {"id": text, "petname": text, "level": text, "expires": localDate, "reason": text, "rate": text,
 		"direct_peer": boolean, "scope": tables, "automation": table, "vouch": table, "verified": table},
 	"org.scope":      {"topics": texts, "kinds": texts, "level": text, "max_tlp_in": text, "max_tlp_out": text},
