@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tyler-smith/go-bip39/wordlists"
-
 	"tocsin/node/keystore"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
@@ -81,9 +79,7 @@ func Renew(chains *protocol.Chains, own *protocol.Certificate, k *keystore.Keys,
 	}
 	next := *own
 	next.PeerIDs, next.EncryptionKey = peerIDs, k.EncryptionPublic
-	next.Serial = nextSerial(org)
-	next.NotBefore = latest(now.Add(-protocol.ClockSkew).Truncate(time.Millisecond), window.NotBefore)
-	next.NotAfter = earliest(next.NotBefore.Add(protocol.CertificateWindow), window.NotAfter)
+	within(&next, org, window, now)
 	if !moved && !next.NotAfter.After(own.NotAfter) {
 		return nil, nil // the operations key ends first: a new one would last no longer
 	}
@@ -140,19 +136,4 @@ func Certificate(chains *protocol.Chains, org protocol.OrgID, record protocol.Pu
 		}
 	}
 	return newest, newest != nil
-}
-
-// Words gives the eight words of an organisation's fingerprint: the first 88
-// bits of its id, eleven to a word, in the English list of BIP 39 (ID-05).
-func Words(id protocol.OrgID) []string {
-	const words, bitsPerWord = 8, 11
-	out := make([]string, words)
-	for w := range out {
-		index := 0
-		for bit := w * bitsPerWord; bit < (w+1)*bitsPerWord; bit++ {
-			index = index<<1 | int(id[bit/8]>>(7-bit%8))&1
-		}
-		out[w] = wordlists.English[index]
-	}
-	return out
 }
