@@ -16,6 +16,7 @@ import (
 
 	"tocsin/node/admin"
 	"tocsin/node/belief"
+	"tocsin/node/breaker"
 	"tocsin/node/identity"
 	"tocsin/node/intake"
 	"tocsin/node/keystore"
@@ -23,6 +24,7 @@ import (
 	"tocsin/node/p2p"
 	"tocsin/node/policy"
 	"tocsin/node/settings"
+	"tocsin/node/standing"
 	"tocsin/node/upkeep"
 	"tocsin/protocol"
 	"tocsin/storage"
@@ -51,14 +53,22 @@ type Node struct {
 	Host   *p2p.Host
 	Store  *storage.Store
 	Policy *policy.Book
+	// Standing says whose word stands.
+	Standing *standing.Book
 
 	own     protocol.OrgID
 	lock    *flock.Flock
-	intake  *intake.Pipeline
-	keeper  *upkeep.Keeper
-	admin   *admin.Server
 	started time.Time
 	running atomic.Bool // set once the listeners are bound and the parts work
+	parts
+}
+
+// parts are what nobody outside uses directly.
+type parts struct {
+	intake   *intake.Pipeline
+	keeper   *upkeep.Keeper
+	admin    *admin.Server
+	breakers *breaker.Book
 }
 
 // New opens what the node needs in paths and wires it: node.running when
@@ -101,8 +111,14 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 	if n.Store, err = storage.Open(paths.Store(), storage.Options{Memory: o.Memory, Network: cfg.Network}); err != nil {
 		return n, err
 	}
-	n.intake = intake.New(n.Store, n.Policy, chains, n.own)
-	n.Desk = belief.New(n.Store, n.Policy, n.own)
+	if n.Standing, err = n.openStanding(paths, chains); err != nil {
+		return n, err
+	}
+	n.breakers = breaker.Open(filepath.Join(paths.State(), "breakers.json"), n.Standing, n.tripped)
+	n.intake = intake.New(intake.Deps{
+		Store: n.Store, Policy: n.Policy, Identity: chains, Standing: n.Standing, Breakers: n.breakers, Own: n.own, Told: n.told(),
+	})
+	n.Desk = belief.New(belief.Deps{Store: n.Store, Policy: n.Policy, Own: n.own})
 	if n.Host, err = n.host(cfg, o, set, keys, chains); err != nil {
 		return n, err
 	}

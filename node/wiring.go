@@ -12,9 +12,11 @@ import (
 
 	"tocsin/node/admin"
 	"tocsin/node/identity"
+	"tocsin/node/intake"
 	"tocsin/node/keystore"
 	"tocsin/node/p2p"
 	"tocsin/node/settings"
+	"tocsin/node/standing"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/trust"
@@ -74,6 +76,36 @@ func (n *Node) receive(ctx context.Context, in p2p.Incoming) {
 		log.Errorw("record was not stored", "record", in.Record.ID(), "err", err)
 	}
 }
+
+// openStanding opens what is known of whose word stands, and tells it of the node around it.
+func (n *Node) openStanding(paths Paths, chains *identity.Book) (*standing.Book, error) {
+	b, err := standing.Open(paths.State()+"/standing.json", chains.Chains)
+	if err != nil {
+		return nil, err
+	}
+	b.Attach(standing.Surroundings{
+		Own:    n.own,
+		Listed: func(org protocol.OrgID) bool { return org == n.own || n.Policy.List().Listed(org) },
+		Heads: func(key protocol.KeyID) []protocol.Head {
+			var heads []protocol.Head
+			for _, l := range n.Store.Logs() {
+				if l.Key == key {
+					heads = append(heads, protocol.Head{Key: key, Topic: l.Topic, Sequence: l.Head, ID: l.HeadID})
+				}
+			}
+			return heads
+		},
+	})
+	return b, nil
+}
+
+// told passes on what the way in finds; the keeper does it when it gets to it.
+func (n *Node) told() intake.Told {
+	return intake.Told{}
+}
+
+// tripped says that a breaker opened.
+func (n *Node) tripped(standing.Trip) {}
 
 // adminServer binds the admin socket; the mesh reaches it as plain functions.
 func (n *Node) adminServer(paths Paths, cfg Config, o Options, set *settings.Book, keys *keystore.Keys, chains *identity.Book) (*admin.Server, error) {

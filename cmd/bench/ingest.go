@@ -18,6 +18,7 @@ import (
 	"tocsin/node/identity"
 	"tocsin/node/intake"
 	"tocsin/node/policy"
+	"tocsin/node/standing"
 	"tocsin/protocol"
 	"tocsin/protocol/trust"
 	"tocsin/storage"
@@ -200,5 +201,9 @@ func newPipeline(chains *protocol.Chains, org protocol.OrgID, dir string) (*inta
 	if err != nil {
 		return nil, nil, err
 	}
-	return intake.New(store, book, id, protocol.OrgID{}), store, nil
+	stands, err := standing.Open(filepath.Join(dir, "standing.json"), id.Chains)
+	if err != nil {
+		return nil, nil, err
+	}
+	return intake.New(intake.Deps{Store: store, Policy: book, Identity: id, Standing: stands}), store, nil
 }

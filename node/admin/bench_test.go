@@ -20,6 +20,7 @@ import (
 	"tocsin/node/outbox"
 	"tocsin/node/policy"
 	"tocsin/node/settings"
+	"tocsin/node/standing"
 	"tocsin/protocol"
 	"tocsin/protocol/protocoltest"
 	"tocsin/protocol/reason"
@@ -86,7 +87,9 @@ func newBench(t *testing.T) *bench {
 	ok(t, err)
 	set, err := settings.Open(dir)
 	ok(t, err)
-	in := intake.New(store, list, book, own.Org)
+	stands, err := standing.Open(filepath.Join(dir, "standing.json"), book.Chains)
+	ok(t, err)
+	in := intake.New(intake.Deps{Store: store, Policy: list, Identity: book, Standing: stands, Own: own.Org})
 	b := &bench{t: t, mesh: newFakeMesh(), other: other}
 	b.deps = Deps{
 		Self: Self{
@@ -94,7 +97,7 @@ func newBench(t *testing.T) *bench {
 			Country: "PT", Network: network, Version: "test", Started: time.Now(),
 		},
 		Store: store, Policy: list, Identity: book, Settings: set, Intake: in, Mesh: b.mesh.functions(),
-		Desk:    belief.New(store, list, own.Org),
+		Desk:    belief.New(belief.Deps{Store: store, Policy: list, Own: own.Org}),
 		Publish: outbox.New(store, in, book, own.Org, own.Key, b.mesh).Publish,
 		Running: func() bool { return true },
 	}

@@ -11,6 +11,7 @@ import (
 	"tocsin/node/admin/api"
 	"tocsin/node/identity"
 	"tocsin/node/intake"
+	"tocsin/node/standing"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/stix"
@@ -23,7 +24,9 @@ func (b *bench) forget() {
 	book, err := identity.Open(filepath.Join(b.t.TempDir(), "identity.cbor"), network)
 	ok(b.t, err)
 	b.deps.Identity = book
-	b.deps.Intake = intake.New(b.deps.Store, b.deps.Policy, book, b.deps.Self.Org)
+	stands, err := standing.Open(filepath.Join(b.t.TempDir(), "standing.json"), book.Chains)
+	ok(b.t, err)
+	b.deps.Intake = intake.New(intake.Deps{Store: b.deps.Store, Policy: b.deps.Policy, Identity: book, Standing: stands, Own: b.deps.Self.Org})
 	b.client = serve(b.t, b.deps)
 }
 

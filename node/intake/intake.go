@@ -1,6 +1,6 @@
 // Package intake is the one way in: every record, foreign or own, passes
 // Pipeline.Receive, which opens it, checks each object, derives what it can be
-// looked up by, asks the trust list and stores it, accepted or held, with a
+// looked up by, asks the trust list and whose word stands, and stores it, accepted or held, with a
 // reason. It knows no network and never answers a peer.
 package intake
 
@@ -8,16 +8,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	logging "github.com/ipfs/go-log/v2"
 
+	"tocsin/node/breaker"
 	"tocsin/node/identity"
 	"tocsin/node/policy"
+	"tocsin/node/standing"
+	"tocsin/node/warnings"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/trust"
+	"tocsin/protocol/warn"
 	"tocsin/storage"
 )
 
@@ -42,146 +47,217 @@ type Refusal struct {
 	Err    error
 }
 
-// Pipeline is the way in. All methods may be called concurrently.
-type Pipeline struct {
-	store    *storage.Store
-	policy   *policy.Book
-	identity *identity.Book
-	own      protocol.OrgID
-	desks    sync.Pool // of *desk, each in one goroutine's hands
+// Deps is what a pipeline works with.
+type Deps struct {
+	Store    *storage.Store
+	Policy   *policy.Book
+	Identity *identity.Book
+	Standing *standing.Book
+	// Warnings are the warning lists; nil means none.
+	Warnings *warnings.Book
+	// Breakers count what listed organisations send; nil means that nobody counts.
+	Breakers *breaker.Book
+	Own      protocol.OrgID
+	// Quarantine is how many bytes of records may be held as a whole before those of
+	// strangers are refused; 0 means no limit.
+	Quarantine int64
+
+	// Told are called after what they tell is durable, from whichever goroutine
+	// receives; each must return at once, and may be nil.
+	Told Told
 }
 
-// New wires a pipeline for the node of organisation own; it starts nothing.
-func New(store *storage.Store, p *policy.Book, id *identity.Book, own protocol.OrgID) *Pipeline {
-	return &Pipeline{store: store, policy: p, identity: id, own: own}
+// Told is who wants to know what the pipeline finds.
+type Told struct {
+	// Equivocated gets the proof that a key signed two records for one place, when this
+	// node is the first to know: it is the body of a record of kind fork.
+	Equivocated func(f *protocol.ForkProof, body []byte)
+	// Forked gets each newly held key, whoever proved it.
+	Forked func(f *protocol.ForkProof)
+	// Pledged says that vouches, commitments or advisories came or changed their fate.
+	Pledged func()
+}
+
+// Pipeline is the way in. All methods may be called concurrently.
+type Pipeline struct {
+	d     Deps
+	quota quota
+	full  complaint
+	desks sync.Pool // of *desk, each in one goroutine's hands
+}
+
+// New wires a pipeline; it starts nothing.
+func New(d Deps) *Pipeline {
+	return &Pipeline{d: d, quota: quota{store: d.Store, limit: d.Quarantine}}
 }
 
 // Receive takes a verified record from a peer (its id) or Local. It is durable
 // when it returns nil. A record already held gives dup.held, a second one at its
-// place in the key log log.fork, one of a blocked organisation org.blocked; none
-// of these is stored.
+// place in the key log log.fork, one of a blocked organisation org.blocked, a stranger's that
+// finds the quarantine full quarantine.full; none of these is stored. What does not stand is stored as
+// held with that reason, but for records that this node makes itself: they are an error.
 func (p *Pipeline) Receive(ctx context.Context, r *protocol.Record, from string) (Outcome, error) {
-	if p.store.Has(r.ID()) {
+	if p.d.Store.Has(r.ID()) {
 		return Outcome{}, reason.New(reason.DupHeld, "receive record "+r.ID().String()+": already held")
 	}
 	level := p.level(r)
 	if level == trust.Blocked {
 		return Outcome{}, reason.New(reason.OrgBlocked, "receive record "+r.ID().String()+": "+r.Org().String()+" is blocked in the trust list")
 	}
-	e, out := p.judge(r, level)
-	e.Received, e.From = time.Now(), from
-	if err := p.store.Accept(ctx, e); err != nil {
+	if err := p.learn(r); err != nil {
 		return Outcome{}, fmt.Errorf("receive record %s: %w", r.ID(), err)
 	}
-	if statements := r.Statements(); len(statements) > 0 {
-		if _, errs := p.identity.Add(statements...); len(errs) > 0 {
-			log.Warnw("statements left out", "record", r.ID(), "err", errors.Join(errs...))
+	version := p.d.Standing.Version()
+	v, err := p.decide(r, level, from)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("receive record %s: %w", r.ID(), err)
+	}
+	v.entry.Received, v.entry.From = time.Now(), from
+	if err := p.store(ctx, v.entry, level); err != nil {
+		if reason.Of(err) == reason.LogFork {
+			p.prove(r)
+		}
+		return Outcome{}, fmt.Errorf("receive record %s: %w", r.ID(), err)
+	}
+	if err := p.settle(ctx, r, &v, version, from); err != nil {
+		return v.Outcome, fmt.Errorf("receive record %s: %w", r.ID(), err)
+	}
+	p.tell(r)
+	log.Debugw("record received", "record", r.ID(), "org", r.Org(), "from", from,
+		"state", v.State, "accepted", v.Accepted, "held", v.Held, "refused", v.Refused)
+	return v.Outcome, nil
+}
+
+// learn takes over what a record says that needs nobody's belief: statements and
+// proofs, which verify by themselves whoever carries them.
+func (p *Pipeline) learn(r *protocol.Record) error {
+	p.Learn(r.Statements()...)
+	f := r.Fork()
+	if f == nil {
+		return nil
+	}
+	_, err := p.hold(f)
+	return err
+}
+
+// Learn takes statements of identity chains that came by whatever way.
+func (p *Pipeline) Learn(statements ...*protocol.Statement) {
+	if len(statements) == 0 {
+		return
+	}
+	added, errs := p.d.Identity.Add(statements...)
+	if len(errs) > 0 {
+		log.Debugw("statements left out", "err", errors.Join(errs...))
+	}
+	if added > 0 && slices.ContainsFunc(statements, mayVoid) {
+		p.d.Standing.Changed()
+	}
+}
+
+// mayVoid reports whether a statement may end the standing of records: all but those
+// that only add keys.
+func mayVoid(s *protocol.Statement) bool {
+	switch s.Type() {
+	case protocol.StatementGenesis, protocol.StatementOperations, protocol.StatementCertificate:
+		return false
+	}
+	return true
+}
+
+// decide judges a record: its content first, then whether it stands.
+func (p *Pipeline) decide(r *protocol.Record, level trust.Level, from string) (verdict, error) {
+	v := p.judge(r, level)
+	err := p.stands(r, from)
+	if err != nil && from == Local && r.Header().Kind != protocol.KindIdentity {
+		return v, err // better unsaid than said and held everywhere
+	}
+	if err != nil {
+		v.hold(codeOf(err, reason.KeyRevoked))
+		return v, nil
+	}
+	if p.d.Breakers == nil || level < trust.Observed || from == Local || r.Header().Kind != protocol.KindObjects {
+		return v, nil
+	}
+	open, err := p.d.Breakers.Note(r.Org(), r.Header().Topic.String(), 1, v.hits, 0, time.Now())
+	if open {
+		v.hold(reason.OrgTripped)
+	}
+	return v, err
+}
+
+// stands reports why a record that comes in now does not stand. What this node makes
+// itself is not held for a breaker: that is about records from elsewhere.
+func (p *Pipeline) stands(r *protocol.Record, from string) error {
+	if from == Local {
+		h := r.Header()
+		return p.d.Standing.Position(r.Org(), protocol.Head{Key: r.Key(), Topic: h.Topic, Sequence: h.Sequence, ID: r.ID()})
+	}
+	return p.d.Standing.Arriving(r)
+}
+
+// store puts an entry into the store, a stranger's within the quarantine's bounds.
+func (p *Pipeline) store(ctx context.Context, e storage.Entry, level trust.Level) error {
+	if level < trust.Observed && e.State == storage.Held {
+		free, err := p.quota.reserve(e.Record.Org(), int64(len(e.Record.Raw())))
+		if err != nil {
+			p.full.note(e.Record.Org(), err)
+			return err
+		}
+		defer free()
+	}
+	return p.d.Store.Accept(ctx, e)
+}
+
+// settle looks again when the standing changed while a record was on its way into
+// the store: the sweep that follows a change does not see what comes behind it.
+func (p *Pipeline) settle(ctx context.Context, r *protocol.Record, v *verdict, version uint64, from string) error {
+	if v.State != storage.Accepted || p.d.Standing.Version() == version {
+		return nil
+	}
+	err := p.stands(r, from)
+	if err == nil {
+		return nil
+	}
+	why := codeOf(err, reason.KeyRevoked)
+	if _, err := p.d.Store.Hold(ctx, []protocol.RecordID{r.ID()}, why); err != nil {
+		return err
+	}
+	v.hold(why)
+	return nil
+}
+
+// tell says what came to who wants to know.
+func (p *Pipeline) tell(r *protocol.Record) {
+	switch r.Header().Kind {
+	case protocol.KindVouch, protocol.KindCommitment, protocol.KindAdvisory:
+		if p.d.Told.Pledged != nil {
+			p.d.Told.Pledged()
 		}
 	}
-	log.Debugw("record received", "record", r.ID(), "org", r.Org(), "from", from,
-		"state", out.State, "accepted", out.Accepted, "held", out.Held, "refused", out.Refused)
-	return out, nil
 }
 
 // judge lends a desk to judge r.
-func (p *Pipeline) judge(r *protocol.Record, level trust.Level) (storage.Entry, Outcome) {
+func (p *Pipeline) judge(r *protocol.Record, level trust.Level) verdict {
 	d, ok := p.desks.Get().(*desk)
 	if !ok {
 		d = new(desk)
 	}
 	defer p.desks.Put(d)
+	d.warn = p.index()
 	return d.judge(r, level)
+}
+
+func (p *Pipeline) index() *warn.Index {
+	if p.d.Warnings == nil {
+		return nil
+	}
+	return p.d.Warnings.Index()
 }
 
 // level is the trust in the record's organisation for its topic.
 func (p *Pipeline) level(r *protocol.Record) trust.Level {
-	if r.Org() == p.own {
+	if r.Org() == p.d.Own {
 		return trust.Own
 	}
-	return p.policy.List().Level(r.Org(), r.Header().Topic.String(), "", time.Now())
-}
-
-// Rejudge takes records out of quarantine that were held only because their
-// organisation was not listed and now is. It returns how many objects were
-// accepted. A record that cannot be read stops nothing; it stays and is logged.
-func (p *Pipeline) Rejudge(ctx context.Context) (int, error) {
-	held, err := p.store.HeldRecords(reason.TrustUnknown)
-	if err != nil {
-		return 0, fmt.Errorf("rejudge quarantine: %w", err)
-	}
-	total := 0
-	for _, id := range held {
-		if ctx.Err() != nil {
-			return total, ctx.Err()
-		}
-		r, err := p.stored(id)
-		if err != nil {
-			log.Errorw("held record cannot be read", "record", id, "err", err)
-			continue
-		}
-		level := p.level(r)
-		if level < trust.Observed {
-			continue
-		}
-		n, err := p.admit(ctx, r, level)
-		if reason.Of(err) == reason.DupHeld {
-			continue // another rejudge was here first: the watch of the list and a command may meet
-		}
-		if err != nil {
-			return total, fmt.Errorf("rejudge quarantine: %w", err)
-		}
-		total += n
-	}
-	return total, nil
-}
-
-// Release accepts a held record (ref.Index < 0) or one held object on the
-// operator's word; why is kept in the log.
-func (p *Pipeline) Release(ctx context.Context, ref storage.Ref, why string) error {
-	log.Infow("released from quarantine", "record", ref.Record, "index", ref.Index, "why", why)
-	if ref.Index >= 0 {
-		return p.store.Decide(ctx, ref, storage.Accepted, "")
-	}
-	r, err := p.stored(ref.Record)
-	if err != nil {
-		return fmt.Errorf("release record %s: %w", ref.Record, err)
-	}
-	_, err = p.admit(ctx, r, max(p.level(r), trust.Observed))
-	return err
-}
-
-// Reject drops a held record (ref.Index < 0) or refuses one held object on the
-// operator's word; why is kept in the log.
-func (p *Pipeline) Reject(ctx context.Context, ref storage.Ref, why string) error {
-	log.Infow("rejected from quarantine", "record", ref.Record, "index", ref.Index, "why", why)
-	if ref.Index >= 0 {
-		return p.store.Decide(ctx, ref, storage.Refused, reason.OperatorRejected)
-	}
-	return p.store.Reject(ctx, ref.Record, reason.OperatorRejected)
-}
-
-// stored reads a record back in the type that proves its signature.
-func (p *Pipeline) stored(id protocol.RecordID) (*protocol.Record, error) {
-	raw, _, err := p.store.Record(id)
-	if err != nil {
-		return nil, err
-	}
-	return protocol.VerifyOffline(raw, p.identity.Chains())
-}
-
-// admit moves a held record to what judge makes of it at a level that is listed.
-func (p *Pipeline) admit(ctx context.Context, r *protocol.Record, level trust.Level) (int, error) {
-	e, out := p.judge(r, level)
-	if e.State != storage.Accepted {
-		return 0, reason.New(e.Reason, "admit record "+r.ID().String()+": its content keeps it in quarantine")
-	}
-	received, from, err := p.store.Source(r.ID())
-	if err != nil {
-		return 0, err
-	}
-	e.Received, e.From = received, from
-	if err := p.store.Accept(ctx, e); err != nil {
-		return 0, fmt.Errorf("admit record %s: %w", r.ID(), err)
-	}
-	return out.Accepted, nil
+	return p.d.Policy.List().Level(r.Org(), r.Header().Topic.String(), "", time.Now())
 }

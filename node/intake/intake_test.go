@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"tocsin/node/identity"
 	"tocsin/node/policy"
+	"tocsin/node/standing"
 	"tocsin/protocol"
 	"tocsin/protocol/pattern"
 	"tocsin/protocol/protocoltest"
@@ -30,9 +32,31 @@ type desktop struct {
 	t      *testing.T
 	book   *policy.Book
 	author *protocoltest.Author
+
+	mu          sync.Mutex // guards what was told
+	equivocated []*protocol.ForkProof
+	forked      []*protocol.ForkProof
+	pledged     int
 }
 
-func newDesktop(t *testing.T, level trust.Level) *desktop {
+func (d *desktop) told() Told {
+	note := func(list *[]*protocol.ForkProof, f *protocol.ForkProof) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		*list = append(*list, f)
+	}
+	return Told{
+		Equivocated: func(f *protocol.ForkProof, _ []byte) { note(&d.equivocated, f) },
+		Forked:      func(f *protocol.ForkProof) { note(&d.forked, f) },
+		Pledged: func() {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.pledged++
+		},
+	}
+}
+
+func newDesktop(t *testing.T, level trust.Level, change ...func(*Deps)) *desktop {
 	t.Helper()
 	author, err := protocoltest.Found(testNetwork, "Author", time.Now().Truncate(time.Millisecond), rand.Reader)
 	check(t, err)
@@ -47,7 +71,14 @@ func newDesktop(t *testing.T, level trust.Level) *desktop {
 	store, err := storage.Open("", storage.Options{Memory: true, Network: testNetwork})
 	check(t, err)
 	t.Cleanup(func() { check(t, store.Close()) })
-	d := &desktop{Pipeline: New(store, book, chains, protocol.OrgID{}), t: t, book: book, author: author}
+	stands, err := standing.Open(filepath.Join(dir, "standing.json"), chains.Chains)
+	check(t, err)
+	d := &desktop{t: t, book: book, author: author}
+	deps := Deps{Store: store, Policy: book, Identity: chains, Standing: stands, Told: d.told()}
+	for _, edit := range change {
+		edit(&deps)
+	}
+	d.Pipeline = New(deps)
 	if level != trust.Unknown {
 		d.list(level)
 	}
@@ -143,7 +174,7 @@ func TestFates(t *testing.T) {
 	r := d.record(protocol.Draft{TLP: stix.Green, Defaults: protocol.Defaults{Confidence: 70, ValidFor: time.Hour}}, texts...)
 	out, err := d.Receive(context.Background(), r, "peer")
 	check(t, err)
-	hits, err := d.store.Leaves(r.ID())
+	hits, err := d.d.Store.Leaves(r.ID())
 	check(t, err)
 	if len(hits) != len(objects) {
 		t.Fatalf("%d leaves, want %d", len(hits), len(objects))
@@ -174,7 +205,7 @@ func TestBenign(t *testing.T) {
 		indicator(2, "[domain-name:value = 'a.example']", `"pattern"`, `"indicator_types":["benign","anomalous-activity"],"pattern"`))
 	_, err := d.Receive(context.Background(), r, "peer")
 	check(t, err)
-	hits, err := d.store.Leaves(r.ID())
+	hits, err := d.d.Store.Leaves(r.ID())
 	check(t, err)
 	if hits[0].Claim || !hits[1].Claim {
 		t.Errorf("claims %v and %v, want false and true", hits[0].Claim, hits[1].Claim)
@@ -192,7 +223,7 @@ func TestValueLimits(t *testing.T) {
 	texts = append(texts, indicator(1001, "[domain-name:value = 'one.example']"))
 	_, err := d.Receive(context.Background(), d.record(protocol.Draft{}, texts...), "peer")
 	check(t, err)
-	if c := d.store.Counts(); c.Objects != full || c.Held != 1 {
+	if c := d.d.Store.Counts(); c.Objects != full || c.Held != 1 {
 		t.Errorf("%d accepted and %d held, want %d and 1", c.Objects, c.Held, full)
 	}
 	desk := &desk{}
@@ -230,23 +261,23 @@ func TestStranger(t *testing.T) {
 	if out.State != storage.Held || out.Held != 1 || out.Refused != 1 {
 		t.Errorf("outcome %+v", out)
 	}
-	hits, _, err := d.store.Lookup(pattern.Refang("a[.]example"), nil)
+	hits, _, err := d.d.Store.Lookup(pattern.Refang("a[.]example"), nil)
 	check(t, err)
 	if len(hits) != 1 || !hits[0].RecordHeld {
 		t.Fatalf("a held object is not found: %+v", hits)
 	}
-	n, err := d.Rejudge(ctx)
+	n, err := d.Rejudge(ctx, Curable()...)
 	check(t, err)
 	if n != 0 {
 		t.Errorf("%d objects came out of quarantine while nobody lists the author", n)
 	}
 	d.list(trust.Observed)
-	n, err = d.Rejudge(ctx)
+	n, err = d.Rejudge(ctx, Curable()...)
 	check(t, err)
-	if c := d.store.Counts(); n != 1 || c.Objects != 1 || c.Held != 0 || c.HeldRecords != 0 {
+	if c := d.d.Store.Counts(); n != 1 || c.Objects != 1 || c.Held != 0 || c.HeldRecords != 0 {
 		t.Errorf("after listing: %d accepted, counts %+v", n, c)
 	}
-	if _, from, err := d.store.Source(r.ID()); err != nil || from != "peer-1" {
+	if _, from, err := d.d.Store.Source(r.ID()); err != nil || from != "peer-1" {
 		t.Errorf("source %q, %v", from, err)
 	}
 }
@@ -266,17 +297,17 @@ func TestKinds(t *testing.T) {
 	check(t, err)
 	id, err := other.Record(protocol.Draft{Topic: protocol.TopicControl, Kind: protocol.KindIdentity, Statements: other.Statements})
 	check(t, err)
-	verified, err := protocol.Verify(id.Raw(), d.identity.Chains(), time.Now())
+	verified, err := protocol.Verify(id.Raw(), d.d.Identity.Chains(), time.Now())
 	check(t, err)
 	out, err = d.Receive(ctx, verified, "peer")
 	check(t, err)
-	if _, known := d.identity.Chains().Org(other.Org); out.State != storage.Accepted || !known {
+	if _, known := d.d.Identity.Chains().Org(other.Org); out.State != storage.Accepted || !known {
 		t.Errorf("identity record: %v, chain known: %v", out.State, known)
 	}
 	d.list(trust.Partner)
-	_, err = d.Rejudge(ctx)
+	_, err = d.Rejudge(ctx, Curable()...)
 	check(t, err)
-	if _, state, err := d.store.Record(opaque.ID()); err != nil || state != storage.Accepted {
+	if _, state, err := d.d.Store.Record(opaque.ID()); err != nil || state != storage.Accepted {
 		t.Errorf("the opaque record after listing: %v, %v", state, err)
 	}
 }
@@ -300,7 +331,7 @@ func TestRefusedWhole(t *testing.T) {
 	if _, err := d.Receive(ctx, two, "peer"); reason.Of(err) != reason.OrgBlocked {
 		t.Errorf("a blocked author: %v, want org.blocked", err)
 	}
-	if c := d.store.Counts(); c.Records != 1 || d.store.Has(two.ID()) || d.store.Has(fork.ID()) {
+	if c := d.d.Store.Counts(); c.Records != 1 || d.d.Store.Has(two.ID()) || d.d.Store.Has(fork.ID()) {
 		t.Errorf("something of it was stored: %+v", c)
 	}
 }
@@ -317,7 +348,7 @@ func TestReleaseAndReject(t *testing.T) {
 	}
 	check(t, d.Release(ctx, storage.Ref{Record: whole.ID(), Index: -1}, "known by telephone"))
 	check(t, d.Reject(ctx, storage.Ref{Record: bad.ID(), Index: -1}, "nonsense"))
-	if c := d.store.Counts(); c.Objects != 1 || c.Held != 0 || c.HeldRecords != 0 {
+	if c := d.d.Store.Counts(); c.Objects != 1 || c.Held != 0 || c.HeldRecords != 0 {
 		t.Errorf("counts %+v", c)
 	}
 	if _, err := d.Receive(ctx, bad, "peer"); reason.Of(err) != reason.DupHeld {
@@ -330,7 +361,7 @@ func TestReleaseAndReject(t *testing.T) {
 	check(t, err)
 	check(t, d.Release(ctx, storage.Ref{Record: marked.ID(), Index: 0}, "agreed with the author"))
 	check(t, d.Reject(ctx, storage.Ref{Record: marked.ID(), Index: 1}, "not ours to have"))
-	hits, err := d.store.Leaves(marked.ID())
+	hits, err := d.d.Store.Leaves(marked.ID())
 	check(t, err)
 	if hits[0].State != storage.Accepted || hits[1].State != storage.Refused || hits[1].Reason != reason.OperatorRejected {
 		t.Errorf("fates %v and %v %q", hits[0].State, hits[1].State, hits[1].Reason)
@@ -342,16 +373,16 @@ func TestReleaseAndReject(t *testing.T) {
 func TestSpoiledBody(t *testing.T) {
 	d := newDesktop(t, trust.Partner)
 	r := d.record(protocol.Draft{}, indicator(1, "[domain-name:value = 'a.example']"))
-	e, out := (&desk{}).judge(r, trust.Partner)
-	if e.State != storage.Accepted || out.Accepted != 1 {
-		t.Fatalf("the sound record: %+v", out)
+	v := (&desk{}).judge(r, trust.Partner)
+	if v.entry.State != storage.Accepted || v.Accepted != 1 {
+		t.Fatalf("the sound record: %+v", v.Outcome)
 	}
 	spoiled, chains := spoiledVector(t)
 	r, err := protocol.VerifyOffline(spoiled, chains)
 	check(t, err)
-	e, out = (&desk{}).judge(r, trust.Partner)
-	if e.State != storage.Held || e.Reason != reason.BodyRoot || out.State != storage.Held {
-		t.Errorf("REC-16: %v %q", e.State, e.Reason)
+	v = (&desk{}).judge(r, trust.Partner)
+	if v.entry.State != storage.Held || v.entry.Reason != reason.BodyRoot || v.State != storage.Held {
+		t.Errorf("REC-16: %v %q", v.entry.State, v.entry.Reason)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"tocsin/protocol/reason"
 	"tocsin/protocol/stix"
 	"tocsin/protocol/trust"
+	"tocsin/protocol/warn"
 	"tocsin/storage"
 )
 
@@ -23,45 +24,79 @@ const (
 	MaxRecordValues = 10_000
 )
 
+// verdict is what judging a record gives: its entry in the store and what of it is said.
+type verdict struct {
+	Outcome
+	entry storage.Entry
+	// hits counts objects that name a value on a hard warning list.
+	hits int
+}
+
+// hold puts the whole record into quarantine.
+func (v *verdict) hold(why reason.Code) {
+	v.entry.State, v.entry.Reason = storage.Held, why
+	v.State, v.Held, v.Accepted = storage.Held, v.Held+v.Accepted, 0
+}
+
 // judge opens a record and decides the fate of each object. But for its room it
-// is pure: the same record and level give the same entry. A whole record is held
+// is pure: the same record, level and warning lists give the same verdict. A whole record is held
 // only for a stranger or for a body that its publisher spoiled; otherwise each
 // object stands alone.
-func (d *desk) judge(r *protocol.Record, level trust.Level) (storage.Entry, Outcome) {
-	e := storage.Entry{Record: r, State: storage.Accepted}
+func (d *desk) judge(r *protocol.Record, level trust.Level) verdict {
+	v := verdict{entry: storage.Entry{Record: r, State: storage.Accepted}, Outcome: Outcome{State: storage.Accepted}}
 	h := r.Header()
 	// Identity is not belief: whoever speaks may say who he is.
 	if level < trust.Observed && h.Kind != protocol.KindIdentity {
-		e.State, e.Reason = storage.Held, reason.TrustUnknown
+		v.hold(reason.TrustUnknown)
+	}
+	if err := readPledge(r); err != nil {
+		v.hold(codeOf(err, reason.WireClaims))
 	}
 	if h.Kind != protocol.KindObjects {
-		return e, Outcome{State: e.State}
+		return v
 	}
 	leaves, err := d.opener.Open(r)
 	if err != nil {
 		// The signature covers the body hash, so the publisher made it so.
-		e.State, e.Reason = storage.Held, codeOf(err, reason.BodyFraming)
-		return e, Outcome{State: storage.Held}
+		v.hold(codeOf(err, reason.BodyFraming))
+		return v
 	}
 	d.values, d.marks = 0, d.definitions(leaves)
-	out := Outcome{State: e.State}
-	e.Leaves = make([]storage.Leaf, len(leaves))
+	v.entry.Leaves = make([]storage.Leaf, len(leaves))
 	for i, l := range leaves {
 		leaf, err := d.inspect(l.Object, &h)
 		if err != nil {
-			out.Refusals = append(out.Refusals, Refusal{Index: i, Object: leaf.Object, Err: err})
+			v.Refusals = append(v.Refusals, Refusal{Index: i, Object: leaf.Object, Err: err})
+		}
+		if leaf.Reason == reason.WarnHard {
+			v.hits++
 		}
 		switch {
 		case leaf.State == storage.Refused:
-			out.Refused++
-		case leaf.State == storage.Held, e.State == storage.Held:
-			out.Held++
+			v.Refused++
+		case leaf.State == storage.Held, v.entry.State == storage.Held:
+			v.Held++
 		default:
-			out.Accepted++
+			v.Accepted++
 		}
-		e.Leaves[i] = leaf
+		v.entry.Leaves[i] = leaf
 	}
-	return e, out
+	return v
+}
+
+// readPledge reads the body of a record that an organisation binds itself or
+// others by; nil for other kinds.
+func readPledge(r *protocol.Record) error {
+	var err error
+	switch r.Header().Kind {
+	case protocol.KindVouch:
+		_, err = protocol.ReadVouch(r)
+	case protocol.KindCommitment:
+		_, err = protocol.ReadCommitment(r)
+	case protocol.KindAdvisory:
+		_, err = protocol.ReadAdvisory(r)
+	}
+	return err
 }
 
 // desk is the room that judging one record takes. Of the leaves nothing is kept
@@ -74,6 +109,8 @@ type desk struct {
 	// that it brings under ids of their own mean.
 	values int
 	marks  map[string]stix.TLP
+	// warn are the warning lists in force; nil for none.
+	warn *warn.Index
 }
 
 // definitions finds the TLP markings that a record defines itself, so that its
@@ -139,7 +176,28 @@ func (d *desk) inspect(raw []byte, h *protocol.Header) (storage.Leaf, error) {
 		leaf.State, leaf.Reason = storage.Held, reason.TLPHeader
 		return leaf, reason.New(reason.TLPHeader, "object "+o.ID+" is "+tlp.String()+" in a record that says "+h.TLP.String())
 	}
+	if hit, ok := d.warned(&leaf); ok {
+		leaf.State, leaf.Reason = storage.Held, reason.WarnHard
+		return leaf, reason.New(reason.WarnHard, "object "+o.ID+" names "+hit.Entry+" of the warning list "+hit.List+", which must not be blocked")
+	}
 	return leaf, nil
+}
+
+// warned finds a value that an object by itself calls bad and that must never be
+// blocked. Who takes such a claim back is heard.
+func (d *desk) warned(leaf *storage.Leaf) (warn.Hit, bool) {
+	if d.warn == nil || !leaf.Claim || leaf.Revoked {
+		return warn.Hit{}, false
+	}
+	for _, v := range leaf.Values {
+		if !v.Alone {
+			continue
+		}
+		if hit, ok := d.warn.Match(v.Observable); ok && hit.Weight >= warn.Hard {
+			return hit, true
+		}
+	}
+	return warn.Hit{}, false
 }
 
 // indexValues fills in what an object can be looked up by and whether it claims badness.
@@ -151,10 +209,42 @@ func indexValues(leaf *storage.Leaf, o *stix.Object, h *protocol.Header) error {
 		for _, v := range pattern.FromObservable(o.Type, o.Observable) {
 			leaf.Values = append(leaf.Values, pattern.Value{Observable: v, Alone: true})
 		}
+	case o.Opinion != nil:
+		leaf.Voice = voiceOf(o.Opinion.Opinion)
+		indexRefs(leaf, o.Opinion.About)
+	case o.Sighting != nil:
+		leaf.Voice = storage.Sighting
+		if o.Sighting.Count == 0 {
+			leaf.Voice = storage.Absent
+		}
+		indexRefs(leaf, []string{o.Sighting.About})
 	case o.Type == "vulnerability" && o.Name != "":
 		leaf.Values = []pattern.Value{{Observable: pattern.Normalize("vulnerability:name", o.Name), Alone: true}}
 	}
 	return nil
+}
+
+// voiceOf is what an opinion says; a neutral one is found but says nothing.
+func voiceOf(opinion string) storage.Voice {
+	switch opinion {
+	case stix.StronglyDisagree, stix.Disagree:
+		return storage.Refutes
+	case stix.Agree, stix.StronglyAgree:
+		return storage.Confirms
+	}
+	return storage.NoVoice
+}
+
+// indexRefs lets an object be found by those that it is about, each once.
+func indexRefs(leaf *storage.Leaf, ids []string) {
+	seen := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
+		leaf.Values = append(leaf.Values, pattern.Value{Observable: pattern.Observable{Type: pattern.ObjectRef, Value: id}, Alone: true})
+	}
 }
 
 // indexIndicator applies the record's defaults (REC-20) and reads the pattern. A

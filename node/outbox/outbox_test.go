@@ -16,6 +16,7 @@ import (
 	"tocsin/node/identity"
 	"tocsin/node/intake"
 	"tocsin/node/policy"
+	"tocsin/node/standing"
 	"tocsin/protocol"
 	"tocsin/protocol/protocoltest"
 	"tocsin/protocol/reason"
@@ -67,7 +68,10 @@ func newOffice(t *testing.T) *office {
 	check(t, err)
 	t.Cleanup(func() { check(t, store.Close()) })
 	o := &office{t: t, store: store}
-	o.Publisher = New(store, intake.New(store, book, chains, author.Org), chains, author.Org, author.Key, o)
+	stands, err := standing.Open(filepath.Join(dir, "standing.json"), chains.Chains)
+	check(t, err)
+	in := intake.New(intake.Deps{Store: store, Policy: book, Identity: chains, Standing: stands, Own: author.Org})
+	o.Publisher = New(store, in, chains, author.Org, author.Key, o)
 	return o
 }
 

@@ -95,7 +95,7 @@ func (k *Keeper) Run(ctx context.Context, announce func(context.Context, *protoc
 func (k *Keeper) watchTrust(ctx context.Context) error {
 	for {
 		version := k.policy.Version()
-		n, err := k.intake.Rejudge(ctx)
+		n, err := k.intake.Rejudge(ctx, intake.Curable()...)
 		if err != nil && ctx.Err() == nil {
 			log.Errorw("quarantine was not rejudged", "err", err)
 		}

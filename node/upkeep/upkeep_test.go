@@ -13,6 +13,7 @@ import (
 	"tocsin/node/keystore"
 	"tocsin/node/outbox"
 	"tocsin/node/policy"
+	"tocsin/node/standing"
 	"tocsin/protocol"
 	"tocsin/protocol/protocoltest"
 	"tocsin/protocol/stix"
@@ -51,7 +52,9 @@ func newHousehold(t *testing.T) *household {
 	check(t, err)
 	t.Cleanup(func() { check(t, store.Close()) })
 	own := statements[0].Org()
-	in := intake.New(store, book, chains, own)
+	stands, err := standing.Open(filepath.Join(dir, "standing.json"), chains.Chains)
+	check(t, err)
+	in := intake.New(intake.Deps{Store: store, Policy: book, Identity: chains, Standing: stands, Own: own})
 	out := outbox.New(store, in, chains, own, keys.Record, silence{})
 	return &household{Keeper: New(store, book, chains, in, out, keys, own), chains: chains}
 }
