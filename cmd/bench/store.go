@@ -15,7 +15,6 @@ import (
 
 	"tocsin/node/belief"
 	"tocsin/node/policy"
-	"tocsin/protocol"
 	"tocsin/storage"
 )
 
@@ -49,7 +48,7 @@ func reportCheck(store *storage.Store, dir string) error {
 	if err != nil {
 		return err
 	}
-	desk := belief.New(store, book, protocol.OrgID{})
+	desk := belief.New(belief.Deps{Store: store, Policy: book})
 	for _, part := range []struct {
 		name   string
 		values []string

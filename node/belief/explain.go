@@ -21,11 +21,12 @@ const maxExplained = 100
 // STIX id (whole, or a unique beginning of it) names. not.found when neither is
 // known, id.ambiguous when the beginning fits several.
 func (d *Desk) Explain(subject string, now time.Time) (*api.Explanation, error) {
+	s := d.session(d.Inputs(), now)
 	if isID(subject) {
-		return d.explainObject(subject, now)
+		return s.explainObject(subject)
 	}
 	o := pattern.Refang(subject)
-	e, err := d.explainValue(o, now)
+	e, err := s.explainValue(o)
 	if err != nil {
 		return nil, fmt.Errorf("explain %q: %w", subject, err)
 	}
@@ -40,8 +41,8 @@ func isID(s string) bool {
 		strings.Trim(typ, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && strings.Trim(id, "0123456789abcdef-") == ""
 }
 
-func (d *Desk) explainObject(subject string, now time.Time) (*api.Explanation, error) {
-	id, versions, err := d.versions(subject)
+func (s *session) explainObject(subject string) (*api.Explanation, error) {
+	id, versions, err := s.versions(subject)
 	if err != nil {
 		return nil, err
 	}
@@ -53,14 +54,14 @@ func (d *Desk) explainObject(subject string, now time.Time) (*api.Explanation, e
 	}
 	var all []api.Explanation
 	for _, o := range values {
-		e, err := d.explainValue(o, now)
+		e, err := s.explainValue(o)
 		if err != nil {
 			return nil, fmt.Errorf("explain %s: %w", id, err)
 		}
 		all = append(all, *e)
 	}
 	if len(all) == 0 {
-		return d.explainBare(id, versions, now), nil
+		return s.explainBare(id, versions), nil
 	}
 	slices.SortStableFunc(all, func(a, b api.Explanation) int { return b.Gate*101 + b.Score - a.Gate*101 - a.Score })
 	e := all[0]
@@ -80,11 +81,11 @@ func (d *Desk) explainObject(subject string, now time.Time) (*api.Explanation, e
 
 // versions finds an object by its id or a unique beginning of it.
 func (d *Desk) versions(subject string) (string, []storage.Hit, error) {
-	hits, err := d.store.Versions(subject)
+	hits, err := d.Store.Versions(subject)
 	if err != nil || len(hits) > 0 {
 		return subject, hits, err
 	}
-	ids, err := d.store.Complete(subject, 6)
+	ids, err := d.Store.Complete(subject, 6)
 	switch {
 	case err != nil:
 		return subject, nil, fmt.Errorf("explain %s: %w", subject, err)
@@ -93,7 +94,7 @@ func (d *Desk) versions(subject string) (string, []storage.Hit, error) {
 	case len(ids) > 1:
 		return subject, nil, reason.New(reason.Ambiguous, fmt.Sprintf("explain %s: it is the beginning of %s", subject, strings.Join(ids, ", ")))
 	}
-	hits, err = d.store.Versions(ids[0])
+	hits, err = d.Store.Versions(ids[0])
 	return ids[0], hits, err
 }
 
@@ -127,41 +128,54 @@ func named(versions []storage.Hit) []pattern.Observable {
 }
 
 // explainBare speaks of an object that names no value to be asked for.
-func (d *Desk) explainBare(id string, versions []storage.Hit, now time.Time) *api.Explanation {
-	c := d.hear(d.policy.List(), pattern.Observable{}, versions, now)
-	var a trust.Assessment
+func (s *session) explainBare(id string, versions []storage.Hit) *api.Explanation {
+	h := s.consider(pattern.Observable{}, versions)
 	e := &api.Explanation{Value: id, Terms: []api.Term{}, Why: []string{id + " names no value that could be looked up, so it has no score"}}
-	e.Verdict, e.State = c.judge(&a)
+	e.Verdict, e.State = h.judge(&trust.Assessment{})
 	return e
 }
 
-func (d *Desk) explainValue(o pattern.Observable, now time.Time) (*api.Explanation, error) {
-	list := d.policy.List()
-	hits, omitted, err := d.store.Lookup(o, list.Listed)
+func (s *session) explainValue(o pattern.Observable) (*api.Explanation, error) {
+	h, err := s.hear(o)
 	if err != nil {
 		return nil, err
 	}
-	if len(hits) == 0 {
-		text := fmt.Sprintf("nothing here names the %s %q", o.Type, o.Value)
-		if omitted > 0 {
-			text += fmt.Sprintf(", but %d objects of strangers that may were not looked at", omitted)
-		}
-		return nil, reason.New(reason.NotFound, text)
+	if len(h.voices) == 0 {
+		return nil, s.nobody(h)
 	}
-	c := d.hear(list, o, hits, now)
-	c.omitted = omitted
-	a := list.Assess(c.claims, 0, now)
+	v, err := s.verdict(h)
+	if err != nil {
+		return nil, err
+	}
+	a := &v.Assessment
 	e := &api.Explanation{
-		Value: o.Value, Score: trust.Points(a.Shown), Gate: trust.Points(a.Gate),
+		Value: o.Value, Verdict: v.Verdict, State: v.State, Score: trust.Points(a.Shown), Gate: trust.Points(a.Gate),
 		Support: fraction(a.Support), Refute: fraction(a.Refute),
-		Terms: make([]api.Term, len(a.Terms)),
+		Terms: make([]api.Term, len(a.Terms)), Opinions: h.opinions(), Automation: gate(&v.Passage),
+		Ledger: s.ledger(h), Barred: h.barred(),
 	}
-	e.Verdict, e.State = c.judge(&a)
+	if h.warned {
+		e.Warning = warning(h.warning)
+	}
 	for i, t := range a.Terms {
 		e.Terms[i] = term(&t)
 	}
-	e.Why = c.why(&a, e.Verdict)
+	e.Why = s.why(h, v, e)
 	return e, nil
+}
+
+// nobody says that no object here names the value, and what else is known of it.
+func (s *session) nobody(h *hearing) error {
+	text := fmt.Sprintf("nothing here names the %s %q", h.value.Type, h.value.Value)
+	if h.omitted > 0 {
+		text += fmt.Sprintf(", but %d objects of strangers that may were not looked at", h.omitted)
+	}
+	if s.in.Warnings != nil {
+		if hit, ok := s.in.Warnings.Match(h.value); ok {
+			text += fmt.Sprintf("; the warning list %q does (%s)", hit.List, hit.Entry)
+		}
+	}
+	return reason.New(reason.NotFound, text)
 }
 
 func term(t *trust.Term) api.Term {
@@ -169,6 +183,7 @@ func term(t *trust.Term) api.Term {
 		Org: t.Claim.Org.String(), Petname: t.Petname, Group: t.Group, Level: t.Level.String(),
 		Weight: fraction(t.Weight), Q: fraction(t.Q), Claimed: claimed(t), Decay: fraction(t.Decay), V: fraction(t.V),
 		Counted: t.Counted, Refutes: t.Claim.Refutes, Why: t.Why, Object: t.Claim.Object, Record: t.Claim.Record.String(),
+		Barred: string(t.Claim.Barred),
 	}
 }
 

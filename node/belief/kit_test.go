@@ -53,12 +53,12 @@ func newDesk(t testing.TB) *desk {
 	p, err := policy.Open("", filepath.Join(t.TempDir(), "trust.toml"))
 	must(t, err)
 	self := newAuthor(t, "self")
-	return &desk{Desk: New(s, p, self.Org), t: t, self: self}
+	return &desk{Desk: New(Deps{Store: s, Policy: p, Own: self.Org}), t: t, self: self}
 }
 
 func (d *desk) list(a *protocoltest.Author, petname string, level trust.Level) {
 	d.t.Helper()
-	must(d.t, d.policy.Set(trust.Entry{Org: a.Org, Petname: petname, Level: level, Expires: now.AddDate(0, 0, 300)}))
+	must(d.t, d.Policy.Set(trust.Entry{Org: a.Org, Petname: petname, Level: level, Expires: now.AddDate(0, 0, 300)}))
 }
 
 // publish stores one record of the author with these leaves, created at the given time.
@@ -80,7 +80,7 @@ func (d *desk) publishFrom(a *protocoltest.Author, upstream string, state storag
 	}
 	r, err := a.Record(draft)
 	must(d.t, err)
-	must(d.t, d.store.Accept(context.Background(), storage.Entry{
+	must(d.t, d.Store.Accept(context.Background(), storage.Entry{
 		Record: r, State: state, Leaves: leaves, Received: now, From: storageFrom,
 	}))
 	return r

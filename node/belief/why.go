@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/node/admin/api"
 	"tocsin/protocol"
 	"tocsin/protocol/trust"
 )
@@ -13,34 +14,42 @@ import (
 // maxLines bounds each part of an explanation; what is left out is counted.
 const maxLines = 50
 
-// why writes the arithmetic down in words: each voice, the products, the score.
-// Every number in it can be recomputed from the line it stands in.
-func (c *hearing) why(a *trust.Assessment, verdict string) []string {
-	var lines []string
-	lines = append(lines, firstOf(counted(a.Terms), "voices count too")...)
+// why writes the arithmetic down in words: what lists say, each voice, the products, the score,
+// the gate. Every number in it can be recomputed from the line it stands in.
+func (s *session) why(h *hearing, v *Verdict, e *api.Explanation) []string {
+	a := &v.Assessment
+	lines := firstOf(counted(a.Terms), "voices count too")
 	lines = append(lines, firstOf(uncounted(a.Terms), "voices do not count either")...)
-	lines = append(lines, firstOf(c.bystanders(), "objects make no claim either")...)
-	if c.omitted > 0 {
-		lines = append(lines, fmt.Sprintf("and %d more of strangers, not shown", c.omitted))
+	lines = append(lines, firstOf(together(a.Terms), "groups")...)
+	lines = append(lines, firstOf(h.said(), "opinions and sightings")...)
+	lines = append(lines, firstOf(h.bystanders(), "objects make no claim either")...)
+	if h.omitted > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more of strangers, not shown", h.omitted))
 	}
-	lines = append(lines, products(a)...)
+	lines = append(lines, firstOf(ledgerLines(e.Ledger), "ledgers")...)
+	lines = append(lines, firstOf(barredLines(e.Barred), "organisations out of automation")...)
+	if h.warned {
+		lines = append(lines, warningLine(&v.Warning))
+	}
+	lines = append(lines, products(a, v.Warning.Weight)...)
 	full := (a.Support*(10_000-a.Refute) + 5_000) / 10_000
 	score := fmt.Sprintf("score = 100 x %s x (1 - %s) = %s", decimal(a.Support), decimal(a.Refute), points(full))
 	if full > a.Shown {
 		score += fmt.Sprintf(", shown as %s: observed organisations and strangers lift no score over 79", points(a.Shown))
 	}
-	lines = append(lines, score, fmt.Sprintf("gate score, without observed organisations and strangers: %s, hence %s", points(a.Gate), verdict))
+	lines = append(lines, score, fmt.Sprintf("gate score, without observed organisations and strangers: %s, hence %s", points(a.Gate), v.Verdict))
+	lines = append(lines, gateLine(&v.Passage))
 	if !a.Next.IsZero() {
-		lines = append(lines, "if nothing new comes, this changes at "+a.Next.Format("2006-01-02T15:04:05Z07:00")+": "+c.change(a))
+		lines = append(lines, "if nothing new comes, this changes at "+a.Next.Format("2006-01-02T15:04:05Z07:00")+": "+h.change(a))
 	}
 	return lines
 }
 
 // change says what happens at a.Next: which claims or trust entries begin or end
 // there, or that decay takes the score over a threshold; and what the gate score is then.
-func (c *hearing) change(a *trust.Assessment) string {
-	then := c.list.Score(c.claims, 0, a.Next).Gate
-	events := c.events(a)
+func (h *hearing) change(a *trust.Assessment) string {
+	then := h.list.Score(h.claims, h.warning.Weight, a.Next).Gate
+	events := h.events(a)
 	if more := len(events) - maxLines; more > 0 {
 		events = append(events[:maxLines:maxLines], fmt.Sprintf("%d more of this kind", more))
 	}
@@ -59,7 +68,7 @@ func (c *hearing) change(a *trust.Assessment) string {
 }
 
 // events lists the claims that begin or end at a.Next, and the trust entries that expire.
-func (c *hearing) events(a *trust.Assessment) []string {
+func (h *hearing) events(a *trust.Assessment) []string {
 	var lines []string
 	told := map[protocol.OrgID]bool{}
 	for i := range a.Terms {
@@ -71,7 +80,7 @@ func (c *hearing) events(a *trust.Assessment) []string {
 		case t.Claim.ValidUntil.Equal(a.Next):
 			lines = append(lines, fmt.Sprintf("the claim of %s ends (valid_until)", who))
 		}
-		entry, listed := c.list.Entry(t.Claim.Org)
+		entry, listed := h.list.Entry(t.Claim.Org)
 		if listed && !t.Claim.Own && !told[t.Claim.Org] && entry.Expires.Add(24*time.Hour).Equal(a.Next) {
 			told[t.Claim.Org] = true
 			lines = append(lines, fmt.Sprintf("the trust entry of %s expires (%s is its last day)", who, entry.Expires.Format(time.DateOnly)))
@@ -132,10 +141,10 @@ func uncounted(terms []trust.Term) []string {
 }
 
 // bystanders are the objects that name the value and claim nothing about it.
-func (c *hearing) bystanders() []string {
+func (h *hearing) bystanders() []string {
 	var lines []string
-	for i := range c.voices {
-		v := &c.voices[i]
+	for i := range h.voices {
+		v := &h.voices[i]
 		if v.claiming() {
 			continue
 		}
@@ -154,8 +163,11 @@ func (c *hearing) bystanders() []string {
 }
 
 // products writes S and R as products over the counted voices.
-func products(a *trust.Assessment) []string {
+func products(a *trust.Assessment, warned int) []string {
 	var gate, pool, against []string
+	if warned > 0 {
+		against = append(against, "(1 - "+decimal(warned)+")")
+	}
 	stranger := 0
 	for i := range a.Terms {
 		t := &a.Terms[i]

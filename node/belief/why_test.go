@@ -44,7 +44,7 @@ func TestWhyNamesTheChange(t *testing.T) {
 	expect(said(d, "begins.example"), begins.ValidFrom.Format(time.RFC3339), "the claim of CERT-EX anchor begins to count (valid_from)", "gate score is 71.86 then")
 	expect(said(d, "fades.example"), "by decay the gate score falls below 50, to 49.99")
 	soon := now.UTC().Truncate(24 * time.Hour)
-	must(t, d.policy.Set(trust.Entry{Org: a.Org, Petname: "CERT-EX", Level: trust.Anchor, Expires: soon}))
+	must(t, d.Policy.Set(trust.Entry{Org: a.Org, Petname: "CERT-EX", Level: trust.Anchor, Expires: soon}))
 	expect(said(d, "fades.example"), soon.Add(24*time.Hour).Format(time.RFC3339),
 		"the trust entry of CERT-EX anchor expires ("+soon.Format(time.DateOnly)+" is its last day)", "gate score is 0.0 then")
 }
@@ -59,7 +59,7 @@ func TestTakenOffTheList(t *testing.T) {
 	if got := d.ask(bad); got.Verdict != "suspicious" {
 		t.Fatalf("listed: %+v", got)
 	}
-	must(t, d.policy.Remove(a.Org))
+	must(t, d.Policy.Remove(a.Org))
 	e, err := d.Explain(bad, now)
 	must(t, err)
 	if got := d.ask(bad); got.Verdict != "known" || got.State != "accepted" || got.Score != 9 || e.Gate != 0 {

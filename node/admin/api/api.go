@@ -135,6 +135,12 @@ type CheckItem struct {
 	Sources []Source `json:"sources"`
 	// Omitted counts more objects of strangers, held in quarantine, that were not looked at.
 	Omitted int `json:"omitted,omitempty"`
+	// Opinions are opinions and sightings about what the sources say.
+	Opinions []Opinion `json:"opinions,omitempty"`
+	// Warning is the strongest warning list that names the value.
+	Warning *Warning `json:"warning,omitempty"`
+	// Automation is absent for what nobody names.
+	Automation *Automation `json:"automation,omitempty"`
 }
 
 // Source is one voice about a value.
@@ -167,6 +173,14 @@ type Explanation struct {
 	// Values explains each value that a STIX id names, when there are several; the
 	// fields above are then those of the strongest.
 	Values []Explanation `json:"values,omitempty"`
+	// Opinions, Warning and Automation are those of a CheckItem.
+	Opinions   []Opinion   `json:"opinions,omitempty"`
+	Warning    *Warning    `json:"warning,omitempty"`
+	Automation *Automation `json:"automation,omitempty"`
+	// Ledger has one line per organisation and topic with a ledger, Barred one per organisation that is
+	// out of automation.
+	Ledger []LedgerLine `json:"ledger,omitempty"`
+	Barred []BarredLine `json:"barred,omitempty"`
 }
 
 // Term is one voice in an Explanation: v = weight * q * min(claimed,95)/100 * decay.
@@ -185,6 +199,8 @@ type Term struct {
 	Why     string  `json:"why,omitempty"`
 	Object  string  `json:"object"`
 	Record  string  `json:"record"`
+	// Barred is why the organisation is out of automation, so that it counts as an observed one.
+	Barred string `json:"barred,omitempty"`
 }
 
 // Object is one version of one object as this node holds it.

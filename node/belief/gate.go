@@ -1,0 +1,65 @@
+package belief
+
+import (
+	"fmt"
+	"time"
+
+	"tocsin/node/admin/api"
+	"tocsin/protocol/reason"
+	"tocsin/protocol/trust"
+)
+
+// pass asks the automation gate. Nothing is exported yet, so no organisation has used
+// anything of its daily cap.
+func (s *session) pass(h *hearing, a *trust.Assessment) (trust.Passage, error) {
+	arrived, err := s.arrived(a)
+	if err != nil {
+		return trust.Passage{}, err
+	}
+	return s.in.List.Pass(a, trust.GateQuery{Value: h.value, Warned: h.warned, Arrived: arrived}, s.now), nil
+}
+
+// arrived is when the newest of the records came that the gate score rests on, own ones left out.
+func (s *session) arrived(a *trust.Assessment) (time.Time, error) {
+	var newest time.Time
+	for i := range a.Terms {
+		t := &a.Terms[i]
+		if !t.Counted || t.Claim.Refutes || t.Level < trust.Partner || t.Level == trust.Own || t.Claim.Barred != "" {
+			continue
+		}
+		received, _, err := s.Store.Source(t.Claim.Record)
+		if reason.Of(err) == reason.NotFound {
+			continue // it expired just now
+		}
+		if err != nil {
+			return newest, err
+		}
+		if received.After(newest) {
+			newest = received
+		}
+	}
+	return newest, nil
+}
+
+// automation says whether machines may act on a value. Where the score alone forbids it, which is
+// nearly always, the rest is not looked at: explain does.
+func (s *session) automation(h *hearing, a *trust.Assessment) (*api.Automation, error) {
+	if a.Gate < trust.Actionable {
+		why := fmt.Sprintf("the gate score is %s, machines act from %d on", points(a.Gate), trust.Points(trust.Actionable))
+		return &api.Automation{Obstacles: []string{why}, Publishers: []string{}}, nil
+	}
+	full := s.in.List.Assess(h.claims, h.warning.Weight, s.now)
+	p, err := s.pass(h, &full)
+	if err != nil {
+		return nil, err
+	}
+	return gate(&p), nil
+}
+
+func gate(p *trust.Passage) *api.Automation {
+	out := &api.Automation{Allow: p.Allow, Groups: p.Groups, Obstacles: append([]string{}, p.Obstacles...), Publishers: []string{}}
+	for _, org := range p.Publishers {
+		out.Publishers = append(out.Publishers, org.String())
+	}
+	return out
+}
