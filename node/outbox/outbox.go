@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	logging "github.com/ipfs/go-log/v2"
@@ -82,23 +81,25 @@ type Publisher struct {
 	intake   *intake.Pipeline
 	identity *identity.Book
 	own      protocol.OrgID
-	key      protocol.Signer
 	mesh     Announcer
-
-	mu sync.Mutex // held from reading a log's head until its next record is durable
+	pen      *pen
 }
 
 // New wires a publisher that signs with key for organisation own; it starts nothing.
 func New(store *storage.Store, in *intake.Pipeline, id *identity.Book, own protocol.OrgID, key protocol.Signer, mesh Announcer) *Publisher {
-	return &Publisher{store: store, intake: in, identity: id, own: own, key: key, mesh: mesh}
+	return &Publisher{store: store, intake: in, identity: id, own: own, mesh: mesh, pen: newPen(key)}
 }
 
 // Publish signs, stores and announces what the request holds. Objects that
 // cannot go out are named in the result. The error is for a request of which
 // nothing can be made (stix.format) or a fault of this node; records that
-// were durable before a fault stay published and are in the result.
+// were durable before a fault stay published and are in the result. key.stopped
+// says that this node must not sign any more, and why.
 func (p *Publisher) Publish(ctx context.Context, req Request) (Result, error) {
 	var res Result
+	if err := p.Stopped(); err != nil {
+		return res, fmt.Errorf("publish to %s: %w", req.Topic, err)
+	}
 	b, err := p.sort(req, &res)
 	if err != nil {
 		return res, fmt.Errorf("publish to %s: %w", req.Topic, err)
@@ -149,7 +150,12 @@ func (p *Publisher) announce(ctx context.Context, r *protocol.Record, res *Resul
 // Identity makes, stores and returns a record that carries this organisation's
 // chain, to be announced on control.
 func (p *Publisher) Identity(ctx context.Context) (*protocol.Record, error) {
-	chain := p.identity.Chains().Chain(p.own)
+	return p.Carry(ctx, p.identity.Chains().Chain(p.own))
+}
+
+// Carry is Identity for the chain of any organisation: a statement needs nobody's word
+// but its signers', so a partner may spread the revocation of a node that cannot.
+func (p *Publisher) Carry(ctx context.Context, chain []*protocol.Statement) (*protocol.Record, error) {
 	return p.append(ctx, protocol.Draft{
 		Topic:      protocol.TopicControl,
 		Kind:       protocol.KindIdentity,
@@ -163,23 +169,44 @@ func (p *Publisher) Identity(ctx context.Context) (*protocol.Record, error) {
 // If the process stops before Receive returns, the number was either not used or
 // is in the store; it is never given twice.
 func (p *Publisher) append(ctx context.Context, d protocol.Draft) (*protocol.Record, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	chains := p.identity.Chains()
+	p.pen.mu.Lock()
+	defer p.pen.mu.Unlock()
+	if err := p.ready(ctx); err != nil {
+		return nil, err
+	}
+	r, err := p.write(ctx, d)
+	if reason.Of(err) == reason.LogFork {
+		// Another record of our key came in at this very place; ours went nowhere.
+		p.suspected(&Loss{Key: *p.pen.id.Load(), Why: fmt.Sprintf("another record of this node's key stands at %s %d", d.Topic, d.Sequence)})
+		if err := p.ready(ctx); err != nil {
+			return nil, err
+		}
+		return p.write(ctx, d) // by the new key
+	}
+	return r, err
+}
+
+// write signs and stores with the active key; the lock is held.
+func (p *Publisher) write(ctx context.Context, d protocol.Draft) (*protocol.Record, error) {
+	chains, key := p.identity.Chains(), p.pen.signer
 	cert, err := p.certificate(chains, time.Now())
 	if err != nil {
 		return nil, err
 	}
 	d.Created = time.Now().Truncate(time.Millisecond)
-	if head, ok := p.store.Head(p.key.Public().ID(), d.Topic); ok {
+	d.Sequence, d.Previous = 1, protocol.RecordID{}
+	if head, ok := p.store.Head(key.Public().ID(), d.Topic); ok {
 		d.Sequence, d.Previous = head.Head+1, head.HeadID
 		d.Created = later(d.Created, head.HeadCreated)
-	} else {
-		d.Sequence = 1
+	}
+	if r := p.pen.safety.Reservations; r != nil {
+		if err := r.Reserve(key.Public().ID(), d.Topic, d.Sequence); err != nil {
+			return nil, err
+		}
 	}
 	d.Expires = d.Created.Add(StorageLife)
 	d.Rand = rand.Reader
-	r, err := protocol.Sign(chains.Network(), d, cert, p.key)
+	r, err := protocol.Sign(chains.Network(), d, cert, key)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +224,7 @@ var errTooLarge = errors.New("record is above the gossip limit")
 
 // certificate is the newest certificate of this node's record key, valid now.
 func (p *Publisher) certificate(chains *protocol.Chains, now time.Time) (*protocol.Certificate, error) {
-	c, ok := identity.Certificate(chains, p.own, p.key.Public())
+	c, ok := identity.Certificate(chains, p.own, p.pen.signer.Public())
 	if !ok || now.Before(c.NotBefore) || now.After(c.NotAfter) {
 		return nil, reason.New(reason.CertExpired, "this node has no certificate that is valid now")
 	}
