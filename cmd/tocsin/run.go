@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node"
+	"tocsin/node/audit"
 )
 
 var log = logging.Logger("tocsin/cmd")
@@ -80,7 +81,7 @@ func reloadOnHangup(ctx context.Context, n *node.Node) {
 		case <-ctx.Done():
 			return
 		case <-hangup:
-			if err := n.Policy.Reload(); err != nil {
+			if err := n.Policy.Reload(audit.WithActor(ctx, audit.Actor{UID: os.Getuid(), Via: "command"})); err != nil {
 				log.Errorw("trust list was not reloaded", "err", err)
 			} else {
 				log.Infow("trust list reloaded", "digest", n.Policy.List().Digest())

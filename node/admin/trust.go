@@ -165,7 +165,7 @@ func (t *trustResource) knownTopic(name string) error {
 	return reason.New(reason.UsageInvalid, fmt.Sprintf("set trust: topic %q is neither a standard one nor joined here; 'tocsin topics list' names those that are", name))
 }
 
-func (t *trustResource) remove(_ context.Context, in *orgIn) (*body[api.Removed], error) {
+func (t *trustResource) remove(ctx context.Context, in *orgIn) (*body[api.Removed], error) {
 	org, err := t.names.resolve(in.Org)
 	if err != nil {
 		return nil, err
@@ -173,7 +173,7 @@ func (t *trustResource) remove(_ context.Context, in *orgIn) (*body[api.Removed]
 	if _, listed := t.policy.List().Entry(org); !listed {
 		return nil, unlisted(fmt.Sprintf("remove trust entry %s: no such entry", org))
 	}
-	if err := t.policy.Remove(org); err != nil {
+	if err := t.policy.Remove(ctx, org, ""); err != nil {
 		return nil, err
 	}
 	return answer(api.Removed{Removed: org.String()})

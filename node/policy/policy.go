@@ -13,6 +13,7 @@ import (
 
 	logging "github.com/ipfs/go-log/v2"
 
+	"tocsin/node/audit"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/trust"
@@ -23,11 +24,13 @@ var log = logging.Logger("tocsin/policy")
 // Book is the live trust list. All methods may be called concurrently.
 type Book struct {
 	operatorFile, stateFile string
+	audit                   *audit.Log // nil for none
 
-	// mu guards the two lists and the state file: one change at a time.
+	// mu guards the lists, the vouches and the state file: one change at a time.
 	mu       sync.Mutex
 	operator *trust.List
 	overlay  *trust.List
+	vouches  []trust.VouchFact
 
 	// current is read without a lock and replaced under mu.
 	current atomic.Pointer[edition]
@@ -44,7 +47,12 @@ type edition struct {
 // Open reads the operator's file (may be absent) and the state file (may be
 // absent). A refused file is an error that names line, column and remedy.
 func Open(operatorFile, stateFile string) (*Book, error) {
-	b := &Book{operatorFile: operatorFile, stateFile: stateFile}
+	return OpenAudited(operatorFile, stateFile, nil)
+}
+
+// OpenAudited is Open for a book that writes each change to the audit log first.
+func OpenAudited(operatorFile, stateFile string, audited *audit.Log) (*Book, error) {
+	b := &Book{operatorFile: operatorFile, stateFile: stateFile, audit: audited}
 	var err error
 	if b.operator, err = read(operatorFile); err != nil {
 		return nil, err
@@ -81,28 +89,9 @@ func (b *Book) Wait(ctx context.Context, version uint64) error {
 	}
 }
 
-// Set puts an entry in force, durably. An entry of the operator's file is overlaid.
-// What a lowered level cannot have (automation, vouching, a direct
-// connection, scopes of a blocked organisation) goes with the level. Errors are
-// usage.invalid for a faulty entry and conflict for a petname that is taken.
+// Set is Apply by the node itself, without a word of why.
 func (b *Book) Set(e trust.Entry) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := time.Now()
-	if before, ok := b.List().Entry(e.Org); ok {
-		e = lowered(before, e)
-	}
-	if err := checkDay(e, now); err != nil {
-		return err
-	}
-	if _, err := b.List().With(e); err != nil {
-		return err
-	}
-	overlay, err := b.overlay.With(e)
-	if err != nil {
-		return err
-	}
-	return b.replace(overlay, now)
+	return b.Apply(context.Background(), Edit{Entry: e})
 }
 
 // lowered takes from an entry what its new, lower level cannot have, so that
@@ -142,9 +131,9 @@ func checkDay(e trust.Entry, now time.Time) error {
 	return nil
 }
 
-// Remove takes an entry out, durably: not.found when nobody lists it, conflict when
+// Remove takes an entry out, durably, on behalf of the actor of ctx: not.found when nobody lists it, conflict when
 // it stands in the operator's own file, which is never rewritten.
-func (b *Book) Remove(org protocol.OrgID) error {
+func (b *Book) Remove(ctx context.Context, org protocol.OrgID, why string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, ok := b.operator.Entry(org); ok {
@@ -153,36 +142,21 @@ func (b *Book) Remove(org protocol.OrgID) error {
 	if _, ok := b.overlay.Entry(org); !ok {
 		return reason.New(reason.NotFound, fmt.Sprintf("remove trust entry %s: no such entry", org))
 	}
-	return b.replace(b.overlay.Without(org), time.Now())
+	overlay := b.overlay.Without(org)
+	return b.replace(ctx, overlay, time.Now(), audit.Event{
+		Action: "trust.remove", Target: org.String(), Reason: why, Detail: detail(b.List(), b.operator.Merge(overlay), nil),
+	})
 }
 
-// Reload reads the operator's file again. When the file is refused, the list in
-// force stays.
-func (b *Book) Reload() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	operator, err := read(b.operatorFile)
-	if err != nil {
-		return err
-	}
-	list := operator.Merge(b.overlay)
-	if err := list.Validate(time.Now()); err != nil {
-		return err
-	}
-	b.operator = operator
-	if list.Digest() != b.List().Digest() {
-		b.swap(list)
-		log.Infow("trust list reloaded", "file", b.operatorFile, "digest", list.Digest())
-	}
-	return nil
-}
-
-// replace writes an overlay and puts it in force. The file comes first: if we
+// replace writes an overlay and puts it in force. The audit log comes first, then the file: if we
 // stop between the two, the next start has the change that nobody was told of;
 // never the other way round.
-func (b *Book) replace(overlay *trust.List, now time.Time) error {
+func (b *Book) replace(ctx context.Context, overlay *trust.List, now time.Time, event audit.Event) error {
 	list := b.operator.Merge(overlay)
 	if err := list.Validate(now); err != nil {
+		return err
+	}
+	if err := b.write(ctx, event); err != nil {
 		return err
 	}
 	if err := write(b.stateFile, overlay); err != nil {
@@ -196,6 +170,7 @@ func (b *Book) replace(overlay *trust.List, now time.Time) error {
 // swap puts a list in force and wakes who waits. The caller holds mu.
 func (b *Book) swap(list *trust.List) {
 	before := b.current.Load()
+	list = list.WithVouches(b.vouches)
 	b.current.Store(&edition{list: list, version: before.version + 1, over: make(chan struct{})})
 	close(before.over)
 }

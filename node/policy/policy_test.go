@@ -187,13 +187,13 @@ func TestRemove(t *testing.T) {
 	put(t, f.operator, text(1, "one", in(50)))
 	b := f.open(t)
 	must(t, b.Set(entry(2, "two", trust.Anchor)))
-	wantCode(t, b.Remove(orgID(3)), reason.NotFound, orgID(3).String())
-	wantCode(t, b.Remove(orgID(1)), reason.Conflict, f.operator)
+	wantCode(t, b.Remove(t.Context(), orgID(3), "left"), reason.NotFound, orgID(3).String())
+	wantCode(t, b.Remove(t.Context(), orgID(1), "left"), reason.Conflict, f.operator)
 	if b.Version() != 1 {
 		t.Errorf("version %d: a refusal is no change", b.Version())
 	}
-	must(t, b.Remove(orgID(2)))
-	wantCode(t, b.Remove(orgID(2)), reason.NotFound, "no such entry")
+	must(t, b.Remove(t.Context(), orgID(2), "left"))
+	wantCode(t, b.Remove(t.Context(), orgID(2), "left"), reason.NotFound, "no such entry")
 	for name, book := range map[string]*Book{"running": b, "reopened": f.open(t)} {
 		if got := book.List().Entries(); len(got) != 1 || got[0].Petname != "one" {
 			t.Errorf("%s: %+v", name, got)
@@ -228,18 +228,18 @@ func TestReload(t *testing.T) {
 	put(t, f.operator, text(1, "one", in(50)))
 	b := f.open(t)
 	must(t, b.Set(entry(2, "two", trust.Anchor)))
-	must(t, b.Reload())
+	must(t, b.Reload(t.Context()))
 	if b.Version() != 1 {
 		t.Errorf("version %d: nothing changed", b.Version())
 	}
 	put(t, f.operator, text(1, "uno", in(50))+text(3, "three", in(50)))
-	must(t, b.Reload())
+	must(t, b.Reload(t.Context()))
 	if got := b.List().Petname(orgID(1)) + b.List().Petname(orgID(2)) + b.List().Petname(orgID(3)); got != "unotwothree" || b.Version() != 2 {
 		t.Errorf("after reload %q, version %d", got, b.Version())
 	}
 	for _, broken := range []string{"[[org]]\n", text(1, "one", in(400)), text(1, "two", in(9))} {
 		put(t, f.operator, broken)
-		wantCode(t, b.Reload(), reason.TrustFile, "")
+		wantCode(t, b.Reload(t.Context()), reason.TrustFile, "")
 		if got := b.List().Petname(orgID(1)) + b.List().Petname(orgID(3)); got != "unothree" || b.Version() != 2 {
 			t.Errorf("a refused file changed the list: %q, version %d", got, b.Version())
 		}
@@ -250,7 +250,7 @@ func TestReload(t *testing.T) {
 		t.Error("a command after a refused reload lost the operator's entries")
 	}
 	must(t, os.Remove(f.operator))
-	must(t, b.Reload())
+	must(t, b.Reload(t.Context()))
 	if len(b.List().Entries()) != 2 {
 		t.Errorf("file gone: %+v", b.List().Entries())
 	}

@@ -100,12 +100,12 @@ func Open(path string) (*Queue, error) {
 	return q, nil
 }
 
-// Add queues an item, durably; false when the same matter waits or was rejected
-// within 30 days. What is over is dropped. Of more than MaxItems the oldest advisory
+// Add queues an item, durably, and gives its id; added is false when the same matter
+// waits already or was rejected within 30 days. What is over is dropped. Of more than MaxItems the oldest advisory
 // gives way; without one the new item is refused (conflict).
-func (q *Queue) Add(i Item) (bool, error) {
+func (q *Queue) Add(i Item) (id string, added bool, err error) {
 	if len(i.Payload) > MaxPayload {
-		return false, reason.New(reason.UsageInvalid, fmt.Sprintf("queue %s %q: payload of %d bytes, limit %d", i.Kind, i.Title, len(i.Payload), MaxPayload))
+		return "", false, reason.New(reason.UsageInvalid, fmt.Sprintf("queue %s %q: payload of %d bytes, limit %d", i.Kind, i.Title, len(i.Payload), MaxPayload))
 	}
 	if len(i.Detail) > MaxDetail {
 		more := len(i.Detail) - MaxDetail + 1
@@ -116,18 +116,18 @@ func (q *Queue) Add(i Item) (bool, error) {
 	defer q.mu.Unlock()
 	next := q.tidy(i.Created)
 	if _, rejected := next.Rejected[i.ID]; rejected || next.index(i.ID) >= 0 {
-		return false, nil
+		return i.ID, false, nil
 	}
 	if len(next.Items) >= MaxItems {
 		oldest := slices.IndexFunc(next.Items, func(o Item) bool { return o.Kind == Advisory })
 		if oldest < 0 {
-			return false, reason.New(reason.Conflict, fmt.Sprintf("queue %s: %d items wait already: decide some with 'tocsin review'", i.ID, len(next.Items)))
+			return "", false, reason.New(reason.Conflict, fmt.Sprintf("queue %s: %d items wait already: decide some with 'tocsin review'", i.ID, len(next.Items)))
 		}
 		next.Items = slices.Delete(next.Items, oldest, oldest+1)
 	}
 	next.Items = append(next.Items, i)
 	slices.SortStableFunc(next.Items, func(a, b Item) int { return a.Created.Compare(b.Created) })
-	return true, q.keep(next)
+	return i.ID, true, q.keep(next)
 }
 
 // id names the matter: kind, organisation and what would be carried out.

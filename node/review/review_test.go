@@ -35,11 +35,11 @@ func TestQueue(t *testing.T) {
 		t.Fatalf("a new queue holds %v", items)
 	}
 	for _, title := range []string{"raise a", "raise b"} {
-		if added, err := q.Add(item(Promotion, title)); !added || err != nil {
-			t.Fatal(added, err)
+		if id, added, err := q.Add(item(Promotion, title)); !added || err != nil || len(id) != len("promotion-12345678") {
+			t.Fatal(id, added, err)
 		}
 	}
-	if added, err := q.Add(item(Promotion, "raise a")); added || err != nil {
+	if _, added, err := q.Add(item(Promotion, "raise a")); added || err != nil {
 		t.Errorf("the same matter was queued twice: %v %v", added, err)
 	}
 	q = open(t, path) // as after a restart
@@ -66,7 +66,7 @@ func TestCloseRemembersRejection(t *testing.T) {
 	q := open(t, filepath.Join(t.TempDir(), "review.json"))
 	for _, rejected := range []bool{true, false} {
 		i := item(Promotion, fmt.Sprint(rejected))
-		if _, err := q.Add(i); err != nil {
+		if _, _, err := q.Add(i); err != nil {
 			t.Fatal(err)
 		}
 		id := q.List(day)[0].ID
@@ -78,7 +78,7 @@ func TestCloseRemembersRejection(t *testing.T) {
 		}
 		for _, later := range []time.Duration{0, RejectedFor - time.Second, RejectedFor} {
 			i.Created, i.Expires = day.Add(later), day.Add(later+time.Hour)
-			added, err := q.Add(i)
+			_, added, err := q.Add(i)
 			// What was not rejected comes back at once, and again when that is over.
 			want := rejected == (later == RejectedFor)
 			if err != nil || added != want {
@@ -95,7 +95,7 @@ func TestCloseRemembersRejection(t *testing.T) {
 
 func TestItemsEnd(t *testing.T) {
 	q := open(t, filepath.Join(t.TempDir(), "review.json"))
-	if _, err := q.Add(item(Advisory, "x")); err != nil {
+	if _, _, err := q.Add(item(Advisory, "x")); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(q.List(day.Add(24*time.Hour - time.Nanosecond))); n != 1 {
@@ -126,10 +126,10 @@ func TestFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := open(t, path)
-	if added, err := q.Add(item(Anchor, "new")); !added || err != nil {
+	if _, added, err := q.Add(item(Anchor, "new")); !added || err != nil {
 		t.Fatalf("the advisory did not give way: %v %v", added, err)
 	}
-	if _, err := q.Add(item(Anchor, "one more")); reason.Of(err) != reason.Conflict {
+	if _, _, err := q.Add(item(Anchor, "one more")); reason.Of(err) != reason.Conflict {
 		t.Errorf("a queue full of own matters: %v", err)
 	}
 	if n := len(q.List(day)); n != MaxItems {
@@ -141,14 +141,14 @@ func TestBounds(t *testing.T) {
 	q := open(t, filepath.Join(t.TempDir(), "review.json"))
 	i := item(Import, "large")
 	i.Payload = json.RawMessage(`"` + string(make([]byte, MaxPayload)) + `"`)
-	if _, err := q.Add(i); reason.Of(err) != reason.UsageInvalid {
+	if _, _, err := q.Add(i); reason.Of(err) != reason.UsageInvalid {
 		t.Errorf("payload above the limit: %v", err)
 	}
 	i.Payload = nil
 	for n := range MaxDetail + 1 {
 		i.Detail = append(i.Detail, fmt.Sprint(n))
 	}
-	if _, err := q.Add(i); err != nil {
+	if _, _, err := q.Add(i); err != nil {
 		t.Fatal(err)
 	}
 	d := q.List(day)[0].Detail
