@@ -48,7 +48,7 @@ var layers = map[string]layer{
 	"protocol":         {2, own("protocol/reason", "protocol/stix"), own(cbor, zstd, merkle)},
 	"protocol/trust":   {3, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix"), own(toml, "golang.org/x/net/publicsuffix")},
 	// what must not be blocked, in the format of MISP; bart for prefixes
-	"protocol/warn":    {3, own("protocol/pattern", "protocol/reason"), own("github.com/gaissmai/bart", "golang.org/x/net/publicsuffix", "github.com/go-json-experiment/json")},
+	"protocol/warn":    {3, own("protocol/pattern", "protocol/reason"), own("github.com/gaissmai/bart", "golang.org/x/net/idna", "golang.org/x/net/publicsuffix", "github.com/go-json-experiment/json")},
 	"protocol/release": {3, own("protocol/reason", "protocol/stix"), nil},
 	// a founded organisation and its records, for tests above protocol and for the bench; no product code imports it
 	"protocol/protocoltest": {3, own("protocol", "protocol/stix"), nil},
