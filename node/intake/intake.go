@@ -114,7 +114,7 @@ func (p *Pipeline) Receive(ctx context.Context, r *protocol.Record, from string)
 	}
 	v.entry.Received, v.entry.From = time.Now(), from
 	if err := p.store(ctx, v.entry, level); err != nil {
-		if reason.Of(err) == reason.LogFork {
+		if reason.Of(err) == reason.LogFork && from != Local { // a record of ours that went nowhere proves nothing
 			p.prove(r)
 		}
 		return Outcome{}, fmt.Errorf("receive record %s: %w", r.ID(), err)
