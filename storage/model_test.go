@@ -13,10 +13,14 @@ import (
 	"tocsin/protocol/reason"
 )
 
-// modelRecord is a record as the simplest possible store would keep it.
+// modelRecord is a record as the simplest possible store would keep it: where it counts, why and
+// since when (Unix ms) it is held as a whole, and which objects somebody decided on.
 type modelRecord struct {
-	entry Entry
-	space space
+	entry   Entry
+	space   space
+	why     reason.Code
+	since   int64
+	decided map[int]State
 }
 
 // model is that store: a map and loops.
@@ -72,7 +76,7 @@ func TestModel(t *testing.T) {
 			authors := []*author{newAuthor(t, "A"), newAuthor(t, "B")}
 			now := testNow
 			for range 120 {
-				switch what := r.IntN(20); {
+				switch what := r.IntN(24); {
 				case what < 9:
 					modelAccept(t, r, s, m, authors[r.IntN(2)], now)
 				case what < 12:
@@ -84,7 +88,11 @@ func TestModel(t *testing.T) {
 				case what < 18:
 					now = now.Add(time.Duration(r.IntN(30)) * time.Hour)
 					modelExpire(t, s, m, now)
-				case what < 19:
+				case what < 20:
+					modelHold(t, r, s, m)
+				case what < 21:
+					modelExpireHeld(t, r, s, m)
+				case what < 22:
 					s.mu.Lock()
 					s.tables.compact()
 					s.mu.Unlock()
@@ -115,9 +123,13 @@ func modelAccept(t *testing.T, r *rand.Rand, s *Store, m model, a *author, now t
 		leaves[i].State = []State{Accepted, Accepted, Held, Refused, NotEvaluated}[r.IntN(5)]
 	}
 	d := draft{leaves: leaves, state: []State{Accepted, Held}[r.IntN(2)], created: testNow, expires: now.Add(time.Duration(r.IntN(72)+1) * time.Hour)}
+	d.reason = []reason.Code{reason.TrustUnknown, reason.LogFork}[r.IntN(2)]
 	e := a.entry(d)
+	e.Received = testNow.Add(time.Duration(r.IntN(100)) * time.Hour)
 	must(t, s.Accept(t.Context(), e))
-	m[e.Record.ID()] = &modelRecord{e, map[State]space{Accepted: spaceAccepted, Held: spaceHeld}[d.state]}
+	m[e.Record.ID()] = &modelRecord{
+		e, map[State]space{Accepted: spaceAccepted, Held: spaceHeld}[d.state], d.reason, e.Received.UnixMilli(), map[int]State{},
+	}
 }
 
 // pick returns a random record of a space.
@@ -139,10 +151,63 @@ func (m model) pick(r *rand.Rand, sp space) (protocol.RecordID, *modelRecord) {
 func modelRelease(t *testing.T, r *rand.Rand, s *Store, m model) {
 	t.Helper()
 	if _, rec := m.pick(r, spaceHeld); rec != nil {
-		wantCode(t, s.Accept(t.Context(), rec.entry), reason.DupHeld)
+		again := rec.entry
+		again.State = Held
+		wantCode(t, s.Accept(t.Context(), again), reason.DupHeld)
 		rec.entry.State = Accepted
+		rec.entry.Leaves = slices.Clone(rec.entry.Leaves)
+		for i := range rec.entry.Leaves { // judged anew
+			rec.entry.Leaves[i].State = []State{Accepted, Held, Refused}[r.IntN(3)]
+		}
 		must(t, s.Accept(t.Context(), rec.entry))
+		for i, state := range rec.decided {
+			rec.entry.Leaves[i].State = state
+		}
 		rec.space = spaceAccepted
+	}
+}
+
+func modelHold(t *testing.T, r *rand.Rand, s *Store, m model) {
+	t.Helper()
+	ids, want := []protocol.RecordID{{1}}, map[protocol.RecordID]bool{}
+	for id, rec := range m {
+		if r.IntN(3) == 0 {
+			ids = append(ids, id, id)
+			want[id] = rec.space == spaceAccepted
+		}
+	}
+	before := time.Now().UnixMilli()
+	moved, err := s.Hold(t.Context(), ids, reason.KeyRevoked)
+	must(t, err)
+	for _, id := range moved {
+		if !want[id] {
+			t.Fatalf("record %s was moved", id)
+		}
+		delete(want, id)
+		m[id].space, m[id].why, m[id].since = spaceHeld, reason.KeyRevoked, before
+	}
+	for id, left := range want {
+		if left {
+			t.Fatalf("record %s was not moved", id)
+		}
+	}
+}
+
+func modelExpireHeld(t *testing.T, r *rand.Rand, s *Store, m model) {
+	t.Helper()
+	before := testNow.Add(time.Duration(r.IntN(60)) * time.Hour)
+	if r.IntN(4) == 0 {
+		before = time.Now().Add(time.Second)
+	}
+	want := 0
+	for _, rec := range m {
+		if rec.space == spaceHeld && rec.since < before.UnixMilli() {
+			rec.space = spaceRejected
+			want++
+		}
+	}
+	if n, err := s.ExpireHeld(t.Context(), before); n != want || err != nil {
+		t.Fatalf("%d expired in quarantine, %v; want %d", n, err, want)
 	}
 }
 
@@ -162,6 +227,9 @@ func modelDecide(t *testing.T, r *rand.Rand, s *Store, m model) {
 	must(t, err)
 	rec.entry.Leaves = slices.Clone(rec.entry.Leaves)
 	rec.entry.Leaves[i].State = state
+	if state != Held {
+		rec.decided[i] = state
+	}
 }
 
 func modelReject(t *testing.T, r *rand.Rand, s *Store, m model) {
@@ -189,6 +257,8 @@ func compareModel(t *testing.T, s *Store, m model) {
 		t.Fatalf("counts %+v, want %+v", got, want)
 	}
 	held := 0
+	compareQuarantine(t, s, m)
+	compareSurvey(t, s, m)
 	for id, rec := range m {
 		if !s.Has(id) {
 			t.Fatalf("record %s has gone", id)
@@ -239,5 +309,92 @@ func compareModel(t *testing.T, s *Store, m model) {
 		if l.Count != l.Head {
 			t.Fatalf("log %+v has gaps, though nothing was left out", l)
 		}
+	}
+}
+
+// compareQuarantine holds usage, the list of held records and pages under filters against the model.
+func compareQuarantine(t *testing.T, s *Store, m model) {
+	t.Helper()
+	usage, total, whole := map[protocol.OrgID]Usage{}, Usage{}, map[reason.Code]int{}
+	filters := map[HeldFilter]int{{}: 0, {Text: "BAD-7."}: 0, {Text: "no such text"}: 0, {Reason: reason.WarnHard}: 0}
+	for id, rec := range m {
+		org := rec.entry.Record.Org()
+		usage[org] = usage[org] // the organisation is asked about, whatever it has
+		if rec.space == spaceHeld {
+			u := usage[org]
+			u.Records, u.Bytes = u.Records+1, u.Bytes+int64(len(rec.entry.Record.Raw()))
+			usage[org] = u
+			total.Records, total.Bytes = total.Records+1, total.Bytes+int64(len(rec.entry.Record.Raw()))
+			whole[rec.why]++
+		}
+		for _, l := range rec.entry.Leaves {
+			if l.State == Refused || rec.space == spaceRejected || rec.space == spaceAccepted && l.State != Held {
+				continue
+			}
+			why := l.Reason
+			if rec.space == spaceHeld {
+				why = rec.why
+			}
+			filters[HeldFilter{}]++
+			filters[HeldFilter{Org: org}]++
+			filters[HeldFilter{Record: id}]++
+			filters[HeldFilter{Org: org, Record: id}]++
+			if why != "" {
+				filters[HeldFilter{Reason: why}]++
+				filters[HeldFilter{Reason: why, Org: org}]++
+			}
+			if slices.ContainsFunc(l.Values, func(v pattern.Value) bool { return v.Observable == domain(7) }) {
+				filters[HeldFilter{Text: "BAD-7."}]++
+			}
+		}
+	}
+	for org, want := range usage {
+		if got := s.Held(org); got != want {
+			t.Fatalf("usage %+v, want %+v", got, want)
+		}
+	}
+	if got := s.HeldTotal(); got != total || s.Held(protocol.OrgID{1}) != (Usage{}) {
+		t.Fatalf("usage of all %+v, want %+v", got, total)
+	}
+	for _, why := range []reason.Code{reason.TrustUnknown, reason.LogFork, reason.KeyRevoked, reason.WarnHard} {
+		if ids, err := s.HeldRecords(why); err != nil || len(ids) != whole[why] || !slices.IsSortedFunc(ids, byID) {
+			t.Fatalf("%d records held for %s, %v; want %d", len(ids), why, err, whole[why])
+		}
+	}
+	for f, want := range filters {
+		if got := heldWhere(t, s, f, 3); len(got) != want {
+			t.Fatalf("filter %+v gives %d objects, want %d", f, len(got), want)
+		}
+	}
+}
+
+func byID(a, b protocol.RecordID) int { return slices.Compare(a[:], b[:]) }
+
+// compareSurvey holds the distinct values of accepted claims against the model.
+func compareSurvey(t *testing.T, s *Store, m model) {
+	t.Helper()
+	since := testNow.Add(50 * time.Hour)
+	want := map[pattern.Observable]bool{}
+	for _, rec := range m {
+		if rec.space != spaceAccepted || rec.entry.Received.Before(since) {
+			continue
+		}
+		for _, l := range rec.entry.Leaves {
+			for _, v := range l.Values {
+				if l.State == Accepted || l.State == NotEvaluated {
+					want[v.Observable] = true
+				}
+			}
+		}
+	}
+	must(t, s.Survey(t.Context(), since, func(o pattern.Observable) error {
+		if !want[o] {
+			t.Errorf("value %v is visited twice or for nothing", o)
+		}
+		delete(want, o)
+		return nil
+	}))
+	if len(want) > 0 {
+		t.Fatalf("values %v are not visited", want)
 	}
 }

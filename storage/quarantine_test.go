@@ -13,9 +13,15 @@ import (
 // heldRefs pages through the quarantine.
 func heldRefs(t *testing.T, s *Store, page int) []Ref {
 	t.Helper()
+	return heldWhere(t, s, HeldFilter{}, page)
+}
+
+// heldWhere pages through what a filter selects.
+func heldWhere(t *testing.T, s *Store, f HeldFilter, page int) []Ref {
+	t.Helper()
 	var out []Ref
 	for after := (Ref{}); ; {
-		items, next, err := s.Quarantine(after, page)
+		items, next, err := s.QuarantineWhere(f, after, page)
 		must(t, err)
 		if len(items) > page {
 			t.Fatalf("a page of %d, want at most %d", len(items), page)
