@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -23,6 +24,8 @@ type Org struct {
 	Status *Status
 	// Disputed is true when two valid root statements of one version are known: people must decide.
 	Disputed bool
+
+	standing *orgStanding // nil when no key of it ended
 }
 
 // Chains is an immutable snapshot of the identity chains that a node knows, of
@@ -46,18 +49,17 @@ func (c *Chains) Network() string { return c.network }
 // what is known or against each other, in any order; added counts those that
 // were new. Each error belongs to one statement that was left out: chain.invalid
 // or sig.invalid when no knowledge could make it valid, cert.unknown when what
-// it rests on is not known, chain.limit when newer ones fill the chain already.
+// it rests on is not known, status.old when a newer status is held or this one is too
+// far ahead, key.revoked when the operations key that signed it ended, chain.limit when
+// others fill the chain already or what it rests on is not in force.
 // A statement that is known already is neither counted nor an error. An
 // organisation's chain is bounded (limits.go). c itself does not change.
 func (c *Chains) With(statements ...*Statement) (next *Chains, added int, errs []error) {
 	// Every rule looks only at what stands higher in the chain, so that one
 	// pass for each type reaches every statement that can verify (STM-11).
 	drafts := map[OrgID]*chainDraft{}
-	for _, typ := range []StatementType{StatementGenesis, StatementOperations, StatementCertificate} {
-		for _, s := range statements {
-			if s.typ != typ {
-				continue
-			}
+	for _, typ := range statementOrder {
+		for _, s := range ofType(statements, typ) {
 			if err := c.draft(drafts, s); err != nil {
 				errs = append(errs, err)
 			}
@@ -71,7 +73,7 @@ func (c *Chains) With(statements ...*Statement) (next *Chains, added int, errs [
 		state := d.state()
 		for _, s := range d.fresh {
 			if !state.holds(s) {
-				errs = append(errs, reason.New(reason.ChainLimit, describe(s)+": newer statements fill the chain"))
+				errs = append(errs, state.leftOut(s))
 				continue
 			}
 			added++
@@ -82,6 +84,23 @@ func (c *Chains) With(statements ...*Statement) (next *Chains, added int, errs [
 		next.replace(id, state)
 	}
 	return next, added, errs
+}
+
+// ofType picks statements of one type; roots by version, as each rests on the
+// one before.
+func ofType(statements []*Statement, typ StatementType) []*Statement {
+	var out []*Statement
+	for _, s := range statements {
+		if s.typ == typ {
+			out = append(out, s)
+		}
+	}
+	if typ == StatementRoot {
+		slices.SortStableFunc(out, func(a, b *Statement) int {
+			return cmp.Compare(a.claims.(*Root).Version, b.claims.(*Root).Version)
+		})
+	}
+	return out
 }
 
 // draft checks one statement against its organisation's draft, which it starts
@@ -186,7 +205,11 @@ func (c *Chains) Chain(id OrgID) []*Statement {
 	if !ok {
 		return nil
 	}
-	return slices.Concat([]*Statement{state.genesis}, state.operations, state.certificates)
+	var out []*Statement
+	for _, typ := range statementOrder {
+		out = append(out, state.kept[typ]...)
+	}
+	return out
 }
 
 // PeerOrg returns the organisation that certified a libp2p peer id (binary
@@ -202,12 +225,13 @@ func (c *Chains) PeerOrg(peer []byte, now time.Time) (OrgID, bool) {
 // PeerOrgs returns every organisation that certified a libp2p peer id (binary
 // form) at now, in ascending order. A peer does not sign what is certified of
 // it, so a stranger can claim any peer: who grants something by organisation
-// takes the one that grants most, for only its own operations key names it.
+// takes the one that grants most, for only its own operations key names it. A
+// certificate grants nothing once its key is revoked or the operations key behind it ended.
 func (c *Chains) PeerOrgs(peer []byte, now time.Time) []OrgID {
 	var out []OrgID
 	for _, id := range c.peers[string(peer)] {
 		if slices.ContainsFunc(c.orgs[id].org.Certificates, func(cert *Certificate) bool {
-			return covers(cert.NotBefore, cert.NotAfter, now) &&
+			return covers(cert.NotBefore, cert.NotAfter, now) && !c.orgs[id].spent[cert.digest] &&
 				slices.ContainsFunc(cert.PeerIDs, func(p []byte) bool { return bytes.Equal(p, peer) })
 		}) {
 			out = append(out, id)

@@ -1,9 +1,9 @@
 package protocol
 
 import (
-	"bytes"
-	"fmt"
+	"cmp"
 	"slices"
+	"time"
 
 	"tocsin/protocol/reason"
 )
@@ -11,183 +11,268 @@ import (
 // chainState is one organisation's verified chain, as a snapshot holds it:
 // immutable, and small enough for one identity record.
 type chainState struct {
-	org          *Org
-	genesis      *Statement
-	operations   []*Statement // oldest first
-	certificates []*Statement // oldest first
+	org  *Org
+	kept map[StatementType][]*Statement // oldest first, revocations by digest
+	// spent are the certificates that give a peer no standing any more: revoked, or
+	// under operations keys that ended.
+	spent map[Digest]bool
 }
 
-func (c *chainState) holds(s *Statement) bool {
-	return c.genesis == s || slices.Contains(c.operations, s) || slices.Contains(c.certificates, s)
-}
+func (c *chainState) holds(s *Statement) bool { return find(c.kept[s.typ], s.digest) != nil }
 
-// chainDraft collects statements that verify. It belongs to one call of With.
-type chainDraft struct {
-	genesis      *Statement
-	operations   []*Statement
-	certificates []*Statement
-	fresh        []*Statement // those of the above that the snapshot lacked
-}
-
-func newChainDraft(c *chainState) *chainDraft {
-	if c == nil {
-		return &chainDraft{}
+// leftOut says why a statement that verified is not kept.
+func (c *chainState) leftOut(s *Statement) error {
+	switch signer := s.env.signatures[0].signer; {
+	case (s.typ == StatementStatus || s.typ == StatementRevocation) && c.org.Ended(signer): // STM-21
+		return reason.New(reason.KeyRevoked, describe(s)+": its operations key "+signer.String()+" ended")
+	case s.typ == StatementStatus: // STM-24, STM-25
+		return reason.New(reason.StatusOld, describe(s)+": a newer one is held, or it is too far ahead of its root")
 	}
-	return &chainDraft{
-		genesis:      c.genesis,
-		operations:   slices.Clone(c.operations),
-		certificates: slices.Clone(c.certificates),
+	return reason.New(reason.ChainLimit, describe(s)+": others fill the chain, or what it rests on is not in force")
+}
+
+// state chooses what is kept (STM-13): the roots, the revocations in force, the
+// newest status, then the newest operations statements and certificates, as
+// long as all of it fits into one identity record. It depends on the set of statements
+// only, not their order.
+func (d *chainDraft) state() *chainState {
+	c := newChainChoice(d)
+	c.takeRevocations(true)
+	c.findEnds()
+	c.takeRevocations(false)
+	c.takeStatus()
+	c.takeCertificates()
+	c.takeOperations()
+	return c.finish()
+}
+
+// chainChoice is a chain on its way from all that verified to what is kept.
+type chainChoice struct {
+	draft *chainDraft
+	line  rootLine
+	kept  map[StatementType][]*Statement
+	room  identityRoom
+	// share is what is left of the part of room that revocations may take.
+	share identityRoom
+	// operations are the statements that others may rest on, best first.
+	operations []*Statement
+	// byRoots are the kept revocations that roots signed; they end operations keys too.
+	byRoots []*Statement
+	ends    map[KeyID]ending
+}
+
+// newChainChoice keeps genesis and roots, which always fit (STM-17).
+func newChainChoice(d *chainDraft) *chainChoice {
+	c := &chainChoice{
+		draft: d, line: d.rootLine(), kept: map[StatementType][]*Statement{},
+		room: identityRoom{MaxIdentityBytes, MaxIdentitySignatures}, ends: map[KeyID]ending{},
+	}
+	c.kept[StatementGenesis] = d.held[StatementGenesis]
+	c.kept[StatementRoot] = c.line.statements
+	for _, s := range slices.Concat(d.held[StatementGenesis], c.line.statements) {
+		c.room = c.room.without(s)
+	}
+	c.share = identityRoom{
+		max(c.room.bytes-RevocationReserve, c.room.bytes/2),
+		max(c.room.signatures-RevocationReserveSigs, c.room.signatures/2),
+	}
+	for _, o := range d.held[StatementOperations] {
+		if c.line.delegates(o) {
+			c.operations = append(c.operations, o)
+		}
+	}
+	return c
+}
+
+// takeRevocations keeps the revocations in force, those created last first
+// (STM-20, STM-29): those of roots, or those of operations keys that are good.
+func (c *chainChoice) takeRevocations(byRoots bool) {
+	candidates := slices.Clone(c.draft.held[StatementRevocation])
+	slices.SortFunc(candidates, latestFirst)
+	for _, s := range candidates {
+		if c.line.revokes(s) != byRoots || len(c.kept[StatementRevocation]) == MaxRevocations {
+			continue
+		}
+		var rests *Statement
+		if !byRoots {
+			rests = c.rests(func(o *Statement) bool {
+				return len(s.env.signatures) == 1 && s.signedBy(o.claims.(*Operations).Key) && !c.ended(o)
+			})
+			if rests == nil {
+				continue
+			}
+		}
+		if left := c.share.with(s, c.needs(rests)); !left.exceeded() && c.take(s, rests) {
+			c.share = left
+			if byRoots {
+				c.byRoots = append(c.byRoots, s)
+			}
+		}
 	}
 }
 
-// add verifies a statement against what the draft holds. Only the very bytes
-// that the draft holds already are not looked at again: the same statement with
-// other signatures is judged like a new one, so that a verdict does not depend
-// on what a node happens to know.
-func (d *chainDraft) add(s *Statement) error {
-	held := d.find(s.digest)
-	if held != nil && bytes.Equal(held.raw, s.raw) {
+// findEnds works out which operations keys ended (STM-21), and puts those that
+// did not in front; no more than MaxOperations statements stay.
+func (c *chainChoice) findEnds() {
+	good := map[KeyID]bool{}
+	dropped := map[*Statement]bool{}
+	for _, o := range c.operations {
+		ops := o.claims.(*Operations)
+		id := ops.Key.ID()
+		root := c.line.dropper(id, ops.RootVersion)
+		if root == nil {
+			good[id] = true
+			continue
+		}
+		dropped[o] = true
+		if end := c.ends[id]; end.root == nil || end.root.Version < root.Version {
+			c.ends[id] = ending{root: root}
+		}
+	}
+	for id := range good {
+		delete(c.ends, id)
+	}
+	for _, s := range c.byRoots {
+		r := s.claims.(*Revocation)
+		if _, ok := c.draft.operationsKey(r.Key); ok {
+			end := c.ends[r.Key]
+			end.revocations = append(end.revocations, r)
+			c.ends[r.Key] = end
+		}
+	}
+	slices.SortFunc(c.operations, func(a, b *Statement) int {
+		return cmp.Or(compareFlags(c.ended(a), c.ended(b)), compareFlags(dropped[a], dropped[b]), latestFirst(a, b))
+	})
+	c.operations = c.operations[:min(len(c.operations), MaxOperations)]
+}
+
+// takeStatus keeps the newest status by a good operations key (STM-24, STM-25).
+func (c *chainChoice) takeStatus() {
+	var newest, under *Statement
+	for _, s := range c.draft.held[StatementStatus] {
+		status := s.claims.(*Status)
+		root := c.line.at(status.RootVersion)
+		if root == nil || !status.inReach(root.created) || newest != nil && compareStatuses(s, newest) < 0 {
+			continue
+		}
+		if o := c.rests(func(o *Statement) bool { return vouchesStatus(o, s) && !c.ended(o) }); o != nil {
+			newest, under = s, o
+		}
+	}
+	if newest != nil {
+		c.take(newest, under)
+	}
+}
+
+// takeCertificates keeps certificates with what they rest on. Those of ended
+// operations keys come last, for only records below a head need them.
+func (c *chainChoice) takeCertificates() {
+	candidates := slices.Clone(c.draft.held[StatementCertificate])
+	rank := map[*Statement]int{}
+	for _, s := range candidates {
+		if end, ok := c.ends[s.env.signatures[0].signer]; ok {
+			rank[s] = 1
+			if !end.names(s.claims.(*Certificate).RecordKey.ID(), c.status()) {
+				rank[s] = 2
+			}
+		}
+	}
+	slices.SortFunc(candidates, func(a, b *Statement) int { return cmp.Or(cmp.Compare(rank[a], rank[b]), latestFirst(a, b)) })
+	for _, s := range candidates {
+		o := c.rests(func(o *Statement) bool { return certifies(o, s) })
+		if o != nil && len(c.kept[StatementCertificate]) < MaxCertificates {
+			c.take(s, o)
+		}
+	}
+}
+
+// takeOperations keeps the other operations statements that there is room for.
+func (c *chainChoice) takeOperations() {
+	for _, o := range c.operations {
+		if !c.has(o) {
+			c.take(o, nil)
+		}
+	}
+}
+
+// take keeps a statement together with the operations statement that it rests
+// on, if there is room for both.
+func (c *chainChoice) take(s, rests *Statement) bool {
+	rests = c.needs(rests)
+	left := c.room.with(s, rests)
+	if left.exceeded() {
+		return false
+	}
+	c.room = left
+	for _, s := range []*Statement{s, rests} {
+		if s != nil {
+			c.kept[s.typ] = append(c.kept[s.typ], s)
+		}
+	}
+	return true
+}
+
+// needs is an operations statement that is not kept yet; nil for none.
+func (c *chainChoice) needs(o *Statement) *Statement {
+	if o == nil || c.has(o) {
 		return nil
 	}
-	if err := d.verify(s); err != nil || held != nil {
-		return err
-	}
-	switch s.typ {
-	case StatementGenesis:
-		d.genesis = s
-	case StatementOperations:
-		d.operations = append(d.operations, s)
-	case StatementCertificate:
-		d.certificates = append(d.certificates, s)
-	}
-	d.fresh = append(d.fresh, s)
-	return nil
+	return o
 }
 
-// find returns the statement of a digest that the draft holds, or nil.
-func (d *chainDraft) find(digest Digest) *Statement {
-	if d.genesis != nil && d.genesis.digest == digest {
-		return d.genesis
-	}
-	for _, s := range slices.Concat(d.operations, d.certificates) {
-		if s.digest == digest {
-			return s
+func (c *chainChoice) has(s *Statement) bool { return slices.Contains(c.kept[s.typ], s) }
+
+// rests finds the operations statement that another one rests on, one that is
+// kept already if there is any.
+func (c *chainChoice) rests(matches func(o *Statement) bool) *Statement {
+	for _, list := range [][]*Statement{c.kept[StatementOperations], c.operations} {
+		if i := slices.IndexFunc(list, matches); i >= 0 {
+			return list[i]
 		}
 	}
 	return nil
 }
 
-// verify checks a statement by the rule of its type.
-func (d *chainDraft) verify(s *Statement) error {
-	switch s.typ {
-	case StatementOperations:
-		return d.verifyOperations(s)
-	case StatementCertificate:
-		return d.verifyCertificate(s)
-	}
-	return verifyGenesis(s)
+// ended reports whether the key of an operations statement no longer counts.
+func (c *chainChoice) ended(o *Statement) bool {
+	_, ok := c.ends[o.claims.(*Operations).Key.ID()]
+	return ok
 }
 
-// verifyGenesis holds a genesis against the roots that it names itself.
-func verifyGenesis(s *Statement) error {
-	return verifyByRoots(s, s.claims.(*Genesis))
-}
-
-// verifyByRoots checks that at least the threshold of the root keys, and
-// nobody else, signed (STM-08, STM-09). Signers are ascending, so none counts twice.
-func verifyByRoots(s *Statement, g *Genesis) error {
-	if n := len(s.env.signatures); n < g.Threshold {
-		return reason.New(reason.ChainInvalid,
-			fmt.Sprintf("%s: %d root keys signed, the threshold is %d", describe(s), n, g.Threshold))
-	}
-	return s.verify(func(id KeyID) (PublicKey, bool) {
-		i := slices.IndexFunc(g.Roots, func(k PublicKey) bool { return k.ID() == id })
-		if i < 0 {
-			return PublicKey{}, false
-		}
-		return g.Roots[i], true
-	})
-}
-
-func (d *chainDraft) verifyOperations(s *Statement) error {
-	if d.genesis == nil {
-		return reason.New(reason.CertUnknown, describe(s)+": its organisation is not known")
-	}
-	return verifyByRoots(s, d.genesis.claims.(*Genesis))
-}
-
-// verifyCertificate checks the signature of an operations key that is known and
-// whose window holds the certificate's (STM-10). A key or window that is not
-// known may come with a statement that we lack, so that is nobody's fault.
-func (d *chainDraft) verifyCertificate(s *Statement) error {
-	signer := s.env.signatures[0].signer
-	var key PublicKey
-	inside := false
-	for _, o := range d.operations {
-		if ops := o.claims.(*Operations); ops.Key.ID() == signer {
-			key = ops.Key
-			inside = inside || certifies(o, s)
-		}
-	}
-	if key == (PublicKey{}) {
-		return reason.New(reason.CertUnknown, describe(s)+": no operations statement is known for its signer "+signer.String())
-	}
-	if err := s.verify(func(KeyID) (PublicKey, bool) { return key, true }); err != nil {
-		return err
-	}
-	if !inside {
-		return reason.New(reason.CertUnknown, describe(s)+": no operations statement is known that covers its time")
+func (c *chainChoice) status() *Status {
+	if kept := c.kept[StatementStatus]; len(kept) > 0 {
+		return kept[0].claims.(*Status)
 	}
 	return nil
 }
 
-// certifies reports whether certificate s rests on operations statement o: made
-// by its key, its window inside the key's.
-func certifies(o, s *Statement) bool {
-	ops, cert := o.claims.(*Operations), s.claims.(*Certificate)
-	return ops.Key.ID() == s.env.signatures[0].signer &&
-		!cert.NotBefore.Before(ops.NotBefore) && !cert.NotAfter.After(ops.NotAfter)
-}
-
-// state chooses what is kept (STM-13): the newest operations statements, then
-// the newest certificates that rest on them, as long as all of it fits into one
-// identity record. It depends on the set of statements only, not their order.
-func (d *chainDraft) state() *chainState {
-	slices.SortFunc(d.operations, newestFirst)
-	slices.SortFunc(d.certificates, newestFirst)
-	d.operations = d.operations[:min(len(d.operations), MaxOperations)]
-
-	state := &chainState{genesis: d.genesis}
-	room := identityRoom{MaxIdentityBytes, MaxIdentitySignatures}.without(d.genesis)
-	for _, s := range d.certificates {
-		i := slices.IndexFunc(d.operations, func(o *Statement) bool { return certifies(o, s) })
-		if i < 0 || len(state.certificates) == MaxCertificates {
-			continue
-		}
-		o, left := d.operations[i], room.without(s)
-		held := slices.Contains(state.operations, o)
-		if !held {
-			left = left.without(o)
-		}
-		if left.exceeded() {
-			continue
-		}
-		if !held {
-			state.operations = append(state.operations, o)
-		}
-		state.certificates = append(state.certificates, s)
-		room = left
+// finish puts what is kept in order and describes it.
+func (c *chainChoice) finish() *chainState {
+	for _, typ := range []StatementType{StatementOperations, StatementCertificate} {
+		slices.SortFunc(c.kept[typ], func(a, b *Statement) int { return latestFirst(b, a) })
 	}
-	for _, o := range d.operations {
-		if left := room.without(o); !slices.Contains(state.operations, o) && !left.exceeded() {
-			state.operations = append(state.operations, o)
-			room = left
+	slices.SortFunc(c.kept[StatementRevocation], func(a, b *Statement) int { return compareDigests(a.digest, b.digest) })
+	genesis := c.kept[StatementGenesis][0]
+	org := &Org{
+		ID: genesis.org, Genesis: *genesis.claims.(*Genesis), Disputed: c.line.disputed, Status: c.status(), standing: c.standing(),
+	}
+	for _, set := range c.line.sets[1:] {
+		org.Roots = append(org.Roots, *set.later)
+	}
+	for _, o := range c.kept[StatementOperations] {
+		org.Operations = append(org.Operations, *o.claims.(*Operations))
+	}
+	for _, s := range c.kept[StatementRevocation] {
+		org.Revocations = append(org.Revocations, *s.claims.(*Revocation))
+	}
+	state := &chainState{org: org, kept: c.kept, spent: map[Digest]bool{}}
+	for _, s := range c.kept[StatementCertificate] {
+		cert := s.claims.(*Certificate)
+		org.Certificates = append(org.Certificates, cert)
+		if _, revoked := org.Revoked(cert.RecordKey.ID()); revoked || org.Ended(s.env.signatures[0].signer) {
+			state.spent[s.digest] = true
 		}
 	}
-	slices.SortFunc(state.operations, newestFirst)
-	slices.Reverse(state.operations)
-	slices.Reverse(state.certificates)
-	state.org = state.describe()
 	return state
 }
 
@@ -198,37 +283,42 @@ func (r identityRoom) without(s *Statement) identityRoom {
 	return identityRoom{r.bytes - len(s.raw), r.signatures - len(s.env.signatures)}
 }
 
+// with is what two statements leave; nil takes nothing.
+func (r identityRoom) with(statements ...*Statement) identityRoom {
+	for _, s := range statements {
+		if s != nil {
+			r = r.without(s)
+		}
+	}
+	return r
+}
+
 func (r identityRoom) exceeded() bool { return r.bytes < 0 || r.signatures < 0 }
 
-func (c *chainState) describe() *Org {
-	org := &Org{ID: c.genesis.org, Genesis: *c.genesis.claims.(*Genesis)}
-	for _, o := range c.operations {
-		org.Operations = append(org.Operations, *o.claims.(*Operations))
-	}
-	for _, s := range c.certificates {
-		org.Certificates = append(org.Certificates, s.claims.(*Certificate))
-	}
-	return org
-}
-
-// newestFirst orders statements of one type by their end, then by digest.
-func newestFirst(a, b *Statement) int {
-	end := func(s *Statement) int64 {
+// latestFirst orders statements of one type by their end, or by when they were
+// created if they have none, then by digest.
+func latestFirst(a, b *Statement) int {
+	when := func(s *Statement) time.Time {
 		switch v := s.claims.(type) {
 		case *Operations:
-			return v.NotAfter.UnixMilli()
+			return v.NotAfter
 		case *Certificate:
-			return v.NotAfter.UnixMilli()
+			return v.NotAfter
+		case *Revocation:
+			return v.Created
 		}
-		return 0
+		return time.Time{}
 	}
-	if ea, eb := end(a), end(b); ea != eb {
-		if ea > eb {
-			return -1
-		}
-		return 1
-	}
-	return bytes.Compare(a.digest[:], b.digest[:])
+	return cmp.Or(when(b).Compare(when(a)), compareDigests(a.digest, b.digest))
 }
 
-func describe(s *Statement) string { return string(s.typ) + " " + s.digest.String() }
+// compareFlags puts false before true.
+func compareFlags(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}

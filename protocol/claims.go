@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -13,15 +14,17 @@ import (
 // set has one order, and what is empty is absent, so that one meaning has one
 // encoding (STM-07).
 
-// checkRootVersion lets only the root of genesis pass: what a later root may
-// sign is for a later revision to say.
-func checkRootVersion(r *claimReader, key uint64) error {
-	version := r.number(key, 1, 1<<63-1)
+// maxSequence bounds counters, serials and places: what a signed integer holds.
+const maxSequence = 1<<63 - 1
+
+// checkGenesisVersion lets only the version pass that this text describes.
+func checkGenesisVersion(r *claimReader, key uint64) error {
+	version := r.number(key, 1, maxSequence)
 	if r.err != nil {
 		return r.err
 	}
 	if version != rootVersion {
-		return reason.New(reason.VersionUnknown, "a statement under a later root")
+		return reason.New(reason.VersionUnknown, fmt.Sprintf("a genesis of version %d", version))
 	}
 	return nil
 }
@@ -160,9 +163,9 @@ func (r *claimReader) peerIDs(key uint64) [][]byte {
 	return out
 }
 
-func (r *claimReader) keyIDs(key uint64) []KeyID {
+func (r *claimReader) keyIDs(key uint64, limit int, optional bool) []KeyID {
 	var out []KeyID
-	for _, e := range r.list(key, MaxRoots, false) {
+	for _, e := range r.list(key, limit, optional) {
 		b, ok := e.([]byte)
 		if !ok || len(b) != len(KeyID{}) {
 			r.fail(key)

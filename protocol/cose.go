@@ -15,8 +15,8 @@ import (
 // protocolVersion is the first element of what every signature is bound to.
 const protocolVersion = "tocsin/1"
 
-// maxSignatures leaves room for a root statement of a later revision, which the
-// old and the new root keys sign.
+// maxSignatures leaves room for a root statement, which the old and the new root
+// keys sign.
 const maxSignatures = 2 * MaxRoots
 
 // The heads of the two tagged messages: CBOR tags 18 and 98.
@@ -165,6 +165,15 @@ func (e *envelope) verify(aad []byte, keyOf func(KeyID) (PublicKey, bool)) error
 		}
 	}
 	return nil
+}
+
+// encode is the wire form of a COSE_Sign.
+func (e *envelope) encode() []byte {
+	m := signMessage{Payload: e.payload}
+	for _, s := range e.signatures {
+		m.Signatures = append(m.Signatures, signMessageEntry{Protected: s.protected, Signature: s.bytes})
+	}
+	return append(slices.Clone(headSign), mustEncode(m)...)
 }
 
 func protectedHeader(k PublicKey) []byte {

@@ -159,7 +159,7 @@ func TestStatementsAgainstOtherCOSE(t *testing.T) {
 func TestReadStatements(t *testing.T) {
 	f := newFounding(t, "sequence", 1, 1)
 	chain := f.chain(t)
-	later := f.write(t, claims{0: uint64(5)}, StatementCertificate, f.operations)
+	later := f.write(t, claims{0: uint64(7)}, StatementCertificate, f.operations)
 	whole := slices.Concat(chain[0].Raw(), later, chain[1].Raw(), chain[2].Raw())
 	got, err := ReadStatements("test", whole)
 	if err != nil || len(got) != 3 || got[1].Digest() != chain[1].Digest() {

@@ -89,12 +89,14 @@ const (
 	lastCertificate = certificateNotAfter
 )
 
-// rootVersion is the root that genesis states; later ones come with the root
-// statements of the next revision.
-const rootVersion = 1
+// rootVersion is the root that genesis states; root statements go on from firstLaterRoot.
+const (
+	rootVersion    = 1
+	firstLaterRoot = 2
+)
 
 func readGenesis(r *claimReader) (*Genesis, error) {
-	if err := checkRootVersion(r, genesisVersion); err != nil {
+	if err := checkGenesisVersion(r, genesisVersion); err != nil {
 		return nil, err
 	}
 	g := &Genesis{
@@ -102,33 +104,22 @@ func readGenesis(r *claimReader) (*Genesis, error) {
 		Country:  r.country(genesisCountry),
 		Contacts: r.labels(genesisContacts, MaxContacts, MaxContactBytes),
 		Roots:    r.keys(genesisRoots),
-		Next:     r.keyIDs(genesisNext),
+		Next:     r.keyIDs(genesisNext, MaxRoots, false),
 		Created:  r.time(genesisCreated),
 	}
 	if r.has(genesisSector) {
 		g.Sector = r.label(genesisSector, MaxSectorBytes)
 	}
-	// STM-08: at least one, at most all.
-	g.Threshold = int(r.number(genesisThreshold, 1, uint64(len(g.Roots))))
-	g.NextThreshold = int(r.number(genesisNextThreshold, 1, uint64(len(g.Next))))
-	for _, root := range g.Roots {
-		for _, next := range g.Next {
-			if root.ID() == next { // a successor that is known protects nothing
-				r.fail(genesisNext)
-			}
-		}
-	}
+	g.Threshold, g.NextThreshold = r.thresholds(genesisThreshold, genesisNextThreshold, g.Roots, g.Next)
+	r.checkNext(genesisNext, g.Roots, g.Next)
 	return g, r.err
 }
 
 func readOperations(r *claimReader) (*Operations, error) {
-	if err := checkRootVersion(r, operationsRootVersion); err != nil {
-		return nil, err
-	}
 	o := &Operations{
 		Org:         OrgID(r.digest(operationsOrg)),
-		RootVersion: rootVersion,
-		Serial:      r.number(operationsSerial, 1, 1<<63-1),
+		RootVersion: r.number(operationsRootVersion, rootVersion, maxSequence),
+		Serial:      r.number(operationsSerial, 1, maxSequence),
 		Key:         r.publicKey(operationsKey),
 	}
 	o.NotBefore, o.NotAfter = r.window(operationsNotBefore, operationsNotAfter, MaxOperationsWindow)
@@ -138,7 +129,7 @@ func readOperations(r *claimReader) (*Operations, error) {
 func readCertificate(r *claimReader) (*Certificate, error) {
 	c := &Certificate{
 		Org:           OrgID(r.digest(certificateOrg)),
-		Serial:        r.number(certificateSerial, 1, 1<<63-1),
+		Serial:        r.number(certificateSerial, 1, maxSequence),
 		RecordKey:     r.publicKey(certificateRecordKey),
 		PeerIDs:       r.peerIDs(certificatePeerIDs),
 		EncryptionKey: r.optionalBytes(certificateEncryptionKey, MaxEncryptionKey),
@@ -162,7 +153,7 @@ func SignGenesis(network string, g Genesis, roots ...Signer) (*Statement, error)
 }
 
 // SignOperations makes an operations statement, signed by root keys. Whether
-// they are enough is for Chains.With to say, which knows the genesis.
+// they are enough is for Chains.With to say, which knows the roots.
 func SignOperations(network string, o Operations, roots ...Signer) (*Statement, error) {
 	return signStatement(network, StatementOperations, o.claims(), roots)
 }

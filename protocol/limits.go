@@ -37,6 +37,15 @@ const (
 	MaxContacts           = 8                                       // ways to reach it
 	MaxContactBytes       = 200                                     // one of them: an address or a URL
 	MaxRoots              = 5                                       // root keys of an organisation
+	MaxRootLineBytes      = 11 << 10                                // genesis and roots of an organisation together; two disputed roots still fit an identity record
+	MaxRootLineSignatures = 48                                      // and the signatures in them
+	MaxRevocations        = 64                                      // revocations kept per organisation
+	RevocationReserve     = 6 << 10                                 // bytes of an identity record that revocations leave to what comes after them, if it has as many for both
+	RevocationReserveSigs = 12                                      // and signatures
+	StatusLife            = 7 * 24 * time.Hour                      // how long a status holds: without a newer one the organisation is stale
+	MaxHeads              = 80                                      // heads in a statement: ten nodes on eight topics
+	MaxStatusLead         = 1000                                    // counts of a status ahead of one an hour since its root
+	MaxProposalBytes      = 4 << 10                                 // a proposal in a key ceremony, or a part of one
 	MaxOperations         = 8                                       // operations statements kept per organisation: a year each, and a few spare
 	MaxCertificates       = 64                                      // certificates kept per organisation, as far as they fit an identity record
 	MaxPeerIDBytes        = 64                                      // a libp2p peer id in binary form: 34 or 38 today

@@ -18,16 +18,21 @@ type StatementType string
 // The statement types of SPEC 3.
 const (
 	StatementGenesis     StatementType = "genesis"
+	StatementRoot        StatementType = "root"
 	StatementOperations  StatementType = "operations"
 	StatementCertificate StatementType = "certificate"
+	StatementRevocation  StatementType = "revocation"
+	StatementStatus      StatementType = "status"
 )
 
-// The values of claim 0. Those left out (2, 5, 6) belong to the next revision:
-// root, revocation and status.
+// The values of claim 0.
 const (
-	numberGenesis     = 1
-	numberOperations  = 3
-	numberCertificate = 4
+	numberGenesis = iota + 1
+	numberRoot
+	numberOperations
+	numberCertificate
+	numberRevocation
+	numberStatus
 )
 
 // claimType is the key of the claim that says how to read the others.
@@ -43,7 +48,7 @@ type Statement struct {
 	org     OrgID
 	env     *envelope
 	aad     []byte
-	// claims is a *Genesis, *Operations or *Certificate, as typ says.
+	// claims is a *Genesis, *Root, *Operations, *Certificate, *Revocation or *Status, as typ says.
 	claims any
 }
 
@@ -60,25 +65,41 @@ func ParseStatement(network string, raw []byte) (*Statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := decodeClaims(env.payload)
-	if err != nil {
-		return nil, wireError("read the claims of a statement", err, reason.WireClaims)
-	}
 	s := &Statement{raw: raw, network: network, env: env}
-	if err := s.readClaims(c); err != nil {
+	if err := s.read(); err != nil {
 		return nil, err
 	}
 	s.aad = externalAAD(network, string(s.typ))
-	s.digest = sha256.Sum256(mustEncode([]any{"Statement", s.aad, env.payload})) // STM-06
+	s.digest = statementDigest(s.aad, env.payload)
 	switch v := s.claims.(type) {
 	case *Genesis:
 		s.org = OrgID(s.digest) // ID-01
+	case *Root:
+		s.org = v.Org
 	case *Operations:
 		s.org = v.Org
 	case *Certificate:
 		v.digest, s.org = s.digest, v.Org
+	case *Revocation:
+		s.org = v.Org
+	case *Status:
+		s.org = v.Org
 	}
 	return s, nil
+}
+
+// statementDigest names a statement by what it states, not by who signed (STM-06).
+func statementDigest(aad, payload []byte) Digest {
+	return sha256.Sum256(mustEncode([]any{"Statement", aad, payload}))
+}
+
+// read decodes the payload.
+func (s *Statement) read() error {
+	c, err := decodeClaims(s.env.payload)
+	if err != nil {
+		return wireError("read the claims of a statement", err, reason.WireClaims)
+	}
+	return s.readClaims(c)
 }
 
 // readClaims gives the claims their meaning (STM-04): first what a later
@@ -94,10 +115,16 @@ func (s *Statement) readClaims(c claims) error {
 	switch number {
 	case numberGenesis:
 		s.typ, last = StatementGenesis, lastGenesis
+	case numberRoot:
+		s.typ, last = StatementRoot, lastRoot
 	case numberOperations:
 		s.typ, last = StatementOperations, lastOperations
 	case numberCertificate:
 		s.typ, last, single = StatementCertificate, lastCertificate, true
+	case numberRevocation:
+		s.typ, last = StatementRevocation, lastRevocation
+	case numberStatus:
+		s.typ, last, single = StatementStatus, lastStatus, true
 	default:
 		return reason.New(reason.KindUnknown, fmt.Sprintf("a statement of type %d", number))
 	}
@@ -113,10 +140,16 @@ func (s *Statement) readClaims(c claims) error {
 	switch s.typ {
 	case StatementGenesis:
 		s.claims, err = readGenesis(r)
+	case StatementRoot:
+		s.claims, err = readRoot(r)
 	case StatementOperations:
 		s.claims, err = readOperations(r)
 	case StatementCertificate:
 		s.claims, err = readCertificate(r)
+	case StatementRevocation:
+		s.claims, err = readRevocation(r)
+	case StatementStatus:
+		s.claims, err = readStatus(r)
 	}
 	return err
 }
@@ -181,6 +214,23 @@ func (s *Statement) verify(keyOf func(KeyID) (PublicKey, bool)) error {
 	return nil
 }
 
+// trimmed is the statement with only those signatures that keep lets stay; it is
+// asked for each signer in ascending order. The digest is the same.
+func (s *Statement) trimmed(keep func(KeyID) bool) *Statement {
+	env := &envelope{payload: s.env.payload}
+	for _, sig := range s.env.signatures {
+		if keep(sig.signer) {
+			env.signatures = append(env.signatures, sig)
+		}
+	}
+	if len(env.signatures) == len(s.env.signatures) {
+		return s
+	}
+	out := *s
+	out.env, out.raw = env, env.encode()
+	return &out
+}
+
 // signStatement writes, signs and reads back, so that nothing leaves here that
 // ParseStatement would refuse.
 func signStatement(network string, typ StatementType, c claims, signers []Signer) (*Statement, error) {
@@ -189,7 +239,7 @@ func signStatement(network string, typ StatementType, c claims, signers []Signer
 		return nil, fmt.Errorf("claims of a %s statement: %w", typ, err)
 	}
 	write := writeSign
-	if typ == StatementCertificate {
+	if typ == StatementCertificate || typ == StatementStatus {
 		write = writeSign1
 	}
 	raw, err := write(payload, externalAAD(network, string(typ)), signers)

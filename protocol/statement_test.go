@@ -17,7 +17,7 @@ import (
 func (f *founding) write(t testing.TB, c claims, typ StatementType, signers ...Signer) []byte {
 	t.Helper()
 	write := writeSign
-	if typ == StatementCertificate {
+	if typ == StatementCertificate || typ == StatementStatus {
 		write = writeSign1
 	}
 	raw, err := write(mustEncode(c), externalAAD(f.network, string(typ)), signers)
@@ -99,9 +99,10 @@ func TestStatementUnknown(t *testing.T) {
 		typ    StatementType
 		code   reason.Code
 	}{
-		"type 2, root":          {claims{0: uint64(2)}, StatementGenesis, reason.KindUnknown},
-		"type 5, revocation":    {claims{0: uint64(5)}, StatementCertificate, reason.KindUnknown},
-		"type 6, status":        {claims{0: uint64(6), 9: true}, StatementCertificate, reason.KindUnknown},
+		"type 7":                {claims{0: uint64(7), 9: true}, StatementCertificate, reason.KindUnknown},
+		"root claim 12":         {claims{0: uint64(2), 12: true}, StatementRoot, reason.ClaimUnknown},
+		"revocation claim 7":    {claims{0: uint64(5), 7: true}, StatementRevocation, reason.ClaimUnknown},
+		"status claim 8":        {claims{0: uint64(6), 8: true}, StatementStatus, reason.ClaimUnknown},
 		"type 0":                {claims{0: uint64(0)}, StatementGenesis, reason.KindUnknown},
 		"type 1000":             {claims{0: uint64(1000)}, StatementGenesis, reason.KindUnknown},
 		"genesis claim 11":      {with(f.genesisClaims(), claims{11: uint64(1), 2: "", 3: true}), StatementGenesis, reason.ClaimUnknown},
@@ -109,7 +110,6 @@ func TestStatementUnknown(t *testing.T) {
 		"operations claim 31":   {with(f.operationsClaims(), claims{31: uint64(1)}), StatementOperations, reason.ClaimUnknown},
 		"certificate claim 11":  {with(f.certificateClaims(), claims{11: uint64(1)}), StatementCertificate, reason.ClaimUnknown},
 		"genesis version 2":     {with(f.genesisClaims(), claims{1: uint64(2)}), StatementGenesis, reason.VersionUnknown},
-		"operations under 2":    {with(f.operationsClaims(), claims{2: uint64(2)}), StatementOperations, reason.VersionUnknown},
 		"root of another alg":   {with(f.genesisClaims(), claims{6: []any{[]any{int64(-48), []byte("k")}}}), StatementGenesis, reason.AlgUnknown},
 		"record key, other alg": {with(f.certificateClaims(), claims{3: []any{uint64(7), []byte("k")}}), StatementCertificate, reason.AlgUnknown},
 	}

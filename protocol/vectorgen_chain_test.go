@@ -32,7 +32,7 @@ func (m *vectorMaker) certificateWith(change func(claims)) []byte {
 
 // laterStatement is of a type that this revision does not know.
 func (m *vectorMaker) laterStatement() []byte {
-	return m.certificateWith(func(c claims) { c[claimType] = uint64(6) })
+	return m.certificateWith(func(c claims) { c[claimType] = uint64(7) })
 }
 
 func (m *vectorMaker) chainVectors() {
@@ -61,7 +61,7 @@ func (m *vectorMaker) chainVectors() {
 	}
 	certificate("accept-unknown-claim", "claim 32 of a certificate is kept", "", func(c claims) { c[32] = "later" })
 	certificate("claim-unknown", "claim 31 must be understood", reason.ClaimUnknown, func(c claims) { c[31] = "later" })
-	certificate("type-unknown", "a statement of a type of a later revision", reason.KindUnknown, func(c claims) { c[0] = uint64(6) })
+	certificate("type-unknown", "a statement of a type of a later revision", reason.KindUnknown, func(c claims) { c[0] = uint64(7) })
 	certificate("claims", "a certificate without a maximum TLP", reason.WireClaims, func(c claims) { delete(c, certificateMaxTLP) })
 	certificate("tlp", "a certificate for a TLP that does not exist", reason.WireClaims, func(c claims) {
 		c[certificateMaxTLP] = uint64(stix.Red) + 1

@@ -70,4 +70,6 @@ var verdicts = map[reason.Code]Verdict{
 	reason.RateForwarder:  Ignore,
 	reason.RatePublisher:  Ignore,
 	reason.OrgBlocked:     Ignore,
+	reason.KeyRevoked:     Ignore,
+	reason.StatusOld:      Ignore,
 }

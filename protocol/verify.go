@@ -22,7 +22,8 @@ func Verify(raw []byte, chains *Chains, now time.Time) (*Record, error) {
 
 // VerifyOffline is Verify for a record that is looked at later, without
 // the gossip rules on the present (expiry, future, certificate age at now): the
-// signature, the window at created and all rules on bytes still bind.
+// signature, the window at created and all rules on bytes still bind. Whether the record
+// stands is for the caller to ask (Chains.Standing).
 func VerifyOffline(raw []byte, chains *Chains) (*Record, error) {
 	// VER-15
 	return verify(raw, chains, nil)
@@ -146,7 +147,7 @@ func (r *Record) check(w *wireRecord, msg []byte, chains *Chains, now *time.Time
 		}
 	}
 	if h.Kind == KindIdentity {
-		next, err := r.readStatements(w.body, chains)
+		next, err := r.readStatements(w.body, chains, now)
 		if err != nil {
 			return err
 		}
@@ -157,7 +158,14 @@ func (r *Record) check(w *wireRecord, msg []byte, chains *Chains, now *time.Time
 		return err
 	}
 	r.cert = cert
-	return r.checkBodyHash(w.body)
+	if err := r.checkBodyHash(w.body); err != nil {
+		return err
+	}
+	if now != nil {
+		// VER-16
+		return chains.standing(cert, h, r.id)
+	}
+	return nil
 }
 
 // checkSigner finds the certificate that a header names and holds the header
@@ -224,7 +232,7 @@ func (r *Record) checkBodyHash(body []byte) error {
 
 // readStatements checks the body of an identity record and returns the chains
 // with its statements added: they may hold the certificate that signed it.
-func (r *Record) readStatements(body []byte, chains *Chains) (*Chains, error) {
+func (r *Record) readStatements(body []byte, chains *Chains, now *time.Time) (*Chains, error) {
 	// VER-09
 	if err := r.checkBodyHash(body); err != nil {
 		return nil, err
@@ -239,6 +247,9 @@ func (r *Record) readStatements(body []byte, chains *Chains) (*Chains, error) {
 	// From the bytes alone, whatever is known already: the verdict is everybody's.
 	if n := countSignatures(statements); n > MaxIdentitySignatures {
 		return nil, reason.New(reason.ChainInvalid, fmt.Sprintf("the statements carry %d signatures, at most %d", n, MaxIdentitySignatures))
+	}
+	if now != nil && slices.ContainsFunc(statements, func(s *Statement) bool { return s.Future(*now) }) {
+		return nil, reason.New(reason.TimeFuture, "the statements hold a status from the future")
 	}
 	next, _, errs := chains.With(statements...)
 	for _, err := range errs {
