@@ -232,6 +232,10 @@ func (j *judgement) run(ctx context.Context, why string, over <-chan struct{}) e
 			return err
 		})
 	}
+	if reason.Of(err) == reason.StoreDamaged {
+		log.Errorw("some values were not judged again", "err", err)
+		err = nil // another walk would find no more
+	}
 	if err == nil {
 		err = j.flush(ctx)
 	}

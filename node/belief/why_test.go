@@ -59,7 +59,7 @@ func TestTakenOffTheList(t *testing.T) {
 	if got := d.ask(bad); got.Verdict != "suspicious" {
 		t.Fatalf("listed: %+v", got)
 	}
-	must(t, d.Policy.Remove(a.Org))
+	must(t, d.Policy.Remove(t.Context(), a.Org, ""))
 	e, err := d.Explain(bad, now)
 	must(t, err)
 	if got := d.ask(bad); got.Verdict != "known" || got.State != "accepted" || got.Score != 9 || e.Gate != 0 {

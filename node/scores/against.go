@@ -109,7 +109,7 @@ func (s *sight) charge(object string, by *first) error {
 			return err
 		}
 		if ok && began.compare(s.moment) < 0 {
-			s.event(&began).refuted++
+			s.event(&began).refute(1, began.id)
 		}
 	}
 	return nil

@@ -126,9 +126,7 @@ func (s *sight) claim(h *storage.Hit) error {
 	if err != nil || !ok || first.moment != s.moment {
 		return err
 	}
-	for range refuters {
-		s.self.refuted++
-	}
+	s.self.refute(len(refuters), s.id)
 	return nil
 }
 

@@ -82,9 +82,10 @@ func (b *Book) step(now time.Time) (int, error) {
 		}
 		b.apply(events, c.Seq)
 		for i := range events {
-			touched[events[i].seat()] = true
-			if events[i].refuted > 0 && b.Refuted != nil {
-				b.Refuted(events[i].org, events[i].topic, events[i].at)
+			e := &events[i]
+			touched[e.seat()] = true
+			if len(e.records) > 0 && b.Refuted != nil && now.Sub(e.at) < 24*time.Hour {
+				b.Refuted(e.org, e.topic.String(), len(e.records))
 			}
 		}
 	}
@@ -106,6 +107,8 @@ type event struct {
 	// abused counts false positives that somebody else's abuse costs this voucher.
 	abused           int
 	lead, retraction []time.Duration
+	// records are those that were refuted.
+	records map[protocol.RecordID]bool
 	// came is true when the organisation itself sent the record.
 	came bool
 }
@@ -157,8 +160,17 @@ func (c *card) add(e *event) {
 
 func dayOf(t time.Time) int32 { return int32(t.Unix() / (24 * 60 * 60)) }
 
-// abuseCost is what the abuse of a vouched organisation costs its voucher in false positives.
-const abuseCost = 5
+// refute notes false positives in one record.
+func (e *event) refute(objects int, record protocol.RecordID) {
+	if objects == 0 {
+		return
+	}
+	e.refuted += objects
+	if e.records == nil {
+		e.records = map[protocol.RecordID]bool{}
+	}
+	e.records[record] = true
+}
 
 // abuses charges vouchers for breakers that tripped for whom they vouched, once a trip.
 func (b *Book) abuses(look *eye, touched map[seat]bool) {
@@ -173,7 +185,7 @@ func (b *Book) abuses(look *eye, touched map[seat]bool) {
 		if !ok || err != nil || b.charged(mark) {
 			continue
 		}
-		e := event{org: voucher, topic: topic, at: look.now, abused: abuseCost}
+		e := event{org: voucher, topic: topic, at: look.now, abused: trust.VouchedAbuse}
 		b.apply([]event{e}, b.totals.cursor)
 		b.mu.Lock()
 		b.totals.abuses = append(b.totals.abuses, mark)

@@ -36,9 +36,9 @@ type Deps struct {
 
 // Hooks are whom the book tells; each may be nil, is called without a lock, and must not take long.
 type Hooks struct {
-	// Refuted is told of each false positive, with the time at which it became one: the
-	// breaker of intake counts them.
-	Refuted func(org protocol.OrgID, topic protocol.Topic, at time.Time)
+	// Refuted is told how many records of an organisation on a topic counted voices have just
+	// refuted, within the last day: the breaker counts them.
+	Refuted func(org protocol.OrgID, topic string, records int)
 	// Propose is told when an organisation has earned the next level on a topic; only a
 	// person gives it. It is called once until the level changes.
 	Propose func(org protocol.OrgID, topic, evidence string)
