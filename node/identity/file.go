@@ -146,7 +146,15 @@ func damaged(path, remedy string, err error) error {
 	return reason.Wrap(reason.IdentityFile, "read "+path+" ("+remedy+")", err)
 }
 
-func isLimit(err error) bool { return reason.Of(err) == reason.ChainLimit }
+// isLimit reports whether a statement was good once and is only not kept any more:
+// for want of room, for a newer status, or because its signer's key ended since.
+func isLimit(err error) bool {
+	switch reason.Of(err) {
+	case reason.ChainLimit, reason.StatusOld, reason.KeyRevoked:
+		return true
+	}
+	return false
+}
 
 func join(statements []*protocol.Statement) []byte {
 	var raw []byte
