@@ -66,11 +66,12 @@ func decay(age, half int64) int {
 	case age >= gone*half:
 		return 0
 	}
-	step := age * 64 / half
-	rest := age*64 - step*half
-	from := halves[step%64]
-	value := from - (from-halves[step%64+1])*rest/half
-	whole := step / 64
+	// half-lives are whole days, which 64 divides; ages below gone of them fit in 32 bits
+	step := half / 64
+	k, rest := uint32(age)/uint32(step), uint32(age)%uint32(step)
+	from := halves[k%64]
+	value := from - (from-halves[k%64+1])*int64(rest)/step
+	whole := k / 64
 	const unit = 1_000_000_000 / one
 	// halving first and dividing then floors the same as one division would
 	return int(((value + unit<<whole/2) >> whole) / unit)

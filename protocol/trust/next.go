@@ -19,6 +19,7 @@ type outlook struct {
 // future is a voice and what its decay hangs on.
 type future struct {
 	*voice
+	factors
 	since, half int64
 }
 
@@ -40,7 +41,7 @@ func (t *tally) next(warn, gate int) time.Time {
 		if v.class != supporting && v.class != refuting {
 			continue
 		}
-		f := future{v, c.start(), halfLife(c.Kind)}
+		f := future{v, factorsOf(v.level, c), c.start(), halfLife(c.Kind)}
 		o.voices = append(o.voices, f)
 		last = max(last, max(o.start, f.since)+gone*f.half)
 		refuted = refuted || v.class == refuting
@@ -66,9 +67,9 @@ func (t *tally) event() time.Time {
 			first = at.UTC()
 		}
 	}
-	for _, i := range t.gate {
+	for i := range t.voices {
 		v, c := &t.voices[i], &t.claims[i]
-		if v.why == isHeld || v.why == isExpired {
+		if v.class > refuting && !t.list.mayRise(c) || v.why == isHeld || v.why == isExpired {
 			continue
 		}
 		add(c.ValidFrom)
@@ -93,7 +94,7 @@ func (o *outlook) look(second int64) point {
 		v, best := &o.voices[i], int32(0)
 		for ; i < len(o.voices) && o.voices[i].sameGroup(v.voice); i++ {
 			m := &o.voices[i]
-			best = max(best, m.at(int32(decay(second-m.since, m.half))))
+			best = max(best, m.factors.v(decay(second-m.since, m.half)))
 		}
 		if v.class == supporting {
 			s = s.and(best)

@@ -9,38 +9,47 @@ import (
 
 // terms lists the voices, counted ones first, the strongest first.
 func (t *tally) terms() []Term {
-	order := make([]*voice, len(t.voices))
+	t.name()
+	order := make([]key, len(t.voices))
 	for i := range t.voices {
-		order[i] = &t.voices[i]
+		v := &t.voices[i]
+		order[i] = key(one-v.v)<<voiceBits | key(i)
+		if v.why != counts {
+			order[i] |= 1 << (voiceBits + groupBits)
+		}
 	}
-	slices.SortFunc(order, func(a, b *voice) int {
-		if (a.why == counts) != (b.why == counts) {
-			if a.why == counts {
-				return -1
-			}
-			return 1
-		}
-		return t.strength(a, b)
-	})
+	order = ordered(order)
+	for rest := order; len(rest) > 0; {
+		n := run(rest)
+		slices.SortFunc(rest[:n], func(a, b key) int { return t.strength(a.voice(), b.voice()) })
+		rest = rest[n:]
+	}
 	terms := make([]Term, len(order))
-	for i, v := range order {
-		c := &t.claims[v.claim]
-		terms[i] = Term{
-			Claim: *c, Petname: t.list.Petname(c.Org), Level: v.level, Group: t.groupName(v),
-			Weight: int(v.weight), Q: int(v.q), Claimed: int(v.claimed), Decay: int(v.decay), V: int(v.v),
-			Counted: v.why == counts, Why: v.reasons(c),
-		}
+	for at, k := range order {
+		i := k.voice()
+		t.explain(&terms[at], &t.voices[i], &t.claims[i])
 	}
 	return terms
 }
 
+// explain writes a voice out with all its factors.
+func (t *tally) explain(to *Term, v *voice, c *Claim) {
+	f := factorsOf(v.level, c)
+	to.Claim, to.Petname, to.Level, to.Group = *c, t.list.Petname(c.Org), v.level, t.groupName(v)
+	to.Weight, to.Q, to.Claimed, to.V = f.weight, f.q, f.claimed, int(v.v)
+	if !c.over(t.now) {
+		to.Decay = decay(t.second-c.start(), t.half(c.Kind))
+	}
+	to.Counted, to.Why = v.why == counts, v.reasons(c)
+}
+
 // strength orders the stronger voice first; equal ones by what they say, so
 // that the order of claims never shows.
-func (t *tally) strength(v, w *voice) int {
-	if v.v != w.v {
-		return cmp.Compare(w.v, v.v)
+func (t *tally) strength(i, j int) int {
+	if v, w := t.voices[i].v, t.voices[j].v; v != w {
+		return cmp.Compare(w, v)
 	}
-	a, b := &t.claims[v.claim], &t.claims[w.claim]
+	a, b := &t.claims[i], &t.claims[j]
 	if c := bytes.Compare(a.Org[:], b.Org[:]); c != 0 {
 		return c
 	}

@@ -135,18 +135,19 @@ type GroupRule struct {
 	Orgs     []protocol.OrgID
 }
 
-// Claim is one voice about one value, as storage knows it.
+// Claim is one voice about one value, as storage knows it. What the arithmetic reads
+// stands first, side by side.
 type Claim struct {
-	Org      protocol.OrgID
-	Topic    string
-	Upstream string
-	Kind     pattern.Type
+	Org  protocol.OrgID
+	Kind pattern.Type
 	// Own marks this node's own organisation, sensors and analysts.
 	Own bool
 	// Held marks quarantined content: never in the gate score.
 	Held bool
 	// Refutes marks a voice against.
 	Refutes bool
+	// Absent marks a sighting with count 0: looked for and not seen. It is shown and weighs nothing.
+	Absent bool
 	// Claimed is the stated confidence 0..100, -1 when silent (counts as 50).
 	Claimed int
 	// Q is the ledger factor in 1/10,000; 0 means no ledger yet (1.0).
@@ -154,15 +155,16 @@ type Claim struct {
 	// Since is when the age starts: the first record of that org with this version.
 	Since time.Time
 	// Seen is the last sighting by a counted source (partner, anchor, own); it resets
-	// the age when it is later than Since. Zero for none.
+	// the age of what supports when it is later than Since. Zero for none. It is the time of the sighting's
+	// record, which cannot be far ahead, and not what the sighting says of itself.
 	Seen time.Time
-	// Absent marks a sighting with count 0: looked for and not seen. It is shown and weighs nothing.
-	Absent bool
-	// Barred is why the organisation is out of automation now (org.stale, org.disputed,
-	// org.tripped), or "": its voice then counts as an observed one at most.
-	Barred reason.Code
 	// ValidFrom and ValidUntil bound the claim; zero means unbounded.
 	ValidFrom, ValidUntil time.Time
+	// Barred is why the organisation is out of automation now (org.stale, org.disputed,
+	// org.tripped), or "": its voice then counts as an observed one at most.
+	Barred   reason.Code
+	Upstream string
+	Topic    string
 	// Object and Record say where it stands (echoed in terms).
 	Object string
 	Record protocol.RecordID
@@ -181,7 +183,8 @@ type Term struct {
 	Decay   int
 	V       int
 	// Counted is false for a voice that its group's strongest member stands for,
-	// that expired, is held or has no weight; Why says which.
+	// that expired, is held or has no weight; Why says which. Why also says, counted
+	// or not, what bars a voice from counting as more than an observed one.
 	Counted bool
 	Why     string
 }

@@ -3,6 +3,7 @@ package trust
 import (
 	"time"
 
+	"tocsin/protocol/pattern"
 	"tocsin/protocol/reason"
 )
 
@@ -91,60 +92,80 @@ func (v *voice) reasons(c *Claim) string {
 	return text + barredWhy(c.Barred)
 }
 
-// voice is a claim with its factors. It holds no pointer: a thousand of them are
-// nothing to the garbage collector.
+// voice is a claim as the formula sees it: 16 bytes without a pointer, so that a thousand
+// of them are cheap to make and nothing to the garbage collector.
 type voice struct {
-	claim int32 // index into tally.claims
 	// home is the group of the organisation by itself, group the one it counts in; see
 	// tally.label. Strangers have none.
-	home, group                  int32
-	weight, q, claimed, decay, v int32
-	level                        Level
-	class                        class
-	why                          cause
+	home, group int32
+	v           int32
+	level       Level
+	class       class
+	why         cause
 	// vouched marks a voice whose level comes from a vouch: it never leaves its voucher's home.
 	vouched bool
 }
 
 func (v *voice) sameGroup(w *voice) bool { return v.class == w.class && v.group == w.group }
 
+// factors are what a voice consists of, in 1/10,000: v = weight * q * claimed * decay.
+type factors struct{ weight, q, claimed int }
+
+func factorsOf(level Level, c *Claim) factors {
+	f := factors{weight: level.weight(), q: one, claimed: silentClaim * 100}
+	if c.Q != 0 {
+		f.q = min(max(c.Q, 0), one)
+	}
+	if c.Claimed >= 0 {
+		f.claimed = min(c.Claimed, mostClaim) * 100
+	}
+	return f
+}
+
+// v multiplies the factors with a decay; one rounding, half up.
+func (f factors) v(decay int) int32 {
+	const unit = one * one * one
+	return int32((int64(f.weight*f.q)*int64(f.claimed*decay) + unit/2) / unit)
+}
+
 // start is when the age of a claim begins: a sighting makes what supports fresh
 // again, never what refutes.
 func (c *Claim) start() int64 {
-	if !c.Refutes && c.Seen.After(c.Since) {
-		return c.Seen.Unix()
+	since := c.Since.Unix()
+	if c.Seen.IsZero() || c.Refutes {
+		return since
 	}
-	return c.Since.Unix()
+	return max(since, c.Seen.Unix())
 }
 
-// weigh computes a voice's factors: v = weight * q * claimed * decay, one
-// rounding, half up.
+// over reports whether a claim is past its end.
+func (c *Claim) over(now time.Time) bool { return !c.ValidUntil.IsZero() && !now.Before(c.ValidUntil) }
+
+// early reports whether a claim has not begun.
+func (c *Claim) early(now time.Time) bool { return !c.ValidFrom.IsZero() && now.Before(c.ValidFrom) }
+
+// weigh computes v and settles which part of the formula a voice enters.
 func (t *tally) weigh(v *voice, c *Claim) {
 	natural := t.place(v, c)
 	v.level = natural
 	if c.Barred != "" {
 		v.level = min(natural, Observed)
 	}
-	v.weight = int32(v.level.weight())
-	v.q = one
-	if c.Q != 0 {
-		v.q = int32(min(max(c.Q, 0), one))
+	ended := c.over(t.now)
+	if !ended {
+		v.v = factorsOf(v.level, c).v(decay(t.second-c.start(), t.half(c.Kind)))
 	}
-	v.claimed = silentClaim * 100
-	if c.Claimed >= 0 {
-		v.claimed = int32(min(c.Claimed, mostClaim)) * 100
-	}
-	if over(c, t.now) {
-		v.class, v.why = t.classify(v, c, natural)
-		return
-	}
-	v.decay = int32(decay(t.second-c.start(), halfLife(c.Kind)))
-	v.v = v.at(v.decay)
-	v.class, v.why = t.classify(v, c, natural)
+	v.class, v.why = t.classify(v, c, natural, ended)
 }
 
-// over reports whether a claim is past its end.
-func over(c *Claim, now time.Time) bool { return !c.ValidUntil.IsZero() && !now.Before(c.ValidUntil) }
+// half is the half-life of a kind. All claims about one value are of one or two kinds, so
+// the last one is kept.
+func (t *tally) half(kind pattern.Type) int64 {
+	if kind != t.kind || t.life == 0 {
+		t.kind, t.life = kind, halfLife(kind)
+	}
+	return t.life
+}
 
 // place finds the level and the home of a voice.
 func (t *tally) place(v *voice, c *Claim) Level {
@@ -177,9 +198,6 @@ func (t *tally) place(v *voice, c *Claim) Level {
 
 // note keeps what is asked of all voices later.
 func (t *tally) note(v *voice, c *Claim) {
-	if v.class == supporting || v.class == refuting || len(t.list.vouched) > 0 && t.list.mayRise(c) {
-		t.gate = append(t.gate, v.claim)
-	}
 	if c.Refutes || c.Held || c.Absent || v.why == isBlocked {
 		return
 	}
@@ -187,17 +205,11 @@ func (t *tally) note(v *voice, c *Claim) {
 	t.live = t.live || v.why != isExpired
 }
 
-// at is the voice's v with another decay.
-func (v *voice) at(decay int32) int32 {
-	const unit = one * one * one
-	return int32((int64(v.weight)*int64(v.q)*int64(v.claimed)*int64(decay) + unit/2) / unit)
-}
-
 // classify says which part of the formula a voice enters, and why not when it
 // does not. Held content of listed organisations weighs nothing: only strangers and
 // observed ones, who are held as a matter of course, enter their pools. natural is the
 // voice's level before it was barred: being barred gives held content no weight.
-func (t *tally) classify(v *voice, c *Claim, natural Level) (class, cause) {
+func (t *tally) classify(v *voice, c *Claim, natural Level, ended bool) (class, cause) {
 	cl := silent
 	switch {
 	case v.level == Blocked:
@@ -218,9 +230,9 @@ func (t *tally) classify(v *voice, c *Claim, natural Level) (class, cause) {
 	switch {
 	case c.Held && natural >= Partner:
 		return cl, isHeld
-	case over(c, t.now):
+	case ended:
 		return cl, isExpired
-	case t.now.Before(c.ValidFrom):
+	case c.early(t.now):
 		return cl, isEarly
 	case v.v == 0:
 		return cl, isFaded

@@ -158,7 +158,7 @@ func (l *List) inForce(in introduction, now time.Time) bool {
 
 // mayRise reports whether a vouch could bring a claim's voice into the gate score some time.
 func (l *List) mayRise(c *Claim) bool {
-	return !c.Own && c.Barred == "" && slices.ContainsFunc(l.vouched[c.Org], func(in introduction) bool {
+	return len(l.vouched) > 0 && !c.Own && c.Barred == "" && slices.ContainsFunc(l.vouched[c.Org], func(in introduction) bool {
 		return l.entries[in.voucher].Vouch.LevelCap >= Partner
 	})
 }
