@@ -230,3 +230,71 @@ func TestSchemaVersion(t *testing.T) {
 	_, err = Open(dir, Options{})
 	wantCode(t, err, reason.StoreDamaged)
 }
+
+// TestCheckFindsDamagedHolds: what is wrong with holds, voices and the bytes held is named.
+func TestCheckFindsDamagedHolds(t *testing.T) {
+	type ids = []protocol.RecordID
+	hold := func(of ids) []byte { return holdKey(of[0]) }
+	index := func(of ids) []byte { return recordKey('a', 'p', of[0]) }
+	totals := func(ids) []byte { return metaKey(metaTotals) }
+	set := func(at int, to byte) func([]byte) []byte {
+		return func(b []byte) []byte {
+			b = bytes.Clone(b)
+			b[at] = to
+			return b
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		key    func(ids) []byte
+		change func([]byte) []byte
+		want   string // %s stands for the record on hold
+	}{
+		{"hold missing", hold, func([]byte) []byte { return nil }, "record %s: the change sequence says that it is kept among the held records, found among the accepted records"},
+		{"hold missing, totals", hold, func([]byte) []byte { return nil }, "the quarantine should take"},
+		{"hold cut", hold, func(b []byte) []byte { return b[:len(b)-1] }, "it is no hold"},
+		{"record of a hold missing", index, func([]byte) []byte { return nil }, "record %s: there is a hold on it, but it is not among the accepted records"},
+		{"bytes held", totals, set(40, 1), "the quarantine should take"},
+		{"totals without bytes", totals, func(b []byte) []byte { return b[:40] }, "the totals are unreadable"},
+		{"unknown voice", index, set(160+69, 7<<3), "unknown flags"},
+		{"voice in the old format", index, set(4, 1), "unknown flags"},
+		{"unknown format", index, set(4, 3), "unknown format 3"},
+		{"unknown change", func(ids) []byte { return changeKey(3) }, set(12, 9), "change 3 is unreadable"},
+		{"hold of an accepted one", func(ids) []byte { return changeKey(3) }, set(12, 2), "record %s: the change sequence says that it is kept among the accepted records, found among the held records"},
+		{"judged is no move", func(ids) []byte { return changeKey(5) }, set(12, 5), "the change sequence says that it expired"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			s := openDisk(t, dir)
+			a := newAuthor(t, "A")
+			spoken := indicators(0, 3)
+			spoken[0].Claim, spoken[0].Voice = false, Absent
+			of := ids{accept(t, s, a.entry(draft{leaves: spoken})), accept(t, s, a.entry(draft{leaves: indicators(10, 2), state: Held}))}
+			holdOne(t, s, of[0], reason.KeyRevoked)
+			_, err := s.ExpireHeld(t.Context(), testNow.AddDate(0, 0, 1)) // the second
+			must(t, err)
+			must(t, s.Judged(t.Context(), of, reason.WarnHard))
+			if r, err := checkClosed(t, s, dir); err != nil || len(r.Problems) > 0 || r.Records != 0 || r.Held != 3 {
+				t.Fatalf("a sound store: %+v, %v", r, err)
+			}
+			tamper(t, dir, c.key(of), c.change)
+			r, err := Check(dir)
+			must(t, err)
+			want := c.want
+			if strings.Contains(want, "%s") {
+				want = fmt.Sprintf(want, of[0])
+			}
+			if !slices.ContainsFunc(r.Problems, func(p string) bool { return strings.Contains(p, want) }) {
+				t.Errorf("problems %q, want one with %q", r.Problems, want)
+			}
+			s, err = Open(dir, Options{}) // never a panic
+			if err == nil {
+				if c.name == "hold missing" && reason.Of(s.Damage()) != reason.StoreDamaged {
+					t.Error("a start does not miss the hold")
+				}
+				must(t, s.Close())
+			}
+		})
+	}
+}

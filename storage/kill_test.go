@@ -7,14 +7,17 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"testing"
 
 	"tocsin/protocol"
+	"tocsin/protocol/reason"
 )
 
 // TestMain lets the test binary play the node that is killed.
 func TestMain(m *testing.M) {
-	children := map[string]func(dir string) error{"accept": childAccept, "open": childOpen, "fill": childFill}
+	children := map[string]func(dir string) error{"accept": childAccept, "hold": childHold, "open": childOpen, "fill": childFill}
 	run, ok := children[os.Getenv("STORAGE_TEST_CHILD")]
 	if !ok {
 		os.Exit(m.Run())
@@ -60,6 +63,125 @@ func acceptForever(s *Store) error {
 		}
 		fmt.Println(e.Record.ID())
 	}
+}
+
+// childHold takes records in and out of quarantine from several callers until it is
+// killed, and prints what was acknowledged of which record.
+func childHold(dir string) error {
+	s, err := Open(dir, Options{Network: testNetwork})
+	if err != nil {
+		return err
+	}
+	failed := make(chan error)
+	for range 3 {
+		go func() { failed <- holdForever(s) }()
+	}
+	go func() {
+		for {
+			if _, err := s.ExpireHeld(context.Background(), testNow); err != nil {
+				failed <- err
+				return
+			}
+		}
+	}()
+	return <-failed
+}
+
+func holdForever(s *Store) error {
+	ctx := context.Background()
+	var t testing.T // fixtures report to it; this process has no test
+	a := newAuthor(&t, rand.Text())
+	for i := 0; ; i++ {
+		var ids []protocol.RecordID
+		var entries []Entry
+		for j := range 8 {
+			e := a.entry(draft{leaves: indicators(i*100+j*10, 5)})
+			if j == 7 { // one that ExpireHeld takes
+				e.State, e.Received = Held, testNow.AddDate(-1, 0, 0)
+			}
+			if err := s.Accept(ctx, e); err != nil {
+				return err
+			}
+			fmt.Println([]string{"accepted", "old"}[j/7], e.Record.ID())
+			ids, entries = append(ids, e.Record.ID()), append(entries, e)
+		}
+		moved, err := s.Hold(ctx, ids[:7], reason.KeyRevoked)
+		if err != nil {
+			return err
+		}
+		for _, id := range moved {
+			fmt.Println("held", id)
+		}
+		for _, e := range entries[:3] {
+			if err := s.Accept(ctx, e); err != nil {
+				return err
+			}
+			fmt.Println("released", e.Record.ID())
+		}
+		if err := s.Reject(ctx, ids[6], reason.OperatorRejected); err != nil {
+			return err
+		}
+		fmt.Println("rejected", ids[6])
+	}
+}
+
+// TestKillHold kills a node that holds, releases and expires: whatever was
+// acknowledged last of a record is so or the next thing is, wholly.
+func TestKillHold(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	last := map[protocol.RecordID]string{}
+	note := func(line string) {
+		word, text, _ := strings.Cut(line, " ")
+		if id, err := protocol.ParseRecordID(text); err == nil { // the last line may be cut off
+			last[id] = word
+		}
+	}
+	for cycle := range 5 {
+		c := child(t.Context(), "hold", dir)
+		out, err := c.StdoutPipe()
+		must(t, err)
+		must(t, c.Start())
+		lines := bufio.NewScanner(out)
+		for n := 0; n < 60+31*cycle && lines.Scan(); n++ {
+			note(lines.Text())
+		}
+		must(t, c.Process.Kill())
+		for lines.Scan() {
+			note(lines.Text())
+		}
+		c.Wait()
+		report, err := Check(dir)
+		must(t, err)
+		if len(report.Problems) > 0 {
+			t.Fatalf("problems %q", report.Problems)
+		}
+	}
+	s := openDisk(t, dir)
+	if s.Damage() != nil {
+		t.Error(s.Damage())
+	}
+	may := map[string][]string{
+		"accepted": {"accepted", "held"}, "held": {"held", "accepted", "gone"}, "released": {"accepted"}, "rejected": {"gone"}, "old": {"held", "gone"},
+	}
+	found := map[string]int{}
+	for id, word := range last {
+		_, state, err := s.Record(id)
+		is := state.String()
+		if reason.Of(err) == reason.NotFound && s.Has(id) {
+			is = "gone" // but for its header
+		} else if err != nil {
+			t.Errorf("%s and lost: %v", word, err)
+		}
+		if !slices.Contains(may[word], is) {
+			t.Errorf("record %s was %s and is %s", id, word, is)
+		}
+		found[word+", now "+is]++
+	}
+	if found["held, now held"] == 0 || found["released, now accepted"] == 0 || found["rejected, now gone"] == 0 || found["old, now gone"] == 0 {
+		t.Errorf("not everything happened: %v", found)
+	}
+	t.Logf("%v, counts %+v", found, s.Counts())
 }
 
 // TestKill kills a node in the middle of its work, again and again: every record
