@@ -47,7 +47,7 @@ func certifier(org *protocol.Org, k *keystore.Keys, now time.Time) (protocol.Ope
 	if k.Operations == nil {
 		return protocol.Operations{}, reason.New(reason.KeyStopped, "this node does not hold the operations key")
 	}
-	window, ok := delegation(org, k.Operations.Public(), now)
+	window, ok := Delegation(org, k.Operations.Public(), now)
 	if !ok {
 		return protocol.Operations{}, reason.New(reason.CertExpired, fmt.Sprintf(
 			"no operations statement for this node's operations key covers %s; the root key must sign one",

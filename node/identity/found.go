@@ -51,8 +51,8 @@ func Found(network string, p Profile, k *keystore.Keys, f *keystore.Founder, pee
 }
 
 // Renew makes a new certificate when the current one is past two thirds of its
-// life, or names another host key than the node has, and the node holds the
-// operations key; nil when there is nothing to do. It ends with the operations
+// life, names another host key than the node has, or is older than the operations key,
+// and the node holds the operations key; nil when there is nothing to do. It ends with the operations
 // key at the latest; cert.expired says that only the root can help.
 func Renew(chains *protocol.Chains, own *protocol.Certificate, k *keystore.Keys, now time.Time) (*protocol.Statement, error) {
 	if k.Operations == nil {
@@ -63,16 +63,17 @@ func Renew(chains *protocol.Chains, own *protocol.Certificate, k *keystore.Keys,
 		return nil, fmt.Errorf("renew certificate %s: %w", own.Digest(), err)
 	}
 	peerIDs := [][]byte{[]byte(peer)}
-	moved := !slices.EqualFunc(own.PeerIDs, peerIDs, slices.Equal)
-	if !moved && now.Before(own.NotBefore.Add(own.NotAfter.Sub(own.NotBefore)*2/3)) {
-		return nil, nil
-	}
 	org, ok := chains.Org(own.Org)
 	if !ok {
 		return nil, reason.New(reason.CertUnknown, "renew certificate "+own.Digest().String()+": its organisation is not known")
 	}
-	window, ok := delegation(org, k.Operations.Public(), now)
-	if !ok {
+	window, delegated := Delegation(org, k.Operations.Public(), now)
+	// A certificate from before the operations key rests on another one, which may have ended.
+	moved := !slices.EqualFunc(own.PeerIDs, peerIDs, slices.Equal) || delegated && window.NotBefore.After(own.NotBefore)
+	if !moved && now.Before(own.NotBefore.Add(own.NotAfter.Sub(own.NotBefore)*2/3)) {
+		return nil, nil
+	}
+	if !delegated {
 		return nil, reason.New(reason.CertExpired, fmt.Sprintf(
 			"renew certificate %s: no operations statement for this node's operations key covers %s; the root key must sign one",
 			own.Digest(), now.UTC().Format(time.DateOnly)))
@@ -90,10 +91,10 @@ func Renew(chains *protocol.Chains, own *protocol.Certificate, k *keystore.Keys,
 	return s, nil
 }
 
-// delegation finds the operations statement for a key that holds longest from now.
-func delegation(org *protocol.Org, key protocol.PublicKey, now time.Time) (best protocol.Operations, found bool) {
+// Delegation finds the operations statement for a key that holds longest from now.
+func Delegation(org *protocol.Org, key protocol.PublicKey, now time.Time) (best protocol.Operations, found bool) {
 	for _, o := range org.Operations {
-		if o.Key == key && !now.Before(o.NotBefore) && now.Before(o.NotAfter) && (!found || o.NotAfter.After(best.NotAfter)) {
+		if o.Key == key && !org.Ended(key.ID()) && !now.Before(o.NotBefore) && now.Before(o.NotAfter) && (!found || o.NotAfter.After(best.NotAfter)) {
 			best, found = o, true
 		}
 	}

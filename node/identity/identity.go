@@ -17,6 +17,7 @@ import (
 	logging "github.com/ipfs/go-log/v2"
 
 	"tocsin/protocol"
+	"tocsin/protocol/reason"
 )
 
 var log = logging.Logger("tocsin/identity")
@@ -91,8 +92,8 @@ func Open(path, network string) (*Book, error) {
 	return b, nil
 }
 
-// take adds statements that must all verify. That newer ones fill a chain
-// already is no damage: the file is only appended to.
+// take adds statements that must all verify. That newer ones fill a chain, replace
+// a status or end a key is no damage: the file is only appended to.
 func take(chains *protocol.Chains, statements []*protocol.Statement) (*protocol.Chains, error) {
 	next, _, errs := chains.With(statements...)
 	return next, errors.Join(slices.DeleteFunc(errs, isLimit)...)
@@ -123,10 +124,17 @@ func (b *Book) Add(statements ...*protocol.Statement) (added int, errs []error) 
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	before := b.chains.Load()
-	next, added, errs := before.With(statements...)
+	now := time.Now()
+	// A status of tomorrow would keep the ones until then out.
+	present := slices.DeleteFunc(slices.Clone(statements), func(s *protocol.Statement) bool { return s.Future(now) })
+	next, added, errs := before.With(present...)
+	if len(present) < len(statements) {
+		errs = append(errs, reason.New(reason.TimeFuture, fmt.Sprintf("%d statuses are from the future", len(statements)-len(present))))
+	}
 	if added == 0 {
 		return 0, errs
 	}
+	statements = present
 	fresh := slices.DeleteFunc(slices.Clone(statements), func(s *protocol.Statement) bool {
 		return holds(before, s) || !holds(next, s)
 	})

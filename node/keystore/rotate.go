@@ -144,3 +144,15 @@ func RevocationsOn(dir string) []string {
 	slices.Sort(found)
 	return found
 }
+
+// DropRevocation removes the pre-signed revocation of a key that never came into use.
+func DropRevocation(dir string, key protocol.KeyID) error {
+	base := filepath.Join(dir, recoveryFolder, revocationPrefix+hex.EncodeToString(key[:4]))
+	var errs []error
+	for _, path := range []string{base + ".cbor", base + ".txt"} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

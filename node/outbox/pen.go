@@ -34,6 +34,8 @@ type Loss struct {
 	Records []*protocol.Record
 	// Named are heads of the key above or beside ours that an own status names.
 	Named []protocol.Head
+	// Fork proves that two records stand at one place of the key's log; nil otherwise.
+	Fork *protocol.ForkProof
 	// Held are our own heads of the key.
 	Held []protocol.Head
 	// Revoked is true when the organisation has revoked the key already.
@@ -113,7 +115,7 @@ func (p *Publisher) SawFork(f *protocol.ForkProof) {
 	if f.Key != key {
 		return
 	}
-	p.suspected(&Loss{Key: key, Why: fmt.Sprintf("this node's key signed two records for place %d on %s", f.Sequence, f.Topic)})
+	p.suspected(&Loss{Key: key, Fork: f, Why: fmt.Sprintf("this node's key signed two records for place %d on %s", f.Sequence, f.Topic)})
 }
 
 func (p *Publisher) suspected(l *Loss) {
