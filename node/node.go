@@ -23,6 +23,7 @@ import (
 	"tocsin/node/outbox"
 	"tocsin/node/p2p"
 	"tocsin/node/policy"
+	"tocsin/node/scores"
 	"tocsin/node/settings"
 	"tocsin/node/standing"
 	"tocsin/node/upkeep"
@@ -69,6 +70,7 @@ type parts struct {
 	keeper   *upkeep.Keeper
 	admin    *admin.Server
 	breakers *breaker.Book
+	scores   *scores.Book
 }
 
 // New opens what the node needs in paths and wires it: node.running when
@@ -118,7 +120,9 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 	n.intake = intake.New(intake.Deps{
 		Store: n.Store, Policy: n.Policy, Identity: chains, Standing: n.Standing, Breakers: n.breakers, Own: n.own, Told: n.told(),
 	})
-	n.Desk = belief.New(belief.Deps{Store: n.Store, Policy: n.Policy, Own: n.own})
+	if err = n.openDesk(paths); err != nil {
+		return n, err
+	}
 	if n.Host, err = n.host(cfg, o, set, keys, chains); err != nil {
 		return n, err
 	}
@@ -142,6 +146,8 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.Host.Run(ctx) })
 	g.Go(func() error { return n.keeper.Run(ctx, n.Host.Announce) })
+	g.Go(func() error { return n.scores.Run(ctx) })
+	g.Go(func() error { return n.Desk.Run(ctx) })
 	if n.admin != nil {
 		g.Go(func() error { return n.admin.Run(ctx) })
 	}

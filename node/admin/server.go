@@ -141,12 +141,14 @@ func NewHandler(d Deps) http.Handler {
 	a := humago.New(mux, apiConfig(d.Self.Version))
 	n := names{policy: d.Policy, identity: d.Identity, self: d.Self}
 	find := finder{store: d.Store}
-	(&statusResource{d.Self, d.Store, d.Mesh, d.Running}).register(a)
+	(&statusResource{d.Self, d.Store, d.Mesh, d.Desk, d.Running}).register(a)
 	(&peerResource{n, d.Mesh, d.Settings}).register(a)
 	(&topicResource{d.Mesh, d.Settings}).register(a)
 	(&trustResource{n, d.Policy, d.Intake, d.Mesh.Topics}).register(a)
 	(&publishResource{d.Publish, d.Mesh.Topics, make(chan struct{}, maxPublications), api.MaxPublishBytes}).register(a)
 	(&checkResource{d.Desk}).register(a)
+	(&scoreResource{n, d.Desk.Scores, nil}).register(a)
+	(&simulateResource{d.Desk, d.Policy, make(chan struct{}, 1)}).register(a)
 	(&objectResource{n, find, d.Store, d.Identity}).register(a)
 	(&recordResource{n, find, d.Store, d.Identity}).register(a)
 	(&searchResource{n, d.Store}).register(a)

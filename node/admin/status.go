@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/belief"
 	"tocsin/node/identity"
 	"tocsin/storage"
 )
@@ -15,6 +16,7 @@ type statusResource struct {
 	self    Self
 	store   *storage.Store
 	mesh    Mesh
+	desk    *belief.Desk
 	running func() bool
 }
 
@@ -45,5 +47,6 @@ func (s *statusResource) get(context.Context, *nothing) (*body[api.Status], erro
 	c := s.store.Counts()
 	st.Records, st.Objects, st.Held = c.Records, c.Objects, c.Held
 	st.Waiting = s.mesh.Waiting()
+	st.Judging = judging(s.desk)
 	return answer(st)
 }

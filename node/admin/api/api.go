@@ -35,6 +35,8 @@ type Status struct {
 	Network string    `json:"network"`
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
+	// Judging is the background judgement, absent before the first.
+	Judging *Judging `json:"judging,omitempty"`
 }
 
 // Peer is one peer, connected or kept.
