@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/multiformats/go-multiaddr"
@@ -33,7 +34,20 @@ type Config struct {
 	MDNS bool `toml:"mdns" koanf:"mdns"`
 	// LogLevel is debug, info, warn or error. Default "info".
 	LogLevel string `toml:"log_level" koanf:"log_level"`
+	// QuarantineMB is how many MB of records may be held as a whole before those of strangers
+	// are refused; one stranger has a tenth of it. Default 0: 2 % of the disk, at least 64 MB.
+	QuarantineMB int `toml:"quarantine_mb" koanf:"quarantine_mb"`
+	// QuarantineDays is after how many days a held record is dropped when nobody
+	// decided on it. Default 30.
+	QuarantineDays int `toml:"quarantine_days" koanf:"quarantine_days"`
 }
+
+// The bounds of the quarantine's settings.
+const (
+	defaultQuarantineDays = 30
+	maxQuarantineDays     = 400 // no record lives longer
+	maxQuarantineMB       = 1 << 24
+)
 
 // logLevels are what LogLevel may be.
 var logLevels = []string{"debug", "info", "warn", "error"}
@@ -71,6 +85,12 @@ func (c *Config) Validate() error {
 	}
 	if c.LogLevel != "" && !slices.Contains(logLevels, c.LogLevel) {
 		return invalid("log_level", c.LogLevel, errors.New("want "+strings.Join(logLevels, ", ")))
+	}
+	if c.QuarantineMB < 0 || c.QuarantineMB > maxQuarantineMB {
+		return invalid("quarantine_mb", strconv.Itoa(c.QuarantineMB), fmt.Errorf("want 0 to %d", maxQuarantineMB))
+	}
+	if c.QuarantineDays < 0 || c.QuarantineDays > maxQuarantineDays {
+		return invalid("quarantine_days", strconv.Itoa(c.QuarantineDays), fmt.Errorf("want 0 to %d", maxQuarantineDays))
 	}
 	return nil
 }
@@ -124,6 +144,9 @@ func (c Config) WithDefaults() Config {
 	if c.LogLevel == "" {
 		c.LogLevel = "info"
 	}
+	if c.QuarantineDays == 0 {
+		c.QuarantineDays = defaultQuarantineDays
+	}
 	return c
 }
 
@@ -149,6 +172,9 @@ func (p Paths) State() string { return p.Data + "/state" }
 
 // TrustState is the part of the trust list that commands changed.
 func (p Paths) TrustState() string { return p.State() + "/trust.toml" }
+
+// Audit is the audit log.
+func (p Paths) Audit() string { return p.State() + "/audit.log" }
 
 // Store is the folder of the record store.
 func (p Paths) Store() string { return p.Data + "/store" }

@@ -40,8 +40,9 @@ func TestInitFoundsANode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	revocation := "/recovery/revoke-" + strings.TrimPrefix(f.Node, "sha256:")[:8]
 	want := []string{"", "/keys", "/keys/encryption.key", "/keys/host.key", "/keys/operations.key", "/keys/record.key",
-		"/recovery", "/recovery/next.key", "/recovery/root.key", "/state", "/state/own.cbor", "/tocsin.toml"}
+		"/recovery", "/recovery/next.key", revocation + ".cbor", revocation + ".txt", "/recovery/root.key", "/state", "/state/own.cbor", "/tocsin.toml"}
 	if got := tree(t, dir); !slices.Equal(got, want) {
 		t.Errorf("made %v", got)
 	}
@@ -239,6 +240,10 @@ func TestConfigValidate(t *testing.T) {
 		{"peers", peerID, Config{Peers: []string{peerID}}},
 		{"peers", "x", Config{Peers: []string{"x"}}},
 		{"log_level", "loud", Config{LogLevel: "loud"}},
+		{"quarantine_mb", "-1", Config{QuarantineMB: -1}},
+		{"quarantine_mb", "16777217", Config{QuarantineMB: maxQuarantineMB + 1}},
+		{"quarantine_days", "-1", Config{QuarantineDays: -1}},
+		{"quarantine_days", "401", Config{QuarantineDays: maxQuarantineDays + 1}},
 	} {
 		err := bad.config.Validate()
 		if reason.Of(err) != reason.ConfigInvalid || !strings.Contains(err.Error(), bad.field+" = \""+bad.value+"\"") {

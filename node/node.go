@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tocsin/node/admin"
+	"tocsin/node/audit"
 	"tocsin/node/belief"
 	"tocsin/node/breaker"
 	"tocsin/node/identity"
@@ -56,6 +57,8 @@ type Node struct {
 	Policy *policy.Book
 	// Standing says whose word stands.
 	Standing *standing.Book
+	// Audit is where is written who did what; it is opened before and closed after whatever writes to it.
+	Audit *audit.Log
 
 	own     protocol.OrgID
 	lock    *flock.Flock
@@ -71,13 +74,15 @@ type parts struct {
 	admin    *admin.Server
 	breakers *breaker.Book
 	scores   *scores.Book
+	// seconds are second records at one place of a key log, on their way to become proofs.
+	seconds chan *protocol.Record
 }
 
 // New opens what the node needs in paths and wires it: node.running when
 // another process holds the lock, node.absent when there is no identity yet.
 // What it opened is closed again when it fails.
 func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
-	n = &Node{started: time.Now()}
+	n = &Node{started: time.Now(), parts: parts{seconds: make(chan *protocol.Record, maxSeconds)}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())
@@ -89,6 +94,9 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 		return n, err
 	}
 	if n.lock, err = lock(paths); err != nil {
+		return n, err
+	}
+	if n.Audit, err = openAudit(paths); err != nil {
 		return n, err
 	}
 	keys, err := keystore.Load(paths.Data)
@@ -106,20 +114,16 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 	if err != nil {
 		return n, err
 	}
-	if n.Policy, err = policy.Open(paths.TrustFile(), paths.TrustState()); err != nil {
+	if n.Policy, err = policy.OpenAudited(paths.TrustFile(), paths.TrustState(), n.Audit); err != nil {
 		return n, err
 	}
 	chains.Protect(func(org protocol.OrgID) bool { _, listed := n.Policy.List().Entry(org); return listed })
 	if n.Store, err = storage.Open(paths.Store(), storage.Options{Memory: o.Memory, Network: cfg.Network}); err != nil {
 		return n, err
 	}
-	if n.Standing, err = n.openStanding(paths, chains); err != nil {
+	if err = n.openIntake(paths, cfg, chains); err != nil {
 		return n, err
 	}
-	n.breakers = breaker.Open(filepath.Join(paths.State(), "breakers.json"), n.Standing, n.tripped)
-	n.intake = intake.New(intake.Deps{
-		Store: n.Store, Policy: n.Policy, Identity: chains, Standing: n.Standing, Breakers: n.breakers, Own: n.own, Told: n.told(),
-	})
 	if err = n.openDesk(paths); err != nil {
 		return n, err
 	}
@@ -127,7 +131,9 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 		return n, err
 	}
 	n.Outbox = outbox.New(n.Store, n.intake, chains, n.own, keys.Record, n.Host)
-	n.keeper = upkeep.New(n.Store, n.Policy, chains, n.intake, n.Outbox, keys, n.own)
+	if n.keeper, err = n.newKeeper(paths, cfg, keys, chains); err != nil {
+		return n, err
+	}
 	if !o.NoAdmin {
 		n.admin, err = n.adminServer(paths, cfg, o, set, keys, chains)
 	}
@@ -139,13 +145,16 @@ func (n *Node) Own() protocol.OrgID { return n.own }
 
 // Run serves until ctx ends (nil) or a part fails. ready is called once the
 // listeners and the admin socket are bound; it may be nil.
-func (n *Node) Run(ctx context.Context, ready func()) error {
+func (n *Node) Run(ctx context.Context, ready func()) (err error) {
+	n.note("node.start", nil)
+	defer func() { n.note("node.stop", err) }()
 	if err := n.keeper.Prepare(ctx); err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.Host.Run(ctx) })
 	g.Go(func() error { return n.keeper.Run(ctx, n.Host.Announce) })
+	g.Go(func() error { return n.proveForks(ctx) })
 	g.Go(func() error { return n.scores.Run(ctx) })
 	g.Go(func() error { return n.Desk.Run(ctx) })
 	if n.admin != nil {
@@ -159,7 +168,7 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	return g.Wait()
 }
 
-// Close releases sockets, host, store and lock, in that order. It may be called
+// Close releases sockets, host, store, audit log and lock, in that order. It may be called
 // after Run returned, and more than once.
 func (n *Node) Close() error {
 	var errs []error
@@ -172,9 +181,12 @@ func (n *Node) Close() error {
 	if n.Store != nil {
 		errs = append(errs, n.Store.Close())
 	}
+	if n.Audit != nil {
+		errs = append(errs, n.Audit.Close())
+	}
 	if n.lock != nil {
 		errs = append(errs, n.lock.Unlock())
 	}
-	n.admin, n.Host, n.Store, n.lock = nil, nil, nil, nil
+	n.admin, n.Host, n.Store, n.Audit, n.lock = nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,12 +10,11 @@ import (
 	"github.com/gofrs/flock"
 
 	"tocsin/node/admin"
+	"tocsin/node/audit"
 	"tocsin/node/identity"
-	"tocsin/node/intake"
 	"tocsin/node/keystore"
 	"tocsin/node/p2p"
 	"tocsin/node/settings"
-	"tocsin/node/standing"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/trust"
@@ -33,18 +31,12 @@ func (n *Node) host(cfg Config, o Options, set *settings.Book, keys *keystore.Ke
 		Options: o.P2P,
 	}, p2p.Deps{
 		Chains:        chains.Chains,
-		AddStatements: func(s ...*protocol.Statement) { addStatements(chains, s) },
+		AddStatements: n.intake.Learn,
 		Level:         n.level,
 		Known:         n.known,
 		Receive:       n.receive,
 		Announcement:  func() *protocol.Record { return n.keeper.Announcement() },
 	})
-}
-
-func addStatements(chains *identity.Book, s []*protocol.Statement) {
-	if _, errs := chains.Add(s...); len(errs) > 0 {
-		log.Debugw("statements left out", "err", errors.Join(errs...))
-	}
 }
 
 func (n *Node) level(org protocol.OrgID) trust.Level {
@@ -53,59 +45,6 @@ func (n *Node) level(org protocol.OrgID) trust.Level {
 	}
 	return n.Policy.List().Level(org, "", "", time.Now())
 }
-
-// known is the validator's memory: no I/O.
-func (n *Node) known(r *protocol.Record) error {
-	if n.Store.Has(r.ID()) {
-		return reason.New(reason.DupHeld, "record "+r.ID().String()+" is already held")
-	}
-	h := r.Header()
-	if other, ok := n.Store.At(r.Key(), h.Topic, h.Sequence); ok && other != r.ID() {
-		return reason.New(reason.LogFork, fmt.Sprintf("record %s: %s stands at %s %d of its key log", r.ID(), other, h.Topic, h.Sequence))
-	}
-	return nil
-}
-
-func (n *Node) receive(ctx context.Context, in p2p.Incoming) {
-	_, err := n.intake.Receive(ctx, in.Record, in.From)
-	switch {
-	case err == nil, reason.Of(err) == reason.DupHeld, ctx.Err() != nil:
-	case reason.Of(err) == reason.LogFork:
-		log.Warnw("key log forks: its key signed two records for one place", "record", in.Record.ID(), "org", in.Record.Org(), "err", err)
-	default:
-		log.Errorw("record was not stored", "record", in.Record.ID(), "err", err)
-	}
-}
-
-// openStanding opens what is known of whose word stands, and tells it of the node around it.
-func (n *Node) openStanding(paths Paths, chains *identity.Book) (*standing.Book, error) {
-	b, err := standing.Open(paths.State()+"/standing.json", chains.Chains)
-	if err != nil {
-		return nil, err
-	}
-	b.Attach(standing.Surroundings{
-		Own:    n.own,
-		Listed: func(org protocol.OrgID) bool { return org == n.own || n.Policy.List().Listed(org) },
-		Heads: func(key protocol.KeyID) []protocol.Head {
-			var heads []protocol.Head
-			for _, l := range n.Store.Logs() {
-				if l.Key == key {
-					heads = append(heads, protocol.Head{Key: key, Topic: l.Topic, Sequence: l.Head, ID: l.HeadID})
-				}
-			}
-			return heads
-		},
-	})
-	return b, nil
-}
-
-// told passes on what the way in finds; the keeper does it when it gets to it.
-func (n *Node) told() intake.Told {
-	return intake.Told{}
-}
-
-// tripped says that a breaker opened.
-func (n *Node) tripped(standing.Trip) {}
 
 // adminServer binds the admin socket; the mesh reaches it as plain functions.
 func (n *Node) adminServer(paths Paths, cfg Config, o Options, set *settings.Book, keys *keystore.Keys, chains *identity.Book) (*admin.Server, error) {
@@ -131,6 +70,7 @@ func (n *Node) adminServer(paths Paths, cfg Config, o Options, set *settings.Boo
 		Desk:     n.Desk,
 		Intake:   n.intake,
 		Mesh:     n.mesh(),
+		Audit:    n.Audit,
 		Publish:  n.Outbox.Publish,
 		Running:  n.running.Load,
 	})
@@ -160,6 +100,28 @@ func (n *Node) mesh() admin.Mesh {
 		Join:       n.Host.Join,
 		Leave:      n.Host.Leave,
 		Waiting:    n.Host.Waiting,
+	}
+}
+
+// openAudit opens the audit log. A damaged one is said to be so, and goes on: a node that
+// does not start could not be put in order.
+func openAudit(paths Paths) (*audit.Log, error) {
+	l, err := audit.Open(paths.Audit())
+	if reason.Of(err) == reason.AuditDamaged {
+		log.Errorw("audit log is damaged; see tocsin audit verify", "err", err)
+		return l, nil
+	}
+	return l, err
+}
+
+// note writes down that the node starts or stops, which nobody can refuse any more.
+func (n *Node) note(action string, err error) {
+	e := audit.Event{Action: action, Target: n.own.String(), Detail: map[string]string{"peer": n.Host.PeerID()}}
+	if err != nil {
+		e.Detail["error"] = err.Error()
+	}
+	if _, err := n.Audit.Append(context.Background(), e); err != nil {
+		log.Errorw("not in the audit log", "action", action, "err", err)
 	}
 }
 

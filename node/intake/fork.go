@@ -32,7 +32,7 @@ func (p *Pipeline) proof(r *protocol.Record) (*protocol.ForkProof, []byte, error
 	if !ok || id == r.ID() {
 		return nil, nil, nil // it has expired just now, or came twice at once
 	}
-	other, err := p.stored(id)
+	other, _, err := p.stored(id)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read record %s at the same place: %w", id, err)
 	}

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"tocsin/protocol"
@@ -26,34 +27,45 @@ func (p *Pipeline) Rejudge(ctx context.Context, why ...reason.Code) (int, error)
 		if err != nil {
 			return total, fmt.Errorf("rejudge quarantine: %w", err)
 		}
-		for _, id := range held {
-			if ctx.Err() != nil {
-				return total, ctx.Err()
-			}
-			n, err := p.rejudge(ctx, id)
-			if err != nil {
-				return total, fmt.Errorf("rejudge quarantine: %w", err)
-			}
-			total += n
+		n, err := p.Reconsider(ctx, held)
+		total += n
+		if err != nil {
+			return total, err
 		}
+	}
+	return total, nil
+}
+
+// Reconsider is Rejudge for some records; those that are not held are passed over.
+func (p *Pipeline) Reconsider(ctx context.Context, ids []protocol.RecordID) (int, error) {
+	total := 0
+	for _, id := range ids {
+		if ctx.Err() != nil {
+			return total, ctx.Err()
+		}
+		n, err := p.rejudge(ctx, id)
+		if err != nil {
+			return total, fmt.Errorf("rejudge quarantine: %w", err)
+		}
+		total += n
 	}
 	return total, nil
 }
 
 // rejudge looks at one held record again.
 func (p *Pipeline) rejudge(ctx context.Context, id protocol.RecordID) (int, error) {
-	r, err := p.stored(id)
+	r, state, err := p.stored(id)
 	if err != nil {
 		log.Errorw("held record cannot be read", "record", id, "err", err)
 		return 0, nil
 	}
 	level := p.level(r)
-	if level < trust.Observed || p.d.Standing.Arriving(r) != nil {
+	if state != storage.Held || level < trust.Observed || p.d.Standing.Arriving(r) != nil {
 		return 0, nil
 	}
 	n, err := p.admit(ctx, r, level)
-	if reason.Of(err) == reason.DupHeld {
-		return 0, nil // another rejudge was here first: the watch of the list and a command may meet
+	if reason.Of(err) == reason.DupHeld || errors.Is(err, errContent) {
+		return 0, nil // another rejudge was here first; or it stays for what is in it
 	}
 	return n, err
 }
@@ -66,7 +78,7 @@ func (p *Pipeline) Release(ctx context.Context, ref storage.Ref, why string) err
 	if ref.Index >= 0 {
 		return p.d.Store.Decide(ctx, ref, storage.Accepted, "")
 	}
-	r, err := p.stored(ref.Record)
+	r, _, err := p.stored(ref.Record)
 	if err != nil {
 		return fmt.Errorf("release record %s: %w", ref.Record, err)
 	}
@@ -88,13 +100,17 @@ func (p *Pipeline) Reject(ctx context.Context, ref storage.Ref, why string) erro
 }
 
 // stored reads a record back in the type that proves its signature.
-func (p *Pipeline) stored(id protocol.RecordID) (*protocol.Record, error) {
-	raw, _, err := p.d.Store.Record(id)
+func (p *Pipeline) stored(id protocol.RecordID) (*protocol.Record, storage.State, error) {
+	raw, state, err := p.d.Store.Record(id)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return protocol.VerifyOffline(raw, p.d.Identity.Chains())
+	r, err := protocol.VerifyOffline(raw, p.d.Identity.Chains())
+	return r, state, err
 }
+
+// errContent says that a record is held for what is in it, whoever signed it.
+var errContent = errors.New("its content keeps it in quarantine")
 
 // admit moves a held record to what judge makes of it at a level that is listed. The
 // breaker is not fed: what tripped it was counted when it came.
@@ -102,7 +118,7 @@ func (p *Pipeline) admit(ctx context.Context, r *protocol.Record, level trust.Le
 	version := p.d.Standing.Version()
 	v := p.judge(r, level)
 	if v.entry.State != storage.Accepted {
-		return 0, reason.New(v.entry.Reason, "admit record "+r.ID().String()+": its content keeps it in quarantine")
+		return 0, reason.Wrap(v.entry.Reason, "admit record "+r.ID().String(), errContent)
 	}
 	received, from, err := p.d.Store.Source(r.ID())
 	if err != nil {

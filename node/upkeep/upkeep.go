@@ -1,7 +1,7 @@
-// Package upkeep is what a node does by the clock and not because somebody
-// asked: it renews its certificate and its identity record, lets stored records expire, and
-// takes records out of quarantine when the trust list starts to name their
-// author. It owns no state but its schedule.
+// Package upkeep is what a node does by the clock, or because something changed, and not
+// because somebody asked: it renews its certificate and its identity record, lets records expire, holds what does not
+// stand any more and takes back what does again, publishes proofs of forks. It owns no state but its
+// schedule.
 package upkeep
 
 import (
@@ -13,11 +13,16 @@ import (
 	logging "github.com/ipfs/go-log/v2"
 	"golang.org/x/sync/errgroup"
 
+	"tocsin/node/audit"
+	"tocsin/node/breaker"
 	"tocsin/node/identity"
 	"tocsin/node/intake"
 	"tocsin/node/keystore"
 	"tocsin/node/outbox"
+	"tocsin/node/pledges"
 	"tocsin/node/policy"
+	"tocsin/node/review"
+	"tocsin/node/standing"
 	"tocsin/protocol"
 	"tocsin/storage"
 )
@@ -30,115 +35,192 @@ const (
 	AnnounceEvery = 6 * time.Hour
 	// ExpireEvery is how often stored records are checked for their end.
 	ExpireEvery = time.Hour
+	// QuarantineEvery is how often the quarantine is checked for what has been in it for too long, and for
+	// what time alone has cured.
+	QuarantineEvery = 24 * time.Hour
+	// CountEvery is how often the counts of the circuit breakers may be written.
+	CountEvery = time.Minute
+	// QuarantineAge is how long something is held when nobody says otherwise.
+	QuarantineAge = 30 * 24 * time.Hour
 )
+
+// Deps is what a keeper works with.
+type Deps struct {
+	Store  *storage.Store
+	Intake *intake.Pipeline
+	Outbox *outbox.Publisher
+	Keys   *keystore.Keys
+	Own    protocol.OrgID
+	// QuarantineAge is how long a record is held as a whole before it is dropped; 0
+	// means the constant of that name.
+	QuarantineAge time.Duration
+	Books
+}
+
+// Books are the node's live tables that a keeper watches and feeds.
+type Books struct {
+	Policy   *policy.Book
+	Identity *identity.Book
+	Standing *standing.Book
+	Breakers *breaker.Book
+	Pledges  *pledges.Book
+	Review   *review.Queue
+	Audit    *audit.Log
+}
 
 // Keeper does a node's regular duties.
 type Keeper struct {
-	store    *storage.Store
-	policy   *policy.Book
-	identity *identity.Book
-	intake   *intake.Pipeline
-	outbox   *outbox.Publisher
-	keys     *keystore.Keys
-	own      protocol.OrgID
+	d Deps
 	// announcement is the identity record to hand to new neighbours.
 	announcement atomic.Pointer[protocol.Record]
+	// later holds what others found and the keeper does when it gets to it.
+	later chan func(context.Context) error
+	sweep sweep // of the sweeping duty alone
 }
+
+// maxLater is how much waits for the keeper. It is more than the standing can bring at once;
+// what does not fit is logged and left out.
+const maxLater = 1024
 
 // New wires a keeper; it starts nothing.
-func New(store *storage.Store, p *policy.Book, id *identity.Book, in *intake.Pipeline, out *outbox.Publisher, keys *keystore.Keys, own protocol.OrgID) *Keeper {
-	return &Keeper{store: store, policy: p, identity: id, intake: in, outbox: out, keys: keys, own: own}
+func New(d Deps) *Keeper {
+	if d.QuarantineAge == 0 {
+		d.QuarantineAge = QuarantineAge
+	}
+	return &Keeper{d: d, later: make(chan func(context.Context) error, maxLater)}
 }
 
-// Announcement returns the current identity record, nil before Prepare.
-func (k *Keeper) Announcement() *protocol.Record { return k.announcement.Load() }
+// duty is one thing a keeper sees to. when calls do whenever it is due, until ctx ends.
+type duty struct {
+	name string
+	when func(ctx context.Context, do func(context.Context) error)
+	do   func(context.Context) error
+}
 
-// Prepare renews the certificate if it is due and makes the identity record
-// that this run announces.
-func (k *Keeper) Prepare(ctx context.Context) error {
-	if err := k.renew(); err != nil {
-		return fmt.Errorf("renew node certificate: %w", err)
+// duties is all that a keeper does. announce publishes an identity record.
+func (k *Keeper) duties(announce func(context.Context, *protocol.Record) error) []duty {
+	return []duty{
+		{"announce the own chain", every(AnnounceEvery), func(ctx context.Context) error { return k.announce(ctx, announce) }},
+		{"let records expire", every(ExpireEvery), k.expire},
+		{"let the quarantine expire", every(QuarantineEvery), k.expireHeld},
+		{"keep the counts of circuit breakers", every(CountEvery), func(context.Context) error { return k.d.Breakers.Save(false) }},
+		{"rejudge after a change of the trust list", changes(k.d.Policy.Version, k.d.Policy.Wait), k.rejudge},
+		{"sweep after a change of standing", changes(k.d.Standing.Version, k.d.Standing.Wait), k.sweepAll},
 	}
-	r, err := k.outbox.Identity(ctx)
-	if err != nil {
-		return fmt.Errorf("make identity record: %w", err)
-	}
-	k.announcement.Store(r)
-	return nil
 }
 
 // Run does the duties until ctx ends. announce publishes an identity record.
 func (k *Keeper) Run(ctx context.Context, announce func(context.Context, *protocol.Record) error) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		return every(ctx, AnnounceEvery, func() error {
-			if err := k.Prepare(ctx); err != nil {
+	for _, d := range k.duties(announce) {
+		g.Go(func() error {
+			d.when(ctx, func(ctx context.Context) error {
+				err := d.do(ctx)
+				if err != nil && ctx.Err() == nil {
+					log.Errorw("regular duty", "duty", d.name, "err", err)
+				}
 				return err
-			}
-			return announce(ctx, k.Announcement())
+			})
+			return nil
 		})
-	})
-	g.Go(func() error {
-		return every(ctx, ExpireEvery, func() error {
-			n, err := k.store.Expire(ctx, time.Now())
-			if n > 0 {
-				log.Infow("records expired", "records", n)
+	}
+	g.Go(func() error { return k.d.Pledges.Run(ctx, func() { k.applyPledges(ctx) }) })
+	g.Go(func() error { k.work(ctx); return nil })
+	err := g.Wait()
+	if e := k.d.Breakers.Save(true); e != nil && err == nil {
+		err = e
+	}
+	return err
+}
+
+// every is due each period. A fault of one round is logged; the next round tries again.
+func every(period time.Duration) func(context.Context, func(context.Context) error) {
+	return func(ctx context.Context, do func(context.Context) error) {
+		tick := time.NewTicker(period)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				_ = do(ctx) // the caller logs it
 			}
-			return err
-		})
-	})
-	g.Go(func() error { return k.watchTrust(ctx) })
-	return g.Wait()
-}
-
-// watchTrust rejudges the quarantine at start and after each change of the trust list.
-func (k *Keeper) watchTrust(ctx context.Context) error {
-	for {
-		version := k.policy.Version()
-		n, err := k.intake.Rejudge(ctx, intake.Curable()...)
-		if err != nil && ctx.Err() == nil {
-			log.Errorw("quarantine was not rejudged", "err", err)
-		}
-		if n > 0 {
-			log.Infow("taken out of quarantine: their author is listed now", "objects", n)
-		}
-		if err := k.policy.Wait(ctx, version); err != nil {
-			return nil // ctx ended
 		}
 	}
 }
 
-// renew makes a new certificate when the old one is past two thirds of its life.
-func (k *Keeper) renew() error {
-	chains := k.identity.Chains()
-	newest, ok := identity.Certificate(chains, k.own, k.keys.Record.Public())
-	if !ok {
-		return fmt.Errorf("no certificate of %s for this node's record key in the identity file", k.own)
+// retryAfter is how long a duty that failed waits when nothing changes meanwhile.
+const retryAfter = time.Minute
+
+// changes is due at start and after each change of what has a version. After a fault it is due
+// again soon, since the next change may be far.
+func changes(version func() uint64, wait func(context.Context, uint64) error) func(context.Context, func(context.Context) error) {
+	return func(ctx context.Context, do func(context.Context) error) {
+		for ctx.Err() == nil {
+			seen := version()
+			pause, cancel := ctx, context.CancelFunc(func() {})
+			if do(ctx) != nil {
+				pause, cancel = context.WithTimeout(ctx, retryAfter)
+			}
+			_ = wait(pause, seen) // changed, time to retry, or the end
+			cancel()
+		}
 	}
-	s, err := identity.Renew(chains, newest, k.keys, time.Now())
-	if err != nil || s == nil {
-		return err
-	}
-	if _, errs := k.identity.Add(s); len(errs) > 0 {
-		return errs[0]
-	}
-	log.Infow("node certificate renewed", "digest", s.Digest())
-	return nil
 }
 
-// every calls f each period until ctx ends. A fault of one round is logged; the
-// next round tries again.
-func every(ctx context.Context, period time.Duration, f func() error) error {
-	tick := time.NewTicker(period)
-	defer tick.Stop()
+// do hands something to the keeper that must not be done where it is found.
+func (k *Keeper) do(what string, f func(context.Context) error) {
+	select {
+	case k.later <- func(ctx context.Context) error {
+		if err := f(ctx); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		return nil
+	}:
+	default:
+		log.Errorw("left out: too much waits for the keeper", "what", what)
+	}
+}
+
+// work does what was handed to the keeper, one after the other.
+func (k *Keeper) work(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if err := f(); err != nil && ctx.Err() == nil {
-				log.Errorw("regular duty", "err", err)
+			return
+		case f := <-k.later:
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				log.Errorw("keeper", "err", err)
 			}
 		}
 	}
+}
+
+func (k *Keeper) expire(ctx context.Context) error {
+	n, err := k.d.Store.Expire(ctx, time.Now())
+	if n > 0 {
+		log.Infow("records expired", "records", n)
+		k.d.Pledges.Changed()
+	}
+	return err
+}
+
+// expireHeld drops what was in quarantine for too long, and sweeps: an organisation that
+// was held for three forks may be due to come back.
+func (k *Keeper) expireHeld(ctx context.Context) error {
+	n, err := k.d.Store.ExpireHeld(ctx, time.Now().Add(-k.d.QuarantineAge))
+	if n > 0 {
+		log.Infow("dropped from quarantine: nobody decided on it in time", "records", n, "after", k.d.QuarantineAge)
+	}
+	k.d.Standing.Changed()
+	return err
+}
+
+// rejudge takes records out of quarantine when their author is listed now.
+func (k *Keeper) rejudge(ctx context.Context) error {
+	n, err := k.d.Intake.Rejudge(ctx, intake.Curable()...)
+	if n > 0 {
+		log.Infow("taken out of quarantine: their author is listed now", "objects", n)
+	}
+	return err
 }

@@ -8,11 +8,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tocsin/node/audit"
+	"tocsin/node/breaker"
 	"tocsin/node/identity"
 	"tocsin/node/intake"
 	"tocsin/node/keystore"
 	"tocsin/node/outbox"
+	"tocsin/node/pledges"
 	"tocsin/node/policy"
+	"tocsin/node/review"
 	"tocsin/node/standing"
 	"tocsin/protocol"
 	"tocsin/protocol/protocoltest"
@@ -31,7 +35,6 @@ func (silence) Announce(context.Context, *protocol.Record) error { return nil }
 // household is a keeper with what it keeps.
 type household struct {
 	*Keeper
-	chains *identity.Book
 }
 
 func newHousehold(t *testing.T) *household {
@@ -54,9 +57,26 @@ func newHousehold(t *testing.T) *household {
 	own := statements[0].Org()
 	stands, err := standing.Open(filepath.Join(dir, "standing.json"), chains.Chains)
 	check(t, err)
-	in := intake.New(intake.Deps{Store: store, Policy: book, Identity: chains, Standing: stands, Own: own})
+	stands.Attach(standing.Surroundings{Own: own})
+	h := &household{}
+	books := Books{Policy: book, Identity: chains, Standing: stands, Pledges: pledges.New(store, chains.Chains)}
+	books.Audit, err = audit.Open(filepath.Join(dir, "audit.log"))
+	check(t, err)
+	t.Cleanup(func() { check(t, books.Audit.Close()) })
+	books.Review, err = review.Open(filepath.Join(dir, "review.json"))
+	check(t, err)
+	books.Breakers = breaker.Open(filepath.Join(dir, "breakers.json"), stands, func(trip standing.Trip) { h.Tripped(trip) })
+	in := intake.New(intake.Deps{
+		Store: store, Policy: book, Identity: chains, Standing: stands, Breakers: books.Breakers, Own: own,
+		Told: intake.Told{
+			Equivocated: func(f *protocol.ForkProof, body []byte) { h.Equivocated(f, body) },
+			Forked:      func(f *protocol.ForkProof) { h.Forked(f) },
+			Pledged:     func() { h.Pledged() },
+		},
+	})
 	out := outbox.New(store, in, chains, own, keys.Record, silence{})
-	return &household{Keeper: New(store, book, chains, in, out, keys, own), chains: chains}
+	h.Keeper = New(Deps{Store: store, Intake: in, Outbox: out, Keys: keys, Own: own, Books: books})
+	return h
 }
 
 func check(t *testing.T, err error) {
@@ -117,7 +137,7 @@ func TestRenew(t *testing.T) {
 		first := h.Announcement().Certificate().Digest()
 		time.Sleep(protocol.CertificateWindow * 3 / 4)
 		check(t, h.Prepare(context.Background()))
-		org, _ := h.chains.Chains().Org(h.own)
+		org, _ := h.d.Identity.Chains().Org(h.d.Own)
 		if second := h.Announcement().Certificate(); second.Digest() == first || len(org.Certificates) != 2 {
 			t.Errorf("%d certificates, the record is under the first: %v", len(org.Certificates), second.Digest() == first)
 		}
@@ -131,26 +151,26 @@ func TestTrustChange(t *testing.T) {
 		h := newHousehold(t)
 		author, err := protocoltest.Found(testNetwork, "Author", time.Now().Truncate(time.Millisecond), rand.Reader)
 		check(t, err)
-		if _, errs := h.chains.Add(author.Statements...); len(errs) > 0 {
+		if _, errs := h.d.Identity.Add(author.Statements...); len(errs) > 0 {
 			t.Fatal(errs)
 		}
 		r, err := author.Record(protocol.Draft{Topic: protocol.TopicDrill, Kind: protocol.KindObjects, TLP: stix.Green, Expires: time.Now().Add(3 * time.Hour),
 			Objects: [][]byte{[]byte(`{"type":"ipv4-addr","spec_version":"2.1","id":"ipv4-addr--ff26c055-6336-5bc5-b98d-13d6226742dd","value":"198.51.100.3"}`)}})
 		check(t, err)
-		_, err = h.intake.Receive(context.Background(), r, "peer")
+		_, err = h.d.Intake.Receive(context.Background(), r, "peer")
 		check(t, err)
 		h.run(t, time.Minute, func() {
-			if c := h.store.Counts(); c.Held != 1 {
+			if c := h.d.Store.Counts(); c.Held != 1 {
 				t.Errorf("before: %+v", c)
 			}
-			check(t, h.policy.Set(trust.Entry{Org: author.Org, Petname: "Author", Level: trust.Partner, Expires: time.Now().AddDate(0, 6, 0)}))
+			check(t, h.d.Policy.Set(trust.Entry{Org: author.Org, Petname: "Author", Level: trust.Partner, Expires: time.Now().AddDate(0, 6, 0)}))
 		})
-		if c := h.store.Counts(); c.Held != 0 || c.Objects != 1 {
+		if c := h.d.Store.Counts(); c.Held != 0 || c.Objects != 1 {
 			t.Errorf("after listing: %+v", c)
 		}
 		h.run(t, 5*time.Hour, nil)
-		if c := h.store.Counts(); c.Objects != 0 || h.store.Has(r.ID()) {
-			t.Errorf("two hours after its end: %+v, still there: %v", c, h.store.Has(r.ID()))
+		if c := h.d.Store.Counts(); c.Objects != 0 || h.d.Store.Has(r.ID()) {
+			t.Errorf("two hours after its end: %+v, still there: %v", c, h.d.Store.Has(r.ID()))
 		}
 	})
 }
