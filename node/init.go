@@ -33,9 +33,34 @@ type Founded struct {
 	PeerID string `json:"peer_id"`
 	// Words are the organisation's fingerprint, to be compared by voice.
 	Words []string `json:"words"`
-	// Config is the configuration file, Recovery the files to take away.
+	// Config is the configuration file, Recovery the root keys to take away.
 	Config   string   `json:"config"`
 	Recovery []string `json:"recovery"`
+	// Revocation are the files of the record key's emergency revocation, to be printed and taken
+	// away; RevocationText is what to print.
+	Revocation     []string `json:"revocation"`
+	RevocationText string   `json:"revocation_text"`
+}
+
+// Successors are root keys made on other machines, which are to take over from
+// the founding one: any number up to five, Threshold of which must sign.
+type Successors struct {
+	Keys      []protocol.PublicKey
+	Threshold int
+}
+
+func (s Successors) check() error {
+	if len(s.Keys) > protocol.MaxRoots || len(s.Keys) > 0 && (s.Threshold < 1 || s.Threshold > len(s.Keys)) {
+		return reason.New(reason.UsageInvalid, fmt.Sprintf("%d roots with threshold %d: want 1 to %d roots, and a threshold from 1 to their number", len(s.Keys), s.Threshold, protocol.MaxRoots))
+	}
+	seen := map[protocol.PublicKey]bool{}
+	for _, key := range s.Keys {
+		if seen[key] {
+			return reason.New(reason.UsageInvalid, "root key "+key.ID().String()+" is there twice: each person needs one of their own")
+		}
+		seen[key] = true
+	}
+	return nil
 }
 
 // The folders that make a node, in the order in which Init puts them in place:
@@ -47,16 +72,19 @@ var nodeFolders = []string{"recovery", "state", "keys"}
 // leaves nothing half made: all is written aside and then moved into place. A
 // tocsin.toml that is there already stays as it is; cfg must then agree with it.
 func Init(paths Paths, cfg Config, p Profile) (*Founded, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
-	if err := p.check(); err != nil {
+	return InitFor(paths, cfg, p, Successors{})
+}
+
+// InitFor is Init for an organisation whose roots are kept on other machines: the
+// founding root made here names them as its successors, and they take over by a ceremony.
+func InitFor(paths Paths, cfg Config, p Profile, s Successors) (*Founded, error) {
+	if err := errors.Join(cfg.Validate(), p.check(), s.check()); err != nil {
 		return nil, err
 	}
 	if err := refuseExisting(paths.Data); err != nil {
 		return nil, err
 	}
-	f := &founding{paths: paths}
+	f := &founding{paths: paths, successors: s}
 	founded, err := f.found(cfg, p)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("found a node in %s: %w", paths.Data, err), f.undo())
@@ -107,8 +135,9 @@ func refuseExisting(dir string) error {
 
 // founding is the work of one Init and what it made so far, newest last.
 type founding struct {
-	paths Paths
-	made  []string
+	paths      Paths
+	successors Successors
+	made       []string
 }
 
 // undo removes what was made. Folders that were there before are not in the list.
@@ -129,7 +158,7 @@ func (f *founding) found(cfg Config, p Profile) (*Founded, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(aside)
-	founded, err := writeNode(aside, cfg.WithDefaults().Network, p)
+	founded, err := writeNode(aside, cfg.WithDefaults().Network, p, f.successors)
 	if err != nil {
 		return nil, err
 	}
@@ -145,6 +174,7 @@ func (f *founding) found(cfg Config, p Profile) (*Founded, error) {
 	}
 	founded.Config = f.paths.ConfigFile()
 	founded.Recovery = keystore.RecoveryOn(f.paths.Data)
+	founded.Revocation = keystore.RevocationsOn(f.paths.Data)
 	return founded, durable.SyncFolder(f.paths.Data)
 }
 
@@ -165,8 +195,14 @@ func (f *founding) folder(path string, mode fs.FileMode) error {
 }
 
 // writeNode makes keys and the own chain under dir.
-func writeNode(dir, network string, p Profile) (*Founded, error) {
-	keys, founder, err := keystore.Create(dir)
+func writeNode(dir, network string, p Profile, s Successors) (*Founded, error) {
+	create := keystore.Create
+	if len(s.Keys) > 0 {
+		create = func(dir string) (*keystore.Keys, *keystore.Founder, error) {
+			return keystore.CreateFor(dir, s.Keys, s.Threshold)
+		}
+	}
+	keys, founder, err := create(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -185,13 +221,29 @@ func writeNode(dir, network string, p Profile) (*Founded, error) {
 	if err := identity.WriteOwn(state, chain); err != nil {
 		return nil, err
 	}
-	org := chain[0].Org()
+	org, record := chain[0].Org(), keys.Record.Public().ID()
+	text, err := writeEmergency(dir, network, p.Name, org, record, keys.Operations)
+	if err != nil {
+		return nil, err
+	}
 	return &Founded{
-		Org:    org.String(),
-		Words:  identity.Words(org),
-		Node:   keys.Record.Public().ID().String(),
-		PeerID: peerID.String(),
+		Org:            org.String(),
+		Words:          identity.Words(org),
+		Node:           record.String(),
+		PeerID:         peerID.String(),
+		RevocationText: text,
 	}, nil
+}
+
+// writeEmergency makes the emergency revocation of the first record key, at its birth.
+func writeEmergency(dir, network, name string, org protocol.OrgID, record protocol.KeyID, operations protocol.Signer) (string, error) {
+	s, err := identity.Emergency(network, org, record, operations, time.Now())
+	if err != nil {
+		return "", err
+	}
+	text := identity.EmergencyText(name, record, s)
+	_, err = keystore.WriteRevocation(dir, record, s.Raw(), text)
+	return string(text), err
 }
 
 // config writes tocsin.toml when there is none.
@@ -219,7 +271,7 @@ func (c Config) template() string {
 		if !set {
 			b.WriteString("#")
 		}
-		text, _ := toml.Marshal(map[string]any{key: value}) // text, a list of it, or a bool: cannot fail
+		text, _ := toml.Marshal(map[string]any{key: value}) // text, a list of it, a number, or a bool: cannot fail
 		b.Write(text)
 	}
 	line("The federation. The organisation was founded in it and exists in no other.",
@@ -234,5 +286,9 @@ func (c Config) template() string {
 		"mdns", d.MDNS, c.MDNS)
 	line("debug, info, warn or error.",
 		"log_level", d.LogLevel, c.LogLevel != "")
+	line("How many MB may be held of strangers; 0 means 2 % of the disk, at least 64 MB.",
+		"quarantine_mb", d.QuarantineMB, c.QuarantineMB != 0)
+	line("After how many days what is held is dropped when nobody decided on it.",
+		"quarantine_days", d.QuarantineDays, c.QuarantineDays != 0)
 	return b.String()
 }

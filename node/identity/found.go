@@ -17,17 +17,24 @@ type Profile struct {
 	Contacts              []string
 }
 
-// Found makes the statements of a new one-of-one organisation: genesis,
-// operations key and a first certificate for this node. The windows begin a
+// Found makes the statements of a new organisation: genesis, operations key and a
+// first certificate for this node. The windows begin a
 // clock's tolerance early, so that a clock that is set back a little later does
 // not stop the node.
 func Found(network string, p Profile, k *keystore.Keys, f *keystore.Founder, peerID []byte, now time.Time) ([]*protocol.Statement, error) {
-	genesis, err := protocol.SignGenesis(network, protocol.Genesis{
+	draft := protocol.Genesis{
 		Name: p.Name, Country: p.Country, Sector: p.Sector, Contacts: p.Contacts,
-		Roots: []protocol.PublicKey{f.Root.Public()}, Threshold: 1,
-		Next: []protocol.KeyID{f.Next.Public().ID()}, NextThreshold: 1,
-		Created: now,
-	}, f.Root)
+		Roots: []protocol.PublicKey{f.Root.Public()}, Threshold: 1, Created: now,
+	}
+	if f.Next != nil {
+		draft.Next, draft.NextThreshold = []protocol.KeyID{f.Next.Public().ID()}, 1
+	} else {
+		for _, key := range f.Offline {
+			draft.Next = append(draft.Next, key.ID())
+		}
+		draft.NextThreshold = f.Threshold
+	}
+	genesis, err := protocol.SignGenesis(network, draft, f.Root)
 	if err != nil {
 		return nil, fmt.Errorf("found %q: %w", p.Name, err)
 	}

@@ -51,7 +51,12 @@ func (k *Keys) PeerID() (peer.ID, error) { return peer.IDFromPrivateKey(k.Host) 
 
 // Founder are the root keys made at founding, to be taken off the node.
 type Founder struct {
-	Root, Next protocol.Signer
+	Root protocol.Signer
+	// Next is the root's successor; nil when Offline are.
+	Next protocol.Signer
+	// Offline are successors that were made on other machines, Threshold of which must sign.
+	Offline   []protocol.PublicKey
+	Threshold int
 }
 
 // Create makes all keys of a new one-of-one organisation under dir: keys/ for
@@ -59,6 +64,28 @@ type Founder struct {
 // when any is there and leaves nothing half made: everything is written and
 // synced aside and then moved into place, keys/ last.
 func Create(dir string) (*Keys, *Founder, error) {
+	return makeAll(dir, recoveryNote, nextFile)
+}
+
+// CreateFor is Create for an organisation whose next roots are the given keys, made on
+// machines that are not this one: there is no recovery/next.key then.
+func CreateFor(dir string, offline []protocol.PublicKey, threshold int) (*Keys, *Founder, error) {
+	keys, founder, err := makeAll(dir, foundingNote)
+	if err != nil {
+		return nil, nil, err
+	}
+	founder.Offline, founder.Threshold = offline, threshold
+	return keys, founder, nil
+}
+
+// What stands in the files of root keys.
+const (
+	recoveryNote = "root key: TAKE IT OFF THIS MACHINE, apart from next.key"
+	foundingNote = "founding root key: TAKE IT OFF THIS MACHINE; destroy it once the offline roots took over"
+)
+
+// makeAll makes the keys; more names further root keys besides root.key.
+func makeAll(dir, rootNote string, more ...string) (*Keys, *Founder, error) {
 	for _, name := range []string{recoveryFolder, keysFolder} {
 		path := filepath.Join(dir, name)
 		if _, err := os.Lstat(path); err == nil {
@@ -72,7 +99,7 @@ func Create(dir string) (*Keys, *Founder, error) {
 		return nil, nil, fmt.Errorf("make keys: %w", err)
 	}
 	defer os.RemoveAll(aside)
-	secrets, err := writeAll(aside)
+	secrets, err := writeAll(aside, rootNote, more)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make keys: %w", err)
 	}
@@ -83,7 +110,11 @@ func Create(dir string) (*Keys, *Founder, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return keys, &Founder{Root: secrets.signers[rootFile], Next: secrets.signers[nextFile]}, nil
+	founder := &Founder{Root: secrets.signers[rootFile]}
+	if next := secrets.signers[nextFile]; next != nil {
+		founder.Next = next
+	}
+	return keys, founder, nil
 }
 
 // moveIn puts recovery/ and then keys/ in their place. If we stop between the
@@ -108,7 +139,7 @@ type secrets struct {
 }
 
 // writeAll makes the keys and writes their files under dir.
-func writeAll(dir string) (*secrets, error) {
+func writeAll(dir, rootNote string, more []string) (*secrets, error) {
 	for _, folder := range []string{keysFolder, recoveryFolder} {
 		if err := os.Mkdir(filepath.Join(dir, folder), 0o700); err != nil {
 			return nil, err
@@ -123,12 +154,16 @@ func writeAll(dir string) (*secrets, error) {
 		return nil, err
 	}
 	keys, recovery := filepath.Join(dir, keysFolder), filepath.Join(dir, recoveryFolder)
-	for _, f := range []struct{ folder, name, note string }{
+	type file struct{ folder, name, note string }
+	files := []file{
 		{keys, recordFile, "record key: signs this node's records"},
 		{keys, operationsFile, "operations key: certifies the organisation's nodes"},
-		{recovery, rootFile, "root key: TAKE IT OFF THIS MACHINE, apart from next.key"},
-		{recovery, nextFile, "next root key: TAKE IT OFF THIS MACHINE, apart from root.key"},
-	} {
+		{recovery, rootFile, rootNote},
+	}
+	for _, name := range more {
+		files = append(files, file{recovery, name, "next root key: TAKE IT OFF THIS MACHINE, apart from root.key"})
+	}
+	for _, f := range files {
 		key, err := protocol.GenerateKey(protocol.EdDSA, rand.Reader)
 		if err != nil {
 			return nil, err
