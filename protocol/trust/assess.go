@@ -33,6 +33,8 @@ type tally struct {
 	// the strongest v of unlisted ones.
 	order    []key
 	stranger int32
+	// instead has what counts in the shown score in place of a voice (by index); see stand.
+	instead map[int]int32
 }
 
 // Assess judges the claims about one value. warn is the weight in 1/10,000 of
@@ -96,7 +98,7 @@ func score(s, r int) int { return (s*(one-r) + one/2) / one }
 
 // result applies the formula to the voices that count.
 func (t *tally) result(warn int) Assessment {
-	support, refute, pool := certain, certain.and(int32(clampWarn(warn))), certain
+	support, refute, shown := certain, certain.and(int32(clampWarn(warn))), certain
 	var a Assessment
 	for _, k := range t.order {
 		v := &t.voices[k.voice()]
@@ -106,16 +108,22 @@ func (t *tally) result(warn int) Assessment {
 		switch v.class {
 		case supporting:
 			support = support.and(v.v)
+			if less, ok := t.instead[k.voice()]; ok {
+				shown = shown.and(less)
+			} else {
+				shown = shown.and(v.v)
+			}
 		case refuting:
 			refute = refute.and(v.v)
 			a.Disputed = true
 		case observing:
-			pool = pool.and(v.v)
+			shown = shown.and(v.v)
 		}
 	}
 	a.Refute = refute.any()
 	a.Gate = score(support.any(), a.Refute)
-	a.Support = support.and(int32(min(poolCap, pool.any()))).and(t.stranger).any()
+	// the pool adds poolCap at most
+	a.Support = max(shown, support.and(poolCap)).and(t.stranger).any()
 	a.Shown = score(a.Support, a.Refute)
 	if a.Shown > shownCap {
 		a.Shown = max(a.Gate, shownCap)

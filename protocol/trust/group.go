@@ -20,7 +20,7 @@ type seat struct {
 // but never split the voice of one. So an organisation that states more than one
 // (or one, and none) stays at home with all it says, and in each part of the formula it
 // has one group at most; those it vouched for are one with it in this, so that no crowd of
-// them can spread over labels. What is held or not in force has no say in this, else a stolen
+// them can spread over labels; in the pool they stay at home, where their voucher finds them. What is held or not in force has no say in this, else a stolen
 // key would move voices that count; what has faded has, else groups would change
 // at times that next does not foresee. An organisation that a group rule names
 // stays there. Never a union of groups: one shared label must not chain unrelated ones.
@@ -39,6 +39,9 @@ func (t *tally) label() {
 			continue
 		}
 		at, stated := seat{v.class, v.home}, t.claims[i].Upstream
+		if v.vouched && v.class == observing {
+			mixed[at] = true
+		}
 		if have, ok := labels[at]; ok && have != stated {
 			mixed[at] = true
 		}
@@ -102,25 +105,52 @@ func (t *tally) settle() {
 	}
 }
 
-// stand lets a voucher that counts stand for those it vouched for who are only in the
-// pool: one group, the strongest of its members. A voucher that says less than they
-// do leaves them in the pool, else it could silence them by a whisper. It must be above them by
-// two steps, so that the rounding of the pool never makes its voice lower a score.
+// stand makes a voucher that counts and those it vouched for who are only in the pool one
+// voice in the shown score: it is theirs or its own, whichever comes to more. Mostly
+// the voucher stands for them. Where it says less than they do, the shown score is worked out without it (instead
+// says with what), and the gate score with it; else it could silence them by a whisper.
 func (t *tally) stand() {
 	if len(t.list.vouched) == 0 {
 		return
 	}
-	strongest := map[int32]int32{} // by home
+	crowds := map[int32]*voice{} // by home
 	for _, k := range t.order {
-		if v := &t.voices[k.voice()]; v.why == counts && v.class == supporting {
-			strongest[v.home] = max(strongest[v.home], v.v)
+		if v := &t.voices[k.voice()]; v.vouched && v.class == observing && v.why == counts {
+			crowds[v.home] = v
 		}
 	}
-	for _, k := range t.order {
-		if v := &t.voices[k.voice()]; v.vouched && v.class == observing && v.why == counts && strongest[v.home] > v.v+1 {
-			v.why = weaker
+	for rest := t.order; len(rest) > 0; {
+		n := run(rest)
+		t.pair(rest[:n], crowds)
+		rest = rest[n:]
+	}
+}
+
+// pair joins the one that leads a group with the crowd it vouched for, if any.
+func (t *tally) pair(group []key, crowds map[int32]*voice) {
+	if t.voices[group[0].voice()].class != supporting {
+		return
+	}
+	at := slices.IndexFunc(group, func(k key) bool { return t.voices[k.voice()].why == counts })
+	voucher := &t.voices[group[at].voice()]
+	crowd := crowds[voucher.home]
+	if crowd == nil {
+		return
+	}
+	next := int32(0) // who would lead the group without the voucher
+	for _, k := range group {
+		if v := &t.voices[k.voice()]; v.home != voucher.home {
+			next = max(next, v.v)
 		}
 	}
+	if (one-voucher.v)*one <= (one-next)*(one-crowd.v) {
+		crowd.why = weaker
+		return
+	}
+	if t.instead == nil {
+		t.instead = map[int]int32{}
+	}
+	t.instead[group[at].voice()] = next
 }
 
 // groupName is the group as explanations show it.

@@ -78,7 +78,7 @@ func TestRelabellingGainsNothing(t *testing.T) {
 		for i := range mine {
 			mine[i].Org, mine[i].Refutes, mine[i].Own, mine[i].Upstream = org, false, mine[0].Own, labels.Draw(t, "label")
 			// in one topic, so that they stand in one part of the formula
-			mine[i].Topic = mine[0].Topic
+			mine[i].Topic, mine[i].Barred = mine[0].Topic, mine[0].Barred
 			alone := mine[i]
 			alone.Upstream = ""
 			if got := l.Score([]Claim{alone}, 0, epoch).Shown; got > strongest {

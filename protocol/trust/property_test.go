@@ -11,9 +11,10 @@ import (
 
 	"tocsin/protocol"
 	"tocsin/protocol/pattern"
+	"tocsin/protocol/reason"
 )
 
-// propertyList has a holding, a vendor rule, scopes and entries that expire, so
+// propertyList has a holding, a vendor rule, scopes, entries that expire and vouches, so
 // that every branch of the arithmetic is walked by random claims.
 func propertyList(t testing.TB) *List {
 	l := fixture(t,
@@ -23,17 +24,31 @@ func propertyList(t testing.TB) *List {
 		{Org: orgID(31), Petname: "scoped", Level: Anchor, Expires: epoch.AddDate(0, 3, 0), Scopes: []Scope{{Topics: []string{"malicious-code"}}}},
 		{Org: orgID(32), Petname: "lapsed", Level: Partner, Expires: epoch.AddDate(0, -1, 0)},
 		{Org: orgID(33), Petname: "lapsing", Level: Anchor, Expires: epoch.AddDate(0, 0, 20)},
+		{Org: orgID(voucherOrg), Petname: "voucher", Level: Anchor, Expires: epoch.AddDate(0, 0, 40),
+			Vouch: &Vouch{Depth: 1, MaxOrgs: 10, LevelCap: Observed, Scopes: []string{"*"}}},
+		{Org: orgID(voucherTwo), Petname: "generous", Level: Anchor, Expires: epoch.AddDate(0, 2, 0),
+			Vouch: &Vouch{Depth: 1, MaxOrgs: 2, LevelCap: Partner, Scopes: []string{"malicious-code"}}},
 	} {
-		var err error
-		if l, err = l.With(e); err != nil {
-			t.Fatal(err)
-		}
+		l = must(t)(l.With(e))
 	}
-	return l
+	var facts []VouchFact
+	for i, voucher := range []int{voucherOrg, voucherOrg, voucherOrg, voucherTwo, voucherTwo, voucherTwo} {
+		facts = append(facts, VouchFact{Voucher: orgID(voucher), Subject: orgID(vouchedOrg + i),
+			Made: epoch.AddDate(0, 0, -i), Until: epoch.AddDate(0, 0, 5*i+1)})
+	}
+	return l.WithVouches(facts)
 }
 
+// Vouchers, and the first of those they vouched for: three by each.
+const (
+	voucherOrg = 41
+	voucherTwo = 42
+	vouchedOrg = 6000
+)
+
 func genClaim(listed bool) *rapid.Generator[Claim] {
-	orgs := []int{anchorOrg, anchorTwo, partnerOrg, partnerTwo, partnerTri, blockedOrg, 31, 32, 33, observedOrg, observedOrg + 1, observedOrg + 2}
+	orgs := []int{anchorOrg, anchorTwo, partnerOrg, partnerTwo, partnerTri, blockedOrg, 31, 32, 33, observedOrg, observedOrg + 1, observedOrg + 2,
+		voucherOrg, voucherTwo, vouchedOrg, vouchedOrg + 1, vouchedOrg + 2, vouchedOrg + 3, vouchedOrg + 4, vouchedOrg + 5}
 	if !listed {
 		orgs = []int{strangerOrg, strangerOrg + 1, strangerOrg + 2, strangerOrg + 3}
 	}
@@ -47,10 +62,15 @@ func genClaim(listed bool) *rapid.Generator[Claim] {
 			Own:      listed && rapid.IntRange(0, 9).Draw(t, "own") == 0,
 			Held:     rapid.IntRange(0, 4).Draw(t, "held") == 0,
 			Refutes:  rapid.IntRange(0, 3).Draw(t, "refutes") == 0,
+			Absent:   rapid.IntRange(0, 9).Draw(t, "absent") == 0,
+			Barred:   rapid.SampledFrom([]reason.Code{"", "", "", "", reason.OrgStale, reason.OrgTripped}).Draw(t, "barred"),
 			Claimed:  rapid.IntRange(-1, 100).Draw(t, "claimed"),
 			Q:        rapid.IntRange(0, one).Draw(t, "q"),
 			Since:    epoch.Add(time.Duration(span.Draw(t, "since")) * time.Second),
 			Object:   fmt.Sprint("indicator--", rapid.IntRange(0, 99).Draw(t, "object")),
+		}
+		if rapid.IntRange(0, 2).Draw(t, "sighted") == 0 {
+			c.Seen = epoch.Add(time.Duration(span.Draw(t, "seen")) * time.Second)
 		}
 		if rapid.Bool().Draw(t, "bounded") {
 			c.ValidFrom = epoch.Add(time.Duration(span.Draw(t, "from")) * time.Second)
@@ -240,5 +260,101 @@ func TestNextSeesARise(t *testing.T) {
 	}
 	if before, at := l.Score(claims, 0, a.Next.Add(-time.Second)).Gate, l.Score(claims, 0, a.Next).Gate; before >= Alert || at < Alert {
 		t.Errorf("at %s the gate goes from %d to %d, want a rise over %d", a.Next, before, at, Alert)
+	}
+}
+
+// TestSightingNeverLowers: what was seen again counts as much as before or more, and a
+// refutation gains nothing by it.
+func TestSightingNeverLowers(t *testing.T) {
+	l := propertyList(t)
+	rapid.Check(t, func(t *rapid.T) {
+		claims, warn := append(genClaims(t, true), genClaims(t, false)...), warns.Draw(t, "warn")
+		before := l.Score(claims, warn, epoch)
+		later := epoch.Add(time.Duration(rapid.Int64Range(-100*secondsPerDay, 0).Draw(t, "seen")) * time.Second)
+		for i := range claims {
+			if claims[i].Seen.Before(later) {
+				claims[i].Seen = later
+			}
+		}
+		if after := l.Score(claims, warn, epoch); after.Gate < before.Gate || after.Shown < before.Shown || after.Refute != before.Refute {
+			t.Fatalf("a sighting turned %+v into %+v", before, after)
+		}
+	})
+}
+
+// TestBarNeverRaises: taking an organisation out of automation lifts no gate score, its
+// refutations aside, and makes nothing disputed.
+func TestBarNeverRaises(t *testing.T) {
+	l := propertyList(t)
+	rapid.Check(t, func(t *rapid.T) {
+		claims, warn := append(genClaims(t, true), genClaims(t, false)...), warns.Draw(t, "warn")
+		before := l.Score(claims, warn, epoch)
+		org, refuted := genClaim(true).Draw(t, "barred").Org, false
+		for i := range claims {
+			if claims[i].Org == org {
+				claims[i].Barred = reason.OrgDisputed
+				refuted = refuted || claims[i].Refutes
+			}
+		}
+		after := l.Score(claims, warn, epoch)
+		if after.Gate > before.Gate && !refuted || after.Refute > before.Refute || after.Disputed && !before.Disputed {
+			t.Fatalf("barring %s turned %+v into %+v", org, before, after)
+		}
+	})
+}
+
+// TestAbsentWeighsNothing: what was looked for and not seen is shown and changes no number.
+func TestAbsentWeighsNothing(t *testing.T) {
+	l := propertyList(t)
+	rapid.Check(t, func(t *rapid.T) {
+		claims, warn := append(genClaims(t, true), genClaims(t, false)...), warns.Draw(t, "warn")
+		before := l.Assess(claims, warn, epoch)
+		c := genClaim(rapid.Bool().Draw(t, "listed")).Draw(t, "absent")
+		c.Absent = true
+		after := l.Assess(append(claims, c), warn, epoch)
+		if len(after.Terms) != len(before.Terms)+1 {
+			t.Fatalf("%d terms, then %d", len(before.Terms), len(after.Terms))
+		}
+		before.Terms, after.Terms, before.Next, after.Next = nil, nil, time.Time{}, time.Time{}
+		if !reflect.DeepEqual(before, after) {
+			t.Fatalf("an absence turned %+v into %+v", before, after)
+		}
+	})
+}
+
+// TestCrowdNeverOutweighsItsVoucher: however many an anchor vouches for, whatever labels they
+// state, they come to what the voucher itself comes to, or would by saying the same.
+func TestCrowdNeverOutweighsItsVoucher(t *testing.T) {
+	for name, level := range map[string]Level{"observed": Observed, "partner": Partner} {
+		t.Run(name, func(t *testing.T) {
+			l := must(t)(fixture(t).With(Entry{Org: orgID(voucherOrg), Petname: "voucher", Level: Anchor, Expires: epoch.AddDate(0, 6, 0),
+				Vouch: &Vouch{Depth: 1, MaxOrgs: 30, LevelCap: level, Scopes: []string{"*"}}}))
+			var facts []VouchFact
+			for i := range 30 {
+				facts = append(facts, VouchFact{Voucher: orgID(voucherOrg), Subject: orgID(vouchedOrg + i), Made: epoch, Until: epoch.AddDate(0, 1, 0)})
+			}
+			l = l.WithVouches(facts)
+			rapid.Check(t, func(t *rapid.T) {
+				claimed := rapid.IntRange(1, 100).Draw(t, "claimed")
+				var crowd []Claim
+				for i := range rapid.IntRange(1, 30).Draw(t, "n") {
+					crowd = append(crowd, upstream(says(vouchedOrg+i, rapid.IntRange(0, claimed).Draw(t, "each")), labels.Draw(t, "label")))
+				}
+				voucher := says(voucherOrg, claimed)
+				alone := l.Score([]Claim{voucher}, 0, epoch)
+				if got := l.Score(crowd, 0, epoch); got.Gate > alone.Gate || got.Shown > alone.Shown {
+					t.Fatalf("the crowd alone %+v, its voucher alone %+v", got, alone)
+				}
+				if got := l.Score(append(crowd, voucher), 0, epoch); got.Gate != alone.Gate || got.Shown != alone.Shown {
+					t.Fatalf("with the crowd %+v, without %+v", got, alone)
+				}
+				// beside an independent voice they are one, not two
+				other := append([]Claim{says(anchorOrg, 70)}, crowd...)
+				both := l.Score([]Claim{says(anchorOrg, 70), voucher}, 0, epoch)
+				if got := l.Score(append(other, voucher), 0, epoch); got.Gate != both.Gate || got.Shown != both.Shown {
+					t.Fatalf("beside an anchor the crowd makes %+v of %+v", got, both)
+				}
+			})
+		})
 	}
 }
