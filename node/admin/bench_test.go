@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/audit"
 	"tocsin/node/belief"
 	"tocsin/node/identity"
 	"tocsin/node/intake"
@@ -83,7 +85,9 @@ func newBench(t *testing.T) *bench {
 	}
 	store, err := storage.Open("", storage.Options{Memory: true})
 	ok(t, err)
-	list, err := policy.Open(filepath.Join(dir, "operator.toml"), filepath.Join(dir, "trust.toml"))
+	written, err := audit.Open(filepath.Join(dir, "audit.log"))
+	ok(t, err)
+	list, err := policy.OpenAudited(filepath.Join(dir, "operator.toml"), filepath.Join(dir, "trust.toml"), written)
 	ok(t, err)
 	set, err := settings.Open(dir)
 	ok(t, err)
@@ -100,9 +104,10 @@ func newBench(t *testing.T) *bench {
 		Desk:    belief.New(belief.Deps{Store: store, Policy: list, Own: own.Org}),
 		Publish: outbox.New(store, in, book, own.Org, own.Key, b.mesh).Publish,
 		Running: func() bool { return true },
+		Audit:   written,
 	}
 	b.client = serve(t, b.deps)
-	t.Cleanup(func() { ok(t, store.Close()) })
+	t.Cleanup(func() { ok(t, errors.Join(store.Close(), written.Close())) })
 	return b
 }
 

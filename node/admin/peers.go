@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/audit"
 	"tocsin/node/settings"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/trust"
@@ -20,6 +21,7 @@ type peerResource struct {
 	names    names
 	mesh     Mesh
 	settings *settings.Book
+	audit    *audit.Log
 }
 
 func (p *peerResource) register(a huma.API) {
@@ -44,6 +46,19 @@ func (p *peerResource) add(ctx context.Context, in *struct{ Body api.PeerRequest
 	if err := settings.CheckPeer(addr); err != nil {
 		return nil, reason.Wrap(reason.UsageInvalid, fmt.Sprintf("add peer %q", addr), err)
 	}
+	var peer api.Peer
+	err := recorded(ctx, p.audit, audit.Event{Action: "peers.add", Target: addr}, func() (err error) {
+		peer, err = p.keep(ctx, addr)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return answer(peer)
+}
+
+// keep connects to an address and keeps it.
+func (p *peerResource) keep(ctx context.Context, addr string) (api.Peer, error) {
 	before, known := p.connection(addr)
 	id, dialErr := p.mesh.Connect(ctx, addr)
 	if id == "" {
@@ -52,7 +67,7 @@ func (p *peerResource) add(ctx context.Context, in *struct{ Body api.PeerRequest
 	peer, kept := p.find(id)
 	switch {
 	case dialErr != nil && !kept:
-		return nil, reason.New(reason.UsageInvalid, api.ProblemOf(dialErr).Detail)
+		return peer, reason.New(reason.UsageInvalid, api.ProblemOf(dialErr).Detail)
 	case !kept:
 		peer = api.Peer{ID: id, Level: trust.Unknown.String(), Addrs: []string{addr}, State: "not connected"}
 	case dialErr != nil && !peer.Connected:
@@ -61,10 +76,7 @@ func (p *peerResource) add(ctx context.Context, in *struct{ Body api.PeerRequest
 		peer.State = "connected already by " + before + "; the address given is kept, but was not tried"
 	}
 	peer.Kept = true
-	if err := p.settings.AddPeer(addr); err != nil {
-		return nil, err
-	}
-	return answer(peer)
+	return peer, p.settings.AddPeer(addr)
 }
 
 // connection gives the address by which a peer is connected already, when that is
@@ -89,17 +101,20 @@ func (p *peerResource) find(id string) (api.Peer, bool) {
 	return api.Peer{}, false
 }
 
-func (p *peerResource) remove(_ context.Context, in *struct {
+func (p *peerResource) remove(ctx context.Context, in *struct {
 	ID string `path:"id"`
 }) (*body[api.Removed], error) {
 	id, err := p.resolve(in.ID)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.mesh.Disconnect(id); err != nil {
-		return nil, err
-	}
-	if err := p.settings.RemovePeer(id); err != nil {
+	err = recorded(ctx, p.audit, audit.Event{Action: "peers.remove", Target: id}, func() error {
+		if err := p.mesh.Disconnect(id); err != nil {
+			return err
+		}
+		return p.settings.RemovePeer(id)
+	})
+	if err != nil {
 		return nil, err
 	}
 	return answer(api.Removed{Removed: id})

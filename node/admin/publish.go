@@ -2,11 +2,13 @@ package admin
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/audit"
 	"tocsin/node/outbox"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
@@ -32,6 +35,7 @@ type publishResource struct {
 	joined  func() []TopicInfo
 	slots   chan struct{} // one taken per publication under way
 	limit   int64         // bytes of one file
+	audit   *audit.Log
 }
 
 // publishIn is a publication's parameters; the body is the STIX itself and is
@@ -123,8 +127,39 @@ func (p *publishResource) run(r *http.Request, req outbox.Request, hold time.Dur
 			return outbox.Result{}, ctx.Err()
 		}
 	}
+	event := publishEvent(req)
+	if _, err := p.audit.Append(ctx, event); err != nil {
+		return outbox.Result{}, undone(err)
+	}
 	req.Progress = a.progress
-	return p.publish(ctx, req)
+	res, err := p.publish(ctx, req)
+	afterwards(ctx, p.audit, publishedEvent(event, res, err))
+	return res, err
+}
+
+// publishEvent says what is to go out, before it is known what of it can.
+func publishEvent(req outbox.Request) audit.Event {
+	return audit.Event{Action: "publish", Target: req.Topic.String(), Detail: map[string]string{
+		"tlp": req.TLP.String(), "bytes": strconv.Itoa(len(req.Data)), "sha256": fmt.Sprintf("%x", sha256.Sum256(req.Data)),
+	}}
+}
+
+// publishedEvent says what went out.
+func publishedEvent(e audit.Event, res outbox.Result, err error) audit.Event {
+	ids := make([]string, len(res.Records))
+	for i, id := range res.Records {
+		ids[i] = id.String()
+	}
+	e.Action = "publish.done"
+	e.Detail = map[string]string{
+		"objects": strconv.Itoa(res.Objects), "records": strconv.Itoa(len(ids)), "ids": strings.Join(ids, " "),
+		"invalid": strconv.Itoa(res.Invalid), "denied": strconv.Itoa(res.Denied), "sha256": e.Detail["sha256"],
+	}
+	if err != nil {
+		e.Action = "publish.failed"
+		e.Detail["error"] = err.Error()
+	}
+	return e
 }
 
 // readBody reads the whole file, within its bound.

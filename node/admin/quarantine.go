@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/audit"
 	"tocsin/node/intake"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
@@ -22,6 +23,7 @@ type quarantineResource struct {
 	find   finder
 	store  *storage.Store
 	intake *intake.Pipeline
+	audit  *audit.Log
 }
 
 func (q *quarantineResource) register(a huma.API) {
@@ -78,14 +80,38 @@ func (q *quarantineResource) decide(ctx context.Context, in *struct{ Body api.De
 		act = q.intake.Release
 	}
 	out := api.Decided{Accepted: in.Body.Accept, Items: []api.Ref{}}
+	if _, err := q.audit.Append(ctx, decisionEvent(in.Body, refs)); err != nil {
+		return nil, undone(err)
+	}
 	for _, ref := range refs {
 		if err := act(ctx, ref, in.Body.Reason); err != nil {
+			failed := decisionEvent(in.Body, refs[len(out.Items):])
+			failed.Action += ".failed"
+			failed.Detail["error"] = err.Error()
+			afterwards(ctx, q.audit, failed)
 			return nil, undecided(fmt.Errorf("decide on %s after %d of %d: %w", in.Body.Subject, len(out.Items), len(refs), err))
 		}
 		out.Items = append(out.Items, api.Ref{Record: ref.Record.String(), Index: ref.Index})
 	}
 	log.Infow("operator decided on what was held", "subject", in.Body.Subject, "accept", in.Body.Accept, "items", len(refs))
 	return answer(out)
+}
+
+// decisionEvent names what is decided on, and what the person called it.
+func decisionEvent(d api.Decision, refs []storage.Ref) audit.Event {
+	e := audit.Event{Action: "quarantine.reject", Target: d.Subject, Reason: d.Reason}
+	if d.Accept {
+		e.Action = "quarantine.accept"
+	}
+	names := make([]string, len(refs))
+	for i, ref := range refs {
+		names[i] = ref.Record.String()
+		if ref.Index >= 0 {
+			names[i] += "#" + strconv.Itoa(ref.Index)
+		}
+	}
+	e.Detail = map[string]string{"count": strconv.Itoa(len(refs)), "items": strings.Join(names, " ")}
+	return e
 }
 
 // undecided says what helps when a record's certificate is forgotten: to accept a

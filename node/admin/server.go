@@ -20,6 +20,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/audit"
 	"tocsin/node/belief"
 	"tocsin/node/identity"
 	"tocsin/node/intake"
@@ -63,6 +64,8 @@ type Deps struct {
 	Desk     *belief.Desk
 	Intake   *intake.Pipeline
 	Mesh     Mesh
+	// Audit is where every change is written down before it is made: see recorded.
+	Audit *audit.Log
 	// Publish is the way out.
 	Publish func(context.Context, outbox.Request) (outbox.Result, error)
 	// Running is true once the node's listeners are bound and its parts work;
@@ -122,6 +125,7 @@ type Server struct {
 	handler  http.Handler
 	running  func() bool
 	closing  sync.Once
+	people   people
 }
 
 // New binds the socket and wires the resources; nothing is answered before Run.
@@ -142,10 +146,10 @@ func NewHandler(d Deps) http.Handler {
 	n := names{policy: d.Policy, identity: d.Identity, self: d.Self}
 	find := finder{store: d.Store}
 	(&statusResource{d.Self, d.Store, d.Mesh, d.Desk, d.Running}).register(a)
-	(&peerResource{n, d.Mesh, d.Settings}).register(a)
-	(&topicResource{d.Mesh, d.Settings}).register(a)
+	(&peerResource{n, d.Mesh, d.Settings, d.Audit}).register(a)
+	(&topicResource{d.Mesh, d.Settings, d.Audit}).register(a)
 	(&trustResource{n, d.Policy, d.Intake, d.Mesh.Topics}).register(a)
-	(&publishResource{d.Publish, d.Mesh.Topics, make(chan struct{}, maxPublications), api.MaxPublishBytes}).register(a)
+	(&publishResource{d.Publish, d.Mesh.Topics, make(chan struct{}, maxPublications), api.MaxPublishBytes, d.Audit}).register(a)
 	(&checkResource{d.Desk}).register(a)
 	(&scoreResource{n, d.Desk.Scores, nil}).register(a)
 	(&simulateResource{d.Desk, d.Policy, make(chan struct{}, 1)}).register(a)
@@ -153,7 +157,8 @@ func NewHandler(d Deps) http.Handler {
 	(&recordResource{n, find, d.Store, d.Identity}).register(a)
 	(&searchResource{n, d.Store}).register(a)
 	(&eventResource{n, d.Store, make(chan struct{}, maxFollowers)}).register(a)
-	(&quarantineResource{n, find, d.Store, d.Intake}).register(a)
+	(&quarantineResource{n, find, d.Store, d.Intake, d.Audit}).register(a)
+	(&auditResource{d.Audit, make(chan struct{}, maxFollowers)}).register(a)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, api.NewProblem(reason.NotFound, fmt.Sprintf("%s %s: no such resource", r.Method, r.URL.Path)))
 	})
@@ -181,9 +186,10 @@ func (s *Server) Run(ctx context.Context) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext:       withPeer,
 	}
 	done := make(chan error, 1)
-	go func() { done <- server.Serve(netutil.LimitListener(s.listener, maxConnections)) }()
+	go func() { done <- server.Serve(netutil.LimitListener(credentialed{s.listener}, maxConnections)) }()
 	select {
 	case err := <-done:
 		return fmt.Errorf("serve admin socket %s: %w", s.socket, err)
@@ -209,7 +215,7 @@ func (s *Server) Close() error {
 	return err
 }
 
-// guard answers only the status while the node starts, and turns a panic of a
+// guard says whose work a request is, answers only the status while the node starts, and turns a panic of a
 // handler into an answer: the node goes on, and the operator hears of it.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -223,6 +229,6 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			writeProblem(w, api.NewProblem(reason.NodeStarting, "the node is still starting"))
 			return
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(audit.WithActor(r.Context(), s.people.actor(r))))
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/audit"
 	"tocsin/node/settings"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
@@ -18,6 +19,7 @@ import (
 type topicResource struct {
 	mesh     Mesh
 	settings *settings.Book
+	audit    *audit.Log
 }
 
 type topicIn struct {
@@ -46,15 +48,18 @@ func (t *topicResource) list(context.Context, *nothing) (*body[api.List[api.Topi
 	return answer(list)
 }
 
-func (t *topicResource) join(_ context.Context, in *topicIn) (*body[api.Topic], error) {
+func (t *topicResource) join(ctx context.Context, in *topicIn) (*body[api.Topic], error) {
 	topic, err := parseTopic(in.Name)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.mesh.Join(topic); err != nil {
-		return nil, err
-	}
-	if err := t.settings.JoinTopic(topic); err != nil {
+	err = recorded(ctx, t.audit, audit.Event{Action: "topics.join", Target: topic.String()}, func() error {
+		if err := t.mesh.Join(topic); err != nil {
+			return err
+		}
+		return t.settings.JoinTopic(topic)
+	})
+	if err != nil {
 		return nil, err
 	}
 	for _, info := range t.mesh.Topics() {
@@ -65,7 +70,7 @@ func (t *topicResource) join(_ context.Context, in *topicIn) (*body[api.Topic], 
 	return answer(api.Topic{Name: topic.String(), Joined: true})
 }
 
-func (t *topicResource) leave(_ context.Context, in *topicIn) (*body[api.Topic], error) {
+func (t *topicResource) leave(ctx context.Context, in *topicIn) (*body[api.Topic], error) {
 	topic, err := parseTopic(in.Name)
 	if err != nil {
 		return nil, err
@@ -74,10 +79,13 @@ func (t *topicResource) leave(_ context.Context, in *topicIn) (*body[api.Topic],
 		return nil, api.NewProblem(reason.NotFound, fmt.Sprintf("leave topic %s: it is not joined", topic)).
 			WithFix("See which are with 'tocsin topics list'.")
 	}
-	if err := t.mesh.Leave(topic); err != nil {
-		return nil, err
-	}
-	if err := t.settings.LeaveTopic(topic); err != nil {
+	err = recorded(ctx, t.audit, audit.Event{Action: "topics.leave", Target: topic.String()}, func() error {
+		if err := t.mesh.Leave(topic); err != nil {
+			return err
+		}
+		return t.settings.LeaveTopic(topic)
+	})
+	if err != nil {
 		return nil, err
 	}
 	return answer(api.Topic{Name: topic.String()})

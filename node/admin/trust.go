@@ -104,10 +104,10 @@ func (t *trustResource) put(ctx context.Context, e trust.Entry, in api.TrustEntr
 	if err := t.change(&e, in); err != nil {
 		return nil, err
 	}
-	if err := t.policy.Set(e); err != nil {
+	if err := t.policy.Apply(ctx, policy.Edit{Entry: e, Why: in.Reason}); err != nil {
 		return nil, err
 	}
-	accepted, err := t.intake.Rejudge(context.WithoutCancel(ctx))
+	accepted, err := t.intake.Rejudge(context.WithoutCancel(ctx), intake.Curable()...)
 	if err != nil {
 		return nil, fmt.Errorf("the entry for %s is in force; judge what is held again: %w", e.Org, err)
 	}

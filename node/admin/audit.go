@@ -1,0 +1,206 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"tocsin/node/admin/api"
+	"tocsin/node/audit"
+	"tocsin/protocol/reason"
+)
+
+// recorded writes down what somebody asked for and then does it. What cannot be written
+// down is not done. What then fails is written down as well, as the action with
+// ".failed" behind its name.
+func recorded(ctx context.Context, book *audit.Log, e audit.Event, do func() error) error {
+	if _, err := book.Append(ctx, e); err != nil {
+		return undone(err)
+	}
+	err := do()
+	if err != nil {
+		e.Action += ".failed"
+		e.Detail = maps.Clone(e.Detail)
+		if e.Detail == nil {
+			e.Detail = map[string]string{}
+		}
+		e.Detail["error"] = err.Error()
+		afterwards(ctx, book, e)
+	}
+	return err
+}
+
+// undone says that an action was not taken because its audit entry could not be written.
+func undone(err error) error {
+	return fmt.Errorf("nothing was done, since it cannot be written down: %w", err)
+}
+
+// afterwards writes down what has happened already, whoever has left since. When that
+// cannot be written there is nothing to refuse any more; the node's own log says it.
+func afterwards(ctx context.Context, book *audit.Log, e audit.Event) {
+	if _, err := book.Append(context.WithoutCancel(ctx), e); err != nil {
+		log.Errorw("what was done is not in the audit log", "action", e.Action, "target", e.Target, "err", err)
+	}
+}
+
+// maxAuditWait is how long an answer waits for something to tell.
+const maxAuditWait = 25 * time.Second
+
+// auditResource shows the audit log. Reading it is written down nowhere.
+type auditResource struct {
+	book  *audit.Log
+	slots chan struct{} // one taken by each who waits
+}
+
+func (a *auditResource) register(h huma.API) {
+	handle(h, huma.Operation{
+		OperationID: "audit-list", Method: http.MethodGet, Path: "/audit", Summary: "Who did what, when and why",
+		Description: "A page of entries after a number, oldest first, or with newest=true the newest ones. With wait=true the answer comes when there is an entry, or after 25 s without one. next says where to go on.",
+	}, a.list)
+	handle(h, huma.Operation{OperationID: "audit-head", Method: http.MethodGet, Path: "/audit/head", Summary: "The number and hash of the newest entry"}, a.head)
+	handle(h, huma.Operation{OperationID: "audit-export", Method: http.MethodGet, Path: "/audit/export", Summary: "The log's file as it stands"}, a.export)
+}
+
+// auditIn is what to look for.
+type auditIn struct {
+	After  uint64    `query:"after"`
+	Limit  int       `query:"limit" default:"100" minimum:"1" maximum:"1000"`
+	Newest bool      `query:"newest"`
+	Wait   bool      `query:"wait"`
+	Action string    `query:"action" maxLength:"64"`
+	Target string    `query:"target" maxLength:"1024"`
+	Text   string    `query:"text" maxLength:"1024"`
+	User   string    `query:"user" maxLength:"256"`
+	Since  time.Time `query:"since"`
+	Until  time.Time `query:"until"`
+}
+
+// filter reads User as an account's number where it is one, else as a name.
+func (in *auditIn) filter() audit.Filter {
+	f := audit.Filter{Action: in.Action, Target: in.Target, Text: in.Text, Since: in.Since, Until: in.Until}
+	if uid, err := strconv.Atoi(in.User); err == nil {
+		f.UID = &uid
+	} else {
+		f.User = in.User
+	}
+	return f
+}
+
+func (a *auditResource) list(ctx context.Context, in *auditIn) (*body[api.List[api.AuditEntry]], error) {
+	if in.Newest {
+		return a.newest(in)
+	}
+	// What is appended while this reads is found by whoever goes on behind the head of before.
+	head, _ := a.book.Head()
+	entries, next, err := a.book.Read(in.After, in.Limit, in.filter())
+	if err != nil {
+		return nil, err
+	}
+	if in.Wait && len(entries) == 0 && next == 0 {
+		if err := a.wait(ctx, max(head, in.After)); err != nil {
+			return nil, err
+		}
+		head, _ = a.book.Head()
+		if entries, next, err = a.book.Read(in.After, in.Limit, in.filter()); err != nil {
+			return nil, err
+		}
+	}
+	if in.Wait && next == 0 {
+		next = max(head, in.After)
+	}
+	return answer(auditList(entries, next))
+}
+
+func (a *auditResource) newest(in *auditIn) (*body[api.List[api.AuditEntry]], error) {
+	head, _ := a.book.Head()
+	entries, err := a.book.Last(in.Limit, in.filter())
+	if err != nil {
+		return nil, err
+	}
+	return answer(auditList(entries, head))
+}
+
+// auditList shows entries; next is not before the last of them, and 0 for the end.
+func auditList(entries []audit.Entry, next uint64) api.List[api.AuditEntry] {
+	list := api.List[api.AuditEntry]{Items: []api.AuditEntry{}}
+	for _, e := range entries {
+		list.Items = append(list.Items, api.AuditEntry{
+			Seq: e.Seq, At: e.At, Actor: api.AuditActor(e.Actor), Action: e.Action, Target: e.Target, Reason: e.Reason, Detail: e.Detail,
+			Prev: e.Prev.String(), Hash: e.Hash.String(),
+		})
+		if next != 0 {
+			next = max(next, e.Seq)
+		}
+	}
+	if next != 0 {
+		list.Next = strconv.FormatUint(next, 10)
+	}
+	return list
+}
+
+// wait returns when there is an entry behind a number, or nobody wrote one for a while.
+func (a *auditResource) wait(ctx context.Context, after uint64) error {
+	select {
+	case a.slots <- struct{}{}:
+		defer func() { <-a.slots }()
+	default:
+		return reason.New(reason.Conflict, fmt.Sprintf("%d wait for the audit log already; stop one", maxFollowers))
+	}
+	patience, cancel := context.WithTimeout(ctx, maxAuditWait)
+	defer cancel()
+	err := a.book.Wait(patience, after)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil
+	}
+	return err
+}
+
+func (a *auditResource) head(context.Context, *nothing) (*body[api.AuditHead], error) {
+	seq, hash := a.book.Head()
+	return answer(api.AuditHead{Seq: seq, Hash: hash.String()})
+}
+
+func (a *auditResource) export(context.Context, *nothing) (*huma.StreamResponse, error) {
+	in, size, err := a.book.Export()
+	if err != nil {
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(ctx huma.Context) {
+		_, w := humago.Unwrap(ctx)
+		w.Header().Set("Content-Type", api.MediaNDJSON)
+		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+		if err := copyOut(w, in); err != nil {
+			log.Infow("audit export was cut off", "err", err)
+		}
+	}}, nil
+}
+
+// copyOut writes a long answer in parts, each of which the reader must take in time.
+func copyOut(w http.ResponseWriter, in io.Reader) error {
+	c := http.NewResponseController(w)
+	part := make([]byte, 256<<10)
+	for {
+		n, err := in.Read(part)
+		if n > 0 {
+			if err := errors.Join(c.SetWriteDeadline(time.Now().Add(writeTimeout)), written(w.Write(part[:n]))); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func written(_ int, err error) error { return err }
