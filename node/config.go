@@ -166,6 +166,9 @@ func (p Paths) ConfigFile() string { return p.Config + "/tocsin.toml" }
 // TrustFile is the operator's own trust list, which may be absent.
 func (p Paths) TrustFile() string { return p.Config + "/trust.toml" }
 
+// Warnings is the folder of the operator's warning lists, which may be absent.
+func (p Paths) Warnings() string { return p.Config + "/warnings" }
+
 // State is the folder of what commands changed: peers.toml, topics.toml, trust.toml,
 // own.cbor (the own chain) and identity.cbor (those of others).
 func (p Paths) State() string { return p.Data + "/state" }

@@ -15,6 +15,7 @@ import (
 	"tocsin/node/review"
 	"tocsin/node/standing"
 	"tocsin/node/upkeep"
+	"tocsin/node/warnings"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
@@ -51,8 +52,12 @@ func (n *Node) openIntake(paths Paths, cfg Config, chains *identity.Book) error 
 	if err := n.openStanding(paths, chains); err != nil {
 		return err
 	}
+	var err error
+	if n.warnings, err = warnings.Open(paths.Warnings()); err != nil {
+		return err
+	}
 	n.intake = intake.New(intake.Deps{
-		Store: n.Store, Policy: n.Policy, Identity: chains, Standing: n.Standing, Breakers: n.breakers, Own: n.own,
+		Store: n.Store, Policy: n.Policy, Identity: chains, Standing: n.Standing, Warnings: n.warnings, Breakers: n.breakers, Own: n.own,
 		Quarantine: quarantineBytes(cfg, paths), Told: n.told(),
 	})
 	return nil

@@ -18,7 +18,7 @@ func (n *Node) openDesk(paths Paths) (err error) {
 	if err != nil {
 		return err
 	}
-	n.Desk = belief.New(belief.Deps{Store: n.Store, Policy: n.Policy, Standing: n.Standing, Scores: n.scores, Own: n.own})
+	n.Desk = belief.New(belief.Deps{Store: n.Store, Policy: n.Policy, Standing: n.Standing, Warnings: n.warnings, Scores: n.scores, Own: n.own})
 	return nil
 }
 

@@ -28,6 +28,7 @@ import (
 	"tocsin/node/settings"
 	"tocsin/node/standing"
 	"tocsin/node/upkeep"
+	"tocsin/node/warnings"
 	"tocsin/protocol"
 	"tocsin/storage"
 )
@@ -73,6 +74,7 @@ type parts struct {
 	keeper   *upkeep.Keeper
 	admin    *admin.Server
 	breakers *breaker.Book
+	warnings *warnings.Book
 	scores   *scores.Book
 	// seconds are second records at one place of a key log, on their way to become proofs.
 	seconds chan *protocol.Record
@@ -155,6 +157,7 @@ func (n *Node) Run(ctx context.Context, ready func()) (err error) {
 	g.Go(func() error { return n.Host.Run(ctx) })
 	g.Go(func() error { return n.keeper.Run(ctx, n.Host.Announce) })
 	g.Go(func() error { return n.proveForks(ctx) })
+	g.Go(func() error { return n.warnings.Watch(ctx) })
 	g.Go(func() error { return n.scores.Run(ctx) })
 	g.Go(func() error { return n.Desk.Run(ctx) })
 	if n.admin != nil {
