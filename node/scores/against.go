@@ -72,7 +72,7 @@ func (s *sight) refutation(h *storage.Hit) error {
 		return nil
 	}
 	for _, v := range h.Values {
-		if v.Observable.Type != pattern.ObjectRef {
+		if v.Observable.Type != pattern.ObjectRef || !s.once(v.Observable.Value, "refuted") {
 			continue
 		}
 		all, err := s.against(v.Observable.Value)
@@ -119,7 +119,7 @@ func (s *sight) charge(object string, by *first) error {
 // that took, before any it costs a little.
 func (s *sight) withdrawal(h *storage.Hit) error {
 	taken, ok, err := s.earliest(h, func(v *storage.Hit) bool { return v.Claim && v.Revoked })
-	if err != nil || !ok || taken.moment != s.moment {
+	if err != nil || !ok || taken.moment != s.moment || !s.once(h.Object, "withdrawn") {
 		return err
 	}
 	began, ok, err := s.earliest(h, claims)

@@ -18,9 +18,9 @@ import (
 // that names more is a list, and its first thousand stand for it.
 const maxValues = 1000
 
-// eye looks at records with one trust list, at one time. What it finds hangs on the order in which
-// records came (received, then id), never on how far behind it is: of two voices the later
-// one's record is where their meeting is counted.
+// eye looks at records with one trust list, at one time. Of two voices the later one's record (by
+// when it came, then id) is where their meeting is counted, so being behind counts nothing twice
+// and, of what still stands, nothing less. What was changed or taken back meanwhile is seen as it is now.
 type eye struct {
 	*Book
 	list *trust.List
@@ -46,7 +46,24 @@ type sight struct {
 	// self is what the record brings to its own author; others to whom it meets.
 	self   event
 	others []event
-	asked  int // values compared so far
+	// met holds the values, and the objects by what was looked at, that were dealt with: a record that says a
+	// thing twice says it once.
+	met   map[pattern.Observable]bool
+	asked map[question]bool
+}
+
+// question is what is asked about an object.
+type question struct {
+	object string
+	about  string
+}
+
+// once reports whether a question about an object comes up for the first time in this record.
+func (s *sight) once(object, about string) bool {
+	q := question{object, about}
+	again := s.asked[q]
+	s.asked[q] = true
+	return !again
 }
 
 // at gives what a change brings. An error leaves out what could not be read.
@@ -70,6 +87,7 @@ func (e eye) at(c storage.Change) ([]event, error) {
 	}
 	s := sight{eye: e, moment: moment{received, c.Record}, org: c.Org, topic: c.Topic}
 	s.self = event{org: c.Org, topic: c.Topic, at: received, came: true}
+	s.met, s.asked = map[pattern.Observable]bool{}, map[question]bool{}
 	var failed error
 	for i := range leaves {
 		if h := &leaves[i]; stands(h) {
@@ -105,10 +123,10 @@ func (s *sight) claim(h *storage.Hit) error {
 	}
 	unique := true
 	for _, v := range h.Values {
-		if !v.Alone || s.asked == maxValues {
+		if !v.Alone || s.met[v.Observable] || len(s.met) == maxValues {
 			continue
 		}
-		s.asked++
+		s.met[v.Observable] = true
 		alone, err := s.value(v.Observable)
 		if err != nil {
 			return err
@@ -119,7 +137,7 @@ func (s *sight) claim(h *storage.Hit) error {
 		s.self.unique++
 	}
 	refuters, err := s.refuters(h)
-	if err != nil || len(refuters) == 0 {
+	if err != nil || len(refuters) == 0 || !s.once(h.Object, "refuted before") {
 		return err
 	}
 	first, ok, err := s.earliest(h, claims)
