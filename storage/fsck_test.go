@@ -290,9 +290,6 @@ func TestCheckFindsDamagedHolds(t *testing.T) {
 			}
 			s, err = Open(dir, Options{}) // never a panic
 			if err == nil {
-				if c.name == "hold missing" && reason.Of(s.Damage()) != reason.StoreDamaged {
-					t.Error("a start does not miss the hold")
-				}
 				must(t, s.Close())
 			}
 		})

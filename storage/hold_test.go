@@ -402,6 +402,45 @@ func TestLargeOnHold(t *testing.T) {
 	}
 }
 
+// TestHoldRecovered: a hold that the database has lost is put back from the change
+// sequence, as it was; of records that were released nothing is.
+func TestHoldRecovered(t *testing.T) {
+	dir := t.TempDir()
+	s := openDisk(t, dir)
+	a := newAuthor(t, "A")
+	var ids []protocol.RecordID
+	var entries []Entry
+	for i := range 5 {
+		entries = append(entries, a.entry(draft{leaves: indicators(i*10, 2)}))
+		ids = append(ids, accept(t, s, entries[i]))
+	}
+	_, err := s.Hold(t.Context(), ids[:4], reason.KeyRevoked)
+	must(t, err)
+	must(t, s.Judged(t.Context(), ids, reason.WarnHard))
+	must(t, s.Accept(t.Context(), entries[1]))
+	must(t, s.Reject(t.Context(), ids[2], ""))
+	before := answers(t, s, ids)
+	must(t, s.Close())
+	tamper(t, dir, holdKey(ids[0]), func([]byte) []byte { return nil })
+	tamper(t, dir, holdKey(ids[3]), func(b []byte) []byte { return b[:9] })
+	for range 2 {
+		s = openDisk(t, dir)
+		if s.Damage() != nil {
+			t.Error(s.Damage())
+		}
+		for question, answer := range answers(t, s, ids) {
+			if before[question] != answer && question != "quarantine" { // since when is told from the change, a moment later
+				t.Errorf("%s was\n%s\nand is\n%s", question, before[question], answer)
+			}
+		}
+		report, err := checkClosed(t, s, dir)
+		must(t, err)
+		if len(report.Problems) > 0 {
+			t.Errorf("problems %q", report.Problems)
+		}
+	}
+}
+
 // TestHoldWhileRead: whoever looks while records go in and out of quarantine sees each wholly
 // in one state; what was rejected is never shown again.
 func TestHoldWhileRead(t *testing.T) {

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -36,6 +37,11 @@ func (s *Store) rebuild(version uint32) (totals Counts, err error) {
 	})
 	if err != nil {
 		return totals, err
+	}
+	if s.tables.counts.HeldRecords < totals.HeldRecords {
+		if err := s.recoverHolds(); err != nil {
+			return totals, err
+		}
 	}
 	if version == 1 { // its totals do not say
 		totals.HeldBytes = s.tables.counts.HeldBytes
@@ -88,6 +94,49 @@ func (s *Store) readHolds(txn *badger.Txn) error {
 		if err != nil {
 			log.Errorw("hold unreadable", "key", fmt.Sprintf("%x", key), "err", err)
 		}
+	}
+	return nil
+}
+
+// recoverHolds puts back from the change sequence what the database has lost of holds, to
+// damage that badger shows as missing keys: without them the records of a stolen key would
+// count again.
+func (s *Store) recoverHolds() error {
+	lost := map[protocol.RecordID]hold{}
+	err := s.db.View(func(txn *badger.Txn) error {
+		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{familyChange}})
+		defer it.Close()
+		for it.Rewind(); it.Valid(); it.Next() {
+			err := it.Item().Value(func(b []byte) error {
+				c, err := unpackChange(0, b)
+				switch {
+				case err != nil:
+				case c.Kind == changeHeld && c.moved:
+					lost[c.Record] = hold{c.At.UnixMilli(), c.Reason}
+				case c.Kind != changeJudged:
+					delete(lost, c.Record)
+				}
+				return err
+			})
+			if err != nil {
+				log.Errorw("change unreadable", "err", err)
+			}
+		}
+		return nil
+	})
+	batch := s.db.NewWriteBatch()
+	defer batch.Cancel()
+	for id, line := range lost {
+		ord, ok := s.tables.find(id)
+		if !ok || s.tables.records[ord].space != spaceAccepted || s.tables.records[ord].whole() {
+			continue
+		}
+		s.tables.hold(ord, line)
+		err = cmp.Or(err, batch.Set(holdKey(id), packHold(line)))
+		log.Errorw("hold was lost, it is put back", "record", id, "reason", line.why)
+	}
+	if err = cmp.Or(err, batch.Flush()); err != nil {
+		return fmt.Errorf("put back lost holds: %w", err)
 	}
 	return nil
 }

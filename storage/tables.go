@@ -354,26 +354,34 @@ func (t *tables) worthCompacting() bool {
 		t.deadRecords > len(t.records)/2 && t.deadRecords > 1<<14
 }
 
-// compact drops dead records and numbers the leaves anew.
+// gone is the new number of what compact drops.
+const gone = 1<<32 - 1
+
+// compact drops dead records and numbers the leaves anew. Readers wait for it, so it looks
+// new numbers up in a list for the time being rather than search for each leaf's record.
 func (t *tables) compact() {
 	ordinals := make([]uint32, len(t.records))
-	bases := make([]uint32, len(t.records))
-	live := make([]record, 0, len(t.records))
+	numbers := make([]uint32, t.next)
+	live := make([]record, 0, len(t.records)-t.deadRecords)
 	next := uint32(0)
 	for i, r := range t.records {
+		leaves := numbers[r.base : r.base+uint32(r.count)]
 		if !r.live {
+			ordinals[i] = gone
+			for n := range leaves {
+				leaves[n] = gone
+			}
 			continue
 		}
-		ordinals[i], bases[i] = uint32(len(live)), next
-		r.base = next
-		next += uint32(r.count)
+		ordinals[i], r.base = uint32(len(live)), next
+		for n := range leaves {
+			leaves[n] = next
+			next++
+		}
 		live = append(live, r)
 	}
-	records := func(ref uint32) (uint32, bool) { return ordinals[ref], t.records[ref].live }
-	leaves := func(ref uint32) (uint32, bool) {
-		ord := t.owner(ref)
-		return bases[ord] + ref - t.records[ord].base, t.records[ord].live
-	}
+	records := func(ref uint32) (uint32, bool) { return ordinals[ref], ordinals[ref] != gone }
+	leaves := func(ref uint32) (uint32, bool) { return numbers[ref], numbers[ref] != gone }
 	t.ids, t.places = t.ids.remap(records), t.places.remap(records)
 	t.objects, t.values = t.objects.remap(leaves), t.values.remap(leaves)
 	for kind, list := range t.kinds {
