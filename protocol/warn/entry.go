@@ -155,6 +155,9 @@ func nameKind(text string) entryKind {
 // trailing dot, upper case, other scripts.
 func hostName(text string) (string, bool) {
 	text = strings.TrimPrefix(strings.TrimPrefix(text, "*"), ".")
+	if isLabel(text) {
+		return strings.ToLower(text), true
+	}
 	if o := pattern.Normalize("domain-name", text); o.Type == pattern.Domain {
 		return o.Value, true
 	}
@@ -171,6 +174,19 @@ func hostName(text string) (string, bool) {
 		return "", false
 	}
 	return host, host != ""
+}
+
+// isLabel knows the plainest host names: one label of ASCII that begins with a letter.
+func isLabel(text string) bool {
+	if text == "" || len(text) > 63 || text[0]|0x20 < 'a' || text[0]|0x20 > 'z' {
+		return false
+	}
+	for i := range len(text) {
+		if c := text[i]; !(c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return true
 }
 
 // hostOf cuts the host out of a URL in normal form.

@@ -79,7 +79,7 @@ func (r *reader) text(raw []byte) error {
 			_, err := readNetwork(nil, text)
 			networks = err == nil
 		}
-		if err := r.add(text, "line "+strconv.Itoa(line)+": "); err != nil {
+		if err := r.add("line", line, text); err != nil {
 			return fmt.Errorf("line %d: %w", line, err)
 		}
 	}
@@ -188,42 +188,70 @@ func (r *reader) head(fields map[string]json.RawMessage) error {
 	return nil
 }
 
-// entries reads the list itself.
+// entries reads the list itself. It is valid JSON already, and there may be millions, so
+// the texts are cut out where they stand.
 func (r *reader) entries(raw json.RawMessage) error {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := d.Token(); err != nil || t != json.Delim('[') {
+	rest := strings.TrimSpace(string(raw))
+	if !strings.HasPrefix(rest, "[") {
 		return errors.New("list: want an array of texts")
 	}
-	for n := 1; d.More(); n++ {
-		t, err := d.Token()
-		if err != nil {
-			return fmt.Errorf("list, entry %d: %w", n, err)
+	for n := 1; ; n++ {
+		rest = strings.TrimLeft(rest[1:], " \t\r\n") // behind the bracket or a comma
+		end := len(rest)
+		if rest[0] == '"' {
+			end = endOfString(rest)
+		} else if end = strings.IndexAny(rest, ",]"); end == 0 {
+			break
 		}
-		place := "entry " + strconv.Itoa(n) + ": "
-		switch t := t.(type) {
-		case string:
-			err = r.add(strings.TrimSpace(t), place)
-		case json.Delim:
+		if rest[0] == '[' || rest[0] == '{' {
 			return fmt.Errorf("list, entry %d is no text: want an array of texts", n)
-		default:
-			err = r.skip(place, fmt.Sprint(t), errors.New("no text"))
 		}
-		if err != nil {
+		if err := r.token(n, rest[:end]); err != nil {
 			return fmt.Errorf("list, entry %d: %w", n, err)
+		}
+		rest = strings.TrimLeft(rest[end:], " \t\r\n")
+		if rest[0] == ']' {
+			break
 		}
 	}
 	return r.usable()
 }
 
-// add takes an entry over, or notes why not.
-func (r *reader) add(text, place string) error {
+// endOfString finds the end of the JSON string that s begins with.
+func endOfString(s string) int {
+	for i := 1; ; i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+}
+
+// token takes over one item of the list.
+func (r *reader) token(n int, token string) error {
+	if token[0] != '"' {
+		return r.skip("entry", n, strings.TrimSpace(token), errors.New("no text"))
+	}
+	text := token[1 : len(token)-1]
+	if strings.IndexByte(text, '\\') >= 0 {
+		if err := json.Unmarshal([]byte(token), &text); err != nil {
+			return err
+		}
+	}
+	return r.add("entry", n, strings.TrimSpace(text))
+}
+
+// add takes an entry over, or notes why not; it is the n-th line or entry.
+func (r *reader) add(unit string, n int, text string) error {
 	l := r.list
 	if len(l.Entries)+len(l.Skipped) == MaxEntries {
 		return fmt.Errorf("more than %d entries: split the list", MaxEntries)
 	}
 	var err error
 	if r.read, err = readEntry(r.read[:0], l.Type, r.scope, text); err != nil {
-		return r.skip(place, text, err)
+		return r.skip(unit, n, text, err)
 	}
 	if l.Type == TypeSubstring {
 		if r.substrings += len(text); r.substrings > maxSubstrings {
@@ -231,17 +259,17 @@ func (r *reader) add(text, place string) error {
 		}
 	}
 	if l.Type == TypeRegex && len(l.Entries) == maxExpressions {
-		return r.skip(place, text, fmt.Errorf("a list may have %d expressions", maxExpressions))
+		return r.skip(unit, n, text, fmt.Errorf("a list may have %d expressions", maxExpressions))
 	}
 	l.Entries = append(l.Entries, text)
 	return nil
 }
 
-func (r *reader) skip(place, text string, why error) error {
+func (r *reader) skip(unit string, n int, text string, why error) error {
 	if len(r.list.Skipped) == maxSkipped {
 		return fmt.Errorf("more than %d entries cannot be used: is type %q right?", maxSkipped, r.list.Type)
 	}
-	r.list.Skipped = append(r.list.Skipped, place+skipped(text, why))
+	r.list.Skipped = append(r.list.Skipped, fmt.Sprintf("%s %d: %s", unit, n, skipped(text, why)))
 	return nil
 }
 
