@@ -9,7 +9,6 @@ import (
 	"tocsin/node/breaker"
 	"tocsin/node/identity"
 	"tocsin/node/intake"
-	"tocsin/node/keystore"
 	"tocsin/node/p2p"
 	"tocsin/node/pledges"
 	"tocsin/node/review"
@@ -80,13 +79,13 @@ func quarantineBytes(cfg Config, paths Paths) int64 {
 }
 
 // newKeeper wires the regular duties.
-func (n *Node) newKeeper(paths Paths, cfg Config, keys *keystore.Keys, chains *identity.Book) (*upkeep.Keeper, error) {
+func (n *Node) newKeeper(paths Paths, cfg Config, chains *identity.Book) (*upkeep.Keeper, error) {
 	queue, err := review.Open(filepath.Join(paths.State(), "review.json"))
 	if err != nil {
 		return nil, err
 	}
 	return upkeep.New(upkeep.Deps{
-		Store: n.Store, Intake: n.intake, Outbox: n.Outbox, Keys: keys, Own: n.own,
+		Store: n.Store, Intake: n.intake, Outbox: n.Outbox, Own: n.own,
 		QuarantineAge: time.Duration(cfg.QuarantineDays) * 24 * time.Hour,
 		Books: upkeep.Books{
 			Policy: n.Policy, Identity: chains, Standing: n.Standing, Breakers: n.breakers,
@@ -116,6 +115,8 @@ func (n *Node) known(r *protocol.Record) error {
 	if f := r.Fork(); f != nil && n.Standing.HeldKey(f.Key) {
 		return reason.New(reason.DupHeld, "record "+r.ID().String()+" proves a fork of key "+f.Key.String()+", which is held already")
 	}
+	// Somebody else writes this node's log: it must not sign before that is dealt with.
+	n.Outbox.Saw(r)
 	h := r.Header()
 	if other, ok := n.Store.At(r.Key(), h.Topic, h.Sequence); ok && other != r.ID() {
 		n.second(r)

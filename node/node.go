@@ -5,7 +5,6 @@ package node
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -18,9 +17,8 @@ import (
 	"tocsin/node/audit"
 	"tocsin/node/belief"
 	"tocsin/node/breaker"
-	"tocsin/node/identity"
+	"tocsin/node/custody"
 	"tocsin/node/intake"
-	"tocsin/node/keystore"
 	"tocsin/node/outbox"
 	"tocsin/node/p2p"
 	"tocsin/node/policy"
@@ -60,16 +58,18 @@ type Node struct {
 	Standing *standing.Book
 	// Audit is where is written who did what; it is opened before and closed after whatever writes to it.
 	Audit *audit.Log
+	// Keys is the custody of the node's keys.
+	Keys *custody.Office
 
 	own     protocol.OrgID
 	lock    *flock.Flock
-	started time.Time
 	running atomic.Bool // set once the listeners are bound and the parts work
 	parts
 }
 
 // parts are what nobody outside uses directly.
 type parts struct {
+	started  time.Time
 	intake   *intake.Pipeline
 	keeper   *upkeep.Keeper
 	admin    *admin.Server
@@ -84,7 +84,7 @@ type parts struct {
 // another process holds the lock, node.absent when there is no identity yet.
 // What it opened is closed again when it fails.
 func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
-	n = &Node{started: time.Now(), parts: parts{seconds: make(chan *protocol.Record, maxSeconds)}}
+	n = &Node{parts: parts{started: time.Now(), seconds: make(chan *protocol.Record, maxSeconds)}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())
@@ -101,15 +101,8 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 	if n.Audit, err = openAudit(paths); err != nil {
 		return n, err
 	}
-	keys, err := keystore.Load(paths.Data)
+	keys, chains, err := n.openIdentity(paths, cfg)
 	if err != nil {
-		return n, err
-	}
-	chains, err := identity.Open(filepath.Join(paths.State(), "identity.cbor"), cfg.Network)
-	if err != nil {
-		return n, err
-	}
-	if n.own, err = owner(chains, keys); err != nil {
 		return n, err
 	}
 	set, err := settings.Open(paths.State())
@@ -133,7 +126,10 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 		return n, err
 	}
 	n.Outbox = outbox.New(n.Store, n.intake, chains, n.own, keys.Record, n.Host)
-	if n.keeper, err = n.newKeeper(paths, cfg, keys, chains); err != nil {
+	if n.Keys, err = n.openCustody(paths, o, keys, chains); err != nil {
+		return n, err
+	}
+	if n.keeper, err = n.newKeeper(paths, cfg, chains); err != nil {
 		return n, err
 	}
 	if !o.NoAdmin {
@@ -150,12 +146,15 @@ func (n *Node) Own() protocol.OrgID { return n.own }
 func (n *Node) Run(ctx context.Context, ready func()) (err error) {
 	n.note("node.start", nil)
 	defer func() { n.note("node.stop", err) }()
-	if err := n.keeper.Prepare(ctx); err != nil {
-		return err
-	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.Host.Run(ctx) })
-	g.Go(func() error { return n.keeper.Run(ctx, n.Host.Announce) })
+	// The mesh runs first: before anything is signed, peers are asked what they hold of us.
+	if err := n.Keys.Prepare(ctx); err != nil {
+		g.Go(func() error { return err })
+		return g.Wait()
+	}
+	g.Go(func() error { return n.Keys.Run(ctx) })
+	g.Go(func() error { return n.keeper.Run(ctx) })
 	g.Go(func() error { return n.proveForks(ctx) })
 	g.Go(func() error { return n.warnings.Watch(ctx) })
 	g.Go(func() error { return n.scores.Run(ctx) })
@@ -182,6 +181,9 @@ func (n *Node) Close() error {
 		errs = append(errs, n.Host.Close())
 	}
 	if n.Store != nil {
+		if n.Outbox != nil {
+			errs = append(errs, n.Outbox.Settle())
+		}
 		errs = append(errs, n.Store.Close())
 	}
 	if n.Audit != nil {

@@ -35,7 +35,9 @@ func (n *Node) host(cfg Config, o Options, set *settings.Book, keys *keystore.Ke
 		Level:         n.level,
 		Known:         n.known,
 		Receive:       n.receive,
-		Announcement:  func() *protocol.Record { return n.keeper.Announcement() },
+		Announcement:  func() *protocol.Record { return n.Keys.Announcement() },
+		Heads:         n.heads,
+		RecordAt:      n.recordAt,
 	})
 }
 

@@ -1,5 +1,5 @@
 // Package upkeep is what a node does by the clock, or because something changed, and not
-// because somebody asked: it renews its certificate and its identity record, lets records expire, holds what does not
+// because somebody asked: it lets records expire, holds what does not
 // stand any more and takes back what does again, publishes proofs of forks. It owns no state but its
 // schedule.
 package upkeep
@@ -7,7 +7,6 @@ package upkeep
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	logging "github.com/ipfs/go-log/v2"
@@ -17,7 +16,6 @@ import (
 	"tocsin/node/breaker"
 	"tocsin/node/identity"
 	"tocsin/node/intake"
-	"tocsin/node/keystore"
 	"tocsin/node/outbox"
 	"tocsin/node/pledges"
 	"tocsin/node/policy"
@@ -31,8 +29,6 @@ var log = logging.Logger("tocsin/upkeep")
 
 // How often each duty is looked at.
 const (
-	// AnnounceEvery is how often the own chain is published anew (SPEC NET).
-	AnnounceEvery = 6 * time.Hour
 	// ExpireEvery is how often stored records are checked for their end.
 	ExpireEvery = time.Hour
 	// QuarantineEvery is how often the quarantine is checked for what has been in it for too long, and for
@@ -49,7 +45,6 @@ type Deps struct {
 	Store  *storage.Store
 	Intake *intake.Pipeline
 	Outbox *outbox.Publisher
-	Keys   *keystore.Keys
 	Own    protocol.OrgID
 	// QuarantineAge is how long a record is held as a whole before it is dropped; 0
 	// means the constant of that name.
@@ -71,8 +66,6 @@ type Books struct {
 // Keeper does a node's regular duties.
 type Keeper struct {
 	d Deps
-	// announcement is the identity record to hand to new neighbours.
-	announcement atomic.Pointer[protocol.Record]
 	// later holds what others found and the keeper does when it gets to it.
 	later chan func(context.Context) error
 	sweep sweep // of the sweeping duty alone
@@ -97,10 +90,9 @@ type duty struct {
 	do   func(context.Context) error
 }
 
-// duties is all that a keeper does. announce publishes an identity record.
-func (k *Keeper) duties(announce func(context.Context, *protocol.Record) error) []duty {
+// duties is all that a keeper does.
+func (k *Keeper) duties() []duty {
 	return []duty{
-		{"announce the own chain", every(AnnounceEvery), func(ctx context.Context) error { return k.announce(ctx, announce) }},
 		{"let records expire", every(ExpireEvery), k.expire},
 		{"let the quarantine expire", every(QuarantineEvery), k.expireHeld},
 		{"keep the counts of circuit breakers", every(CountEvery), func(context.Context) error { return k.d.Breakers.Save(false) }},
@@ -109,10 +101,10 @@ func (k *Keeper) duties(announce func(context.Context, *protocol.Record) error) 
 	}
 }
 
-// Run does the duties until ctx ends. announce publishes an identity record.
-func (k *Keeper) Run(ctx context.Context, announce func(context.Context, *protocol.Record) error) error {
+// Run does the duties until ctx ends.
+func (k *Keeper) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, d := range k.duties(announce) {
+	for _, d := range k.duties() {
 		g.Go(func() error {
 			d.when(ctx, func(ctx context.Context) error {
 				err := d.do(ctx)

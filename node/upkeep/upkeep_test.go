@@ -75,7 +75,7 @@ func newHousehold(t *testing.T) *household {
 		},
 	})
 	out := outbox.New(store, in, chains, own, keys.Record, silence{})
-	h.Keeper = New(Deps{Store: store, Intake: in, Outbox: out, Keys: keys, Own: own, Books: books})
+	h.Keeper = New(Deps{Store: store, Intake: in, Outbox: out, Own: own, Books: books})
 	return h
 }
 
@@ -86,17 +86,12 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// run lets the keeper work for some virtual time and returns what it announced.
-func (h *household) run(t *testing.T, d time.Duration, during func()) (announced []*protocol.Record) {
+// run lets the keeper work for some virtual time.
+func (h *household) run(t *testing.T, d time.Duration, during func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() {
-		done <- h.Run(ctx, func(_ context.Context, r *protocol.Record) error {
-			announced = append(announced, r)
-			return nil
-		})
-	}()
+	go func() { done <- h.Run(ctx) }()
 	time.Sleep(d / 2)
 	if during != nil {
 		during()
@@ -104,44 +99,6 @@ func (h *household) run(t *testing.T, d time.Duration, during func()) (announced
 	time.Sleep(d / 2)
 	cancel()
 	check(t, <-done)
-	return announced
-}
-
-// TestAnnounce: the chain is announced anew every six hours, each time as the
-// next record of the control log, which carries the whole chain.
-func TestAnnounce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHousehold(t)
-		if h.Announcement() != nil {
-			t.Error("there is an announcement before Prepare")
-		}
-		check(t, h.Prepare(context.Background()))
-		announced := h.run(t, 13*time.Hour, nil)
-		if len(announced) != 2 || h.Announcement() != announced[1] {
-			t.Fatalf("%d announcements in 13 hours, want 2", len(announced))
-		}
-		for i, r := range announced {
-			if got := r.Header(); got.Sequence != uint64(i+2) || got.Topic != protocol.TopicControl || len(r.Statements()) != 3 {
-				t.Errorf("announcement %d: sequence %d on %s with %d statements", i, got.Sequence, got.Topic, len(r.Statements()))
-			}
-		}
-	})
-}
-
-// TestRenew: a certificate past two thirds of its life is followed by a new one,
-// and the next record is signed under it.
-func TestRenew(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHousehold(t)
-		check(t, h.Prepare(context.Background()))
-		first := h.Announcement().Certificate().Digest()
-		time.Sleep(protocol.CertificateWindow * 3 / 4)
-		check(t, h.Prepare(context.Background()))
-		org, _ := h.d.Identity.Chains().Org(h.d.Own)
-		if second := h.Announcement().Certificate(); second.Digest() == first || len(org.Certificates) != 2 {
-			t.Errorf("%d certificates, the record is under the first: %v", len(org.Certificates), second.Digest() == first)
-		}
-	})
 }
 
 // TestTrustChange: held records come out when their author is listed, without
