@@ -43,6 +43,8 @@ type desk struct {
 	*Desk
 	t    testing.TB
 	self *protocoltest.Author
+	// came is when records come in.
+	came time.Time
 }
 
 func newDesk(t testing.TB) *desk {
@@ -53,7 +55,7 @@ func newDesk(t testing.TB) *desk {
 	p, err := policy.Open("", filepath.Join(t.TempDir(), "trust.toml"))
 	must(t, err)
 	self := newAuthor(t, "self")
-	return &desk{Desk: New(Deps{Store: s, Policy: p, Own: self.Org}), t: t, self: self}
+	return &desk{Desk: New(Deps{Store: s, Policy: p, Own: self.Org}), t: t, self: self, came: now}
 }
 
 func (d *desk) list(a *protocoltest.Author, petname string, level trust.Level) {
@@ -81,7 +83,7 @@ func (d *desk) publishFrom(a *protocoltest.Author, upstream string, state storag
 	r, err := a.Record(draft)
 	must(d.t, err)
 	must(d.t, d.Store.Accept(context.Background(), storage.Entry{
-		Record: r, State: state, Leaves: leaves, Received: now, From: storageFrom,
+		Record: r, State: state, Leaves: leaves, Received: d.came, From: storageFrom,
 	}))
 	return r
 }
@@ -117,4 +119,26 @@ func (d *desk) ask(value string) api.CheckItem {
 		d.t.Fatalf("%d answers to one question", len(items))
 	}
 	return items[0]
+}
+
+// answerID makes the id of the n-th opinion.
+func answerID(n int) string { return fmt.Sprintf("opinion--%08x-0000-4000-8000-000000000000", n) }
+
+// saying makes the leaf of an opinion or sighting about objects.
+func saying(n int, voice storage.Voice, confidence int, about ...string) storage.Leaf {
+	l := storage.Leaf{
+		Object: answerID(n), Type: "opinion", Modified: now.AddDate(0, 0, -40), State: storage.Accepted, Voice: voice, Confidence: confidence,
+	}
+	for _, a := range about {
+		l.Values = append(l.Values, pattern.Value{Observable: pattern.Observable{Type: pattern.ObjectRef, Value: a}, Alone: true})
+	}
+	return l
+}
+
+// explain explains one value.
+func (d *desk) explain(value string) *api.Explanation {
+	d.t.Helper()
+	e, err := d.Explain(value, now)
+	must(d.t, err)
+	return e
 }
