@@ -3,9 +3,11 @@ package node
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/multiformats/go-multiaddr"
 
@@ -40,7 +42,13 @@ type Config struct {
 	// QuarantineDays is after how many days a held record is dropped when nobody
 	// decided on it. Default 30.
 	QuarantineDays int `toml:"quarantine_days" koanf:"quarantine_days"`
+	// WarningLists is the folder of the operator's warning lists, beside tocsin.toml unless the path
+	// is absolute. What lies in it reloads. Default "warninglists", which may be absent.
+	WarningLists string `toml:"warninglists" koanf:"warninglists"`
 }
+
+// defaultWarningLists is the folder that need not be there.
+const defaultWarningLists = "warninglists"
 
 // The bounds of the quarantine's settings.
 const (
@@ -92,6 +100,9 @@ func (c *Config) Validate() error {
 	if c.QuarantineDays < 0 || c.QuarantineDays > maxQuarantineDays {
 		return invalid("quarantine_days", strconv.Itoa(c.QuarantineDays), fmt.Errorf("want 0 to %d", maxQuarantineDays))
 	}
+	if strings.ContainsFunc(c.WarningLists, unicode.IsControl) {
+		return invalid("warninglists", c.WarningLists, errors.New("want the name of a folder"))
+	}
 	return nil
 }
 
@@ -141,6 +152,9 @@ func (c Config) WithDefaults() Config {
 			c.Topics = append(c.Topics, t.String())
 		}
 	}
+	if c.WarningLists == "" {
+		c.WarningLists = defaultWarningLists
+	}
 	if c.LogLevel == "" {
 		c.LogLevel = "info"
 	}
@@ -166,8 +180,13 @@ func (p Paths) ConfigFile() string { return p.Config + "/tocsin.toml" }
 // TrustFile is the operator's own trust list, which may be absent.
 func (p Paths) TrustFile() string { return p.Config + "/trust.toml" }
 
-// Warnings is the folder of the operator's warning lists, which may be absent.
-func (p Paths) Warnings() string { return p.Config + "/warnings" }
+// WarningLists is the folder of the operator's warning lists.
+func (p Paths) WarningLists(c Config) string {
+	if filepath.IsAbs(c.WarningLists) {
+		return c.WarningLists
+	}
+	return filepath.Join(p.Config, c.WarningLists)
+}
 
 // State is the folder of what commands changed: peers.toml, topics.toml, trust.toml,
 // own.cbor (the own chain) and identity.cbor (those of others).

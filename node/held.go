@@ -14,7 +14,6 @@ import (
 	"tocsin/node/review"
 	"tocsin/node/standing"
 	"tocsin/node/upkeep"
-	"tocsin/node/warnings"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
@@ -52,7 +51,7 @@ func (n *Node) openIntake(paths Paths, cfg Config, chains *identity.Book) error 
 		return err
 	}
 	var err error
-	if n.warnings, err = warnings.Open(paths.Warnings()); err != nil {
+	if n.warnings, err = openWarnings(paths, cfg); err != nil {
 		return err
 	}
 	n.intake = intake.New(intake.Deps{

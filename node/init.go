@@ -290,5 +290,7 @@ func (c Config) template() string {
 		"quarantine_mb", d.QuarantineMB, c.QuarantineMB != 0)
 	line("After how many days what is held is dropped when nobody decided on it.",
 		"quarantine_days", d.QuarantineDays, c.QuarantineDays != 0)
+	line("The folder of warning lists, beside this file: assets.txt (your own names and addresses, one a line),\nhard/ and soft/ with lists in MISP's format. It is looked at every 10 s.",
+		"warninglists", d.WarningLists, c.WarningLists != "")
 	return b.String()
 }

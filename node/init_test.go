@@ -244,6 +244,7 @@ func TestConfigValidate(t *testing.T) {
 		{"quarantine_mb", "16777217", Config{QuarantineMB: maxQuarantineMB + 1}},
 		{"quarantine_days", "-1", Config{QuarantineDays: -1}},
 		{"quarantine_days", "401", Config{QuarantineDays: maxQuarantineDays + 1}},
+		{"warninglists", `a\nb`, Config{WarningLists: "a\nb"}},
 	} {
 		err := bad.config.Validate()
 		if reason.Of(err) != reason.ConfigInvalid || !strings.Contains(err.Error(), bad.field+" = \""+bad.value+"\"") {

@@ -157,6 +157,7 @@ func (n *Node) Run(ctx context.Context, ready func()) (err error) {
 	g.Go(func() error { return n.keeper.Run(ctx) })
 	g.Go(func() error { return n.proveForks(ctx) })
 	g.Go(func() error { return n.warnings.Watch(ctx) })
+	g.Go(func() error { return n.noteWarnings(ctx) })
 	g.Go(func() error { return n.scores.Run(ctx) })
 	g.Go(func() error { return n.Desk.Run(ctx) })
 	if n.admin != nil {
