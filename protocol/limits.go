@@ -18,6 +18,7 @@ const (
 	MaxIdentityBytes      = 16 << 10                                // body of an identity record
 	MaxIdentitySignatures = 64                                      // signatures in the statements of an identity record, which are all checked; a chain of 5 roots keeps room for 50 certificates
 	MaxWithdrawalBytes    = 32 << 10                                // body of a withdrawal: 500 targets
+	MaxForkBytes          = 2*MaxHeaderBytes + 7                    // body of a fork record: two headers, each behind the head of a byte string
 	MaxReceiptBytes       = 4 << 10                                 // body of a receipt: one hybrid HPKE message
 	MaxGroupBytes         = 48 << 10                                // body of a group record; with its header it still goes by gossip
 	MaxOpaqueBytes        = 16 << 10                                // body of a record of unknown kind

@@ -74,7 +74,6 @@ func TestSignLimits(t *testing.T) {
 		{"unknown kind", MaxOpaqueBytes, func(n int) func(*Draft) { return opaque(TopicDrill, 11, n) }, reason.KindSize, "16384"},
 		{"unknown kind on control", MaxOpaqueControl, func(n int) func(*Draft) { return opaque(TopicControl, 11, n) }, reason.KindSize, "2048"},
 		{"withdrawal", MaxWithdrawalBytes, func(n int) func(*Draft) { return opaque(TopicControl, KindWithdrawal, n) }, reason.KindSize, "32768"},
-		{"fork", MaxOpaqueBytes, func(n int) func(*Draft) { return opaque(TopicControl, KindFork, n) }, reason.KindSize, "16384"},
 		{"receipt", MaxReceiptBytes, func(n int) func(*Draft) { return opaque(TopicControl, KindReceipt, n) }, reason.KindSize, "4096"},
 		{"vouch", MaxOpaqueControl, func(n int) func(*Draft) { return opaque(TopicControl, KindVouch, n) }, reason.KindSize, "2048"},
 		{"group", MaxGroupBytes, func(n int) func(*Draft) { return opaque(TopicSealed, KindGroup, n) }, reason.KindSize, "49152"},
@@ -200,7 +199,7 @@ func TestKindTable(t *testing.T) {
 		KindObjects:    {0, 0, 1 << 20},
 		KindIdentity:   {16 << 10, 0, 0},
 		KindWithdrawal: {32 << 10, 32 << 10, 0},
-		KindFork:       {16 << 10, 0, 0},
+		KindFork:       {8199, 0, 0},
 		KindReceipt:    {4 << 10, 0, 0},
 		KindVouch:      {2 << 10, 0, 0},
 		KindCommitment: {2 << 10, 0, 0},
@@ -227,8 +226,8 @@ func TestKindTable(t *testing.T) {
 // VER-01 VER-02: the whole mapping, and what has no place in it.
 func TestVerdictTable(t *testing.T) {
 	for text, want := range map[string]Verdict{
-		"wire.size wire.framing wire.canonical wire.claims body.size body.hash sig.invalid key.invalid": Reject,
-		"topic.mismatch topic.kind topic.tlp kind.size cert.scope cert.window chain.invalid":            Reject,
+		"wire.size wire.framing wire.canonical wire.claims body.size body.hash sig.invalid key.invalid":   Reject,
+		"topic.mismatch topic.kind topic.tlp kind.size cert.scope cert.window chain.invalid fork.invalid": Reject,
 
 		"cert.unknown cert.expired chain.limit time.future time.expired version.unknown alg.unknown":           Ignore,
 		"claim.unknown kind.unknown topic.unknown dup.held log.fork rate.forwarder rate.publisher org.blocked": Ignore,
@@ -248,8 +247,8 @@ func TestVerdictTable(t *testing.T) {
 	for range verdicts {
 		listed++
 	}
-	if listed != 32 {
-		t.Errorf("%d codes in the verdict table, this test names 32", listed)
+	if listed != 33 {
+		t.Errorf("%d codes in the verdict table, this test names 33", listed)
 	}
 	if got := VerdictOf(nil); got != Accept {
 		t.Errorf("no error: %s", got)

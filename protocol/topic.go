@@ -113,7 +113,9 @@ func (t Topic) MaxBody(k Kind) int {
 		return MaxIdentityBytes
 	case KindWithdrawal:
 		return MaxWithdrawalBytes
-	case KindFork, KindAdvisory:
+	case KindFork:
+		return MaxForkBytes
+	case KindAdvisory:
 		return MaxOpaqueBytes
 	case KindReceipt:
 		return MaxReceiptBytes

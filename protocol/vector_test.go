@@ -258,6 +258,10 @@ func recordFields(r *Record) map[string]string {
 	for _, s := range r.Statements() {
 		statements = append(statements, s.Digest().String())
 	}
+	fork := ""
+	if f := r.Fork(); f != nil {
+		fork = fmt.Sprintf("%s %s %s %d %s %s", f.Org, f.Key, f.Topic, f.Sequence, f.Records[0], f.Records[1])
+	}
 	return map[string]string{
 		"record-id": r.ID().String(), "org": r.Org().String(), "record-key": r.Key().String(),
 		"certificate": h.Certificate.String(), "topic": h.Topic.String(), "kind": strconv.Itoa(int(h.Kind)),
@@ -266,6 +270,7 @@ func recordFields(r *Record) map[string]string {
 		"tlp": strconv.Itoa(int(h.TLP)), "upstream": h.Upstream,
 		"defaults": fmt.Sprintf("%q %d %d", h.Defaults.Producer, h.Defaults.Confidence, int(h.Defaults.ValidFor/time.Second)),
 		"count":    strconv.Itoa(h.Count), "root": h.Root.String(), "statement": strings.Join(statements, "\n"),
+		"fork": fork,
 	}
 }
 

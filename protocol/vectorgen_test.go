@@ -42,6 +42,7 @@ func makeVectors(t testing.TB) []*vector {
 	m.brokenTimes()
 	m.brokenSigner()
 	m.brokenIdentity()
+	m.forks()
 	m.unknownThings()
 	m.brokenBodies()
 	m.proofs()
@@ -129,7 +130,7 @@ func (m *vectorMaker) acceptedBut(name, comment string, open reason.Code, now ti
 	fields := recordFields(r)
 	for _, key := range []string{
 		"record-id", "org", "record-key", "certificate", "topic", "kind", "sequence", "previous", "created",
-		"expires", "tlp", "upstream", "defaults", "count", "root", "statement",
+		"expires", "tlp", "upstream", "defaults", "count", "root", "statement", "fork",
 	} {
 		for value := range strings.SplitSeq(fields[key], "\n") {
 			if value != "" {

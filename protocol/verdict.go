@@ -54,6 +54,7 @@ var verdicts = map[reason.Code]Verdict{
 	reason.CertScope:     Reject,
 	reason.CertWindow:    Reject,
 	reason.ChainInvalid:  Reject,
+	reason.ForkInvalid:   Reject,
 
 	reason.CertUnknown:    Ignore,
 	reason.CertExpired:    Ignore,

@@ -163,7 +163,12 @@ func (r *Record) check(w *wireRecord, msg []byte, chains *Chains, now *time.Time
 	}
 	if now != nil {
 		// VER-16
-		return chains.standing(cert, h, r.id)
+		if err := chains.standing(cert, h, r.id); err != nil {
+			return err
+		}
+	}
+	if h.Kind == KindFork {
+		return r.readFork(w.body, chains)
 	}
 	return nil
 }
