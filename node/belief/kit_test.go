@@ -13,6 +13,7 @@ import (
 	"tocsin/protocol"
 	"tocsin/protocol/pattern"
 	"tocsin/protocol/protocoltest"
+	"tocsin/protocol/reason"
 	"tocsin/protocol/stix"
 	"tocsin/protocol/trust"
 	"tocsin/storage"
@@ -82,8 +83,12 @@ func (d *desk) publishFrom(a *protocoltest.Author, upstream string, state storag
 	}
 	r, err := a.Record(draft)
 	must(d.t, err)
+	why := reason.Code("")
+	if state == storage.Held {
+		why = reason.TrustUnknown
+	}
 	must(d.t, d.Store.Accept(context.Background(), storage.Entry{
-		Record: r, State: state, Leaves: leaves, Received: d.came, From: storageFrom,
+		Record: r, State: state, Reason: why, Leaves: leaves, Received: d.came, From: storageFrom,
 	}))
 	return r
 }

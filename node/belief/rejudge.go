@@ -173,8 +173,9 @@ func (w *watch) next(ctx context.Context) (why string, over <-chan struct{}) {
 
 // freeze is Inputs with ledger and standing as they are now for everybody listed, so that a later
 // run knows what this one judged by. The caller must not change the map.
-func (d *Desk) freeze(now time.Time) (Inputs, map[bearer]bearing) {
-	in := d.Inputs()
+func (d *Desk) freeze(now time.Time) (Inputs, map[bearer]bearing) { return d.freezeOf(d.Inputs(), now) }
+
+func (d *Desk) freezeOf(in Inputs, now time.Time) (Inputs, map[bearer]bearing) {
 	if in.Q == nil && in.Barred == nil {
 		return in, nil
 	}
