@@ -39,7 +39,14 @@ func reportStore(ctx context.Context, objects int) error {
 		return err
 	}
 	fmt.Printf("  open and rebuild indexes: %v wall, %v CPU (aim 500 ms)\n", time.Since(began).Round(time.Millisecond), (cpuTime() - cpu).Round(time.Millisecond))
-	return errors.Join(reportCheck(store, dir), store.Close())
+	err = reportCheck(store, dir)
+	if err == nil {
+		err = reportSurvey(ctx, store)
+	}
+	if err == nil {
+		err = reportHold(ctx, store)
+	}
+	return errors.Join(err, store.Close())
 }
 
 // reportCheck asks for values that the store holds and for values it does not.
