@@ -19,6 +19,16 @@ const (
 	MaxIdentitySignatures = 64                                      // signatures in the statements of an identity record, which are all checked; a chain of 5 roots keeps room for 50 certificates
 	MaxWithdrawalBytes    = 32 << 10                                // body of a withdrawal: 500 targets
 	MaxForkBytes          = 2*MaxHeaderBytes + 7                    // body of a fork record: two headers, each behind the head of a byte string
+	MaxReasonBytes        = 500                                     // why an organisation vouches, for people
+	MaxVouchLife          = 180 * 24 * time.Hour                    // a vouch; it is renewed by people who still know each other
+	MaxPromises           = 16                                      // sentences on either side of a commitment
+	MaxPromiseBytes       = 300                                     // one of them
+	MaxRetraction         = 365 * 24 * time.Hour                    // a time to take back what proved wrong
+	MaxRetention          = 100 * 365 * 24 * time.Hour              // a time to keep what was received
+	MaxCommitmentLife     = 400 * 24 * time.Hour                    // a commitment; its record is not stored longer
+	MaxAdvisoryText       = 4000                                    // bytes of an advisory's text
+	MaxEvidence           = 50                                      // records that an advisory rests on
+	MaxAdvisoryLife       = 90 * 24 * time.Hour                     // an advisory; who still means it says it again
 	MaxReceiptBytes       = 4 << 10                                 // body of a receipt: one hybrid HPKE message
 	MaxGroupBytes         = 48 << 10                                // body of a group record; with its header it still goes by gossip
 	MaxOpaqueBytes        = 16 << 10                                // body of a record of unknown kind

@@ -202,7 +202,7 @@ func TestKindTable(t *testing.T) {
 		KindFork:       {8199, 0, 0},
 		KindReceipt:    {4 << 10, 0, 0},
 		KindVouch:      {2 << 10, 0, 0},
-		KindCommitment: {2 << 10, 0, 0},
+		KindCommitment: {16 << 10, 0, 0},
 		KindAdvisory:   {16 << 10, 0, 0},
 		KindSealed:     {0, 1 << 20, 0},
 		KindGroup:      {0, 48 << 10, 0},

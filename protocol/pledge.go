@@ -1,74 +1,119 @@
 package protocol
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
-	"tocsin/protocol/stix"
+	"tocsin/protocol/reason"
 )
 
-// Vouch is an organisation's word that another one is who it says it is (kind
-// vouch, SPEC 4.7). What it is worth is for each receiver's trust list to say. The
-// newest of one author about one subject stands (created, then RecordID).
-type Vouch struct {
-	Subject OrgID
-	// Topics it covers, ascending; empty means all.
-	Topics []string
-	// Until ends it, at most MaxVouchLife after the record's created.
-	Until time.Time
-	// Reason is for people; at most MaxReasonBytes.
-	Reason string
-	// Withdrawn takes back what was vouched before.
-	Withdrawn bool
+// A pledge is a statement of one organisation about itself or another that stands for a time:
+// a vouch, a commitment or an advisory (SPEC 4.7 to 4.9). Relays do not open them: what a
+// pledge is worth is for each receiver to say, and so is what to do with one that cannot be read.
+
+// pledgeForm is what the body of a kind of pledge may hold.
+type pledgeForm struct {
+	kind Kind
+	last uint64        // the highest claim that this version knows
+	life time.Duration // from created of the record to its end, at most
 }
 
-// Commitment is what an organisation says it will and will not do (kind
-// commitment, SPEC 4.8). The newest of one author stands.
-type Commitment struct {
-	// Onward is the highest TLP level that it passes on to its own constituency.
-	Onward stix.TLP
-	// Attribution says whether it names the source when it passes on.
-	Attribution bool
-	// Retraction is the time within which it takes back what proved wrong, whole
-	// minutes; Retention how long it keeps what it received, whole days.
-	Retraction, Retention time.Duration
-	// Will and WillNot are sentences for people, at most MaxPromises each.
-	Will, WillNot []string
-	Until         time.Time
-	Withdrawn     bool
+// readPledge opens the body of a record of a kind of pledge.
+func readPledge(r *Record, form pledgeForm) (*claimReader, error) {
+	if r.header.Kind != form.kind {
+		return nil, reason.New(reason.WireClaims, fmt.Sprintf("record %s of kind %s is no %s", r.id, r.header.Kind, form.kind))
+	}
+	c, err := readPledgeClaims(r.Body(), form)
+	if err != nil {
+		return nil, fmt.Errorf("read %s %s: %w", form.kind, r.id, err)
+	}
+	return c, nil
 }
 
-// Advisory warns of an organisation (kind advisory, SPEC 4.9). It needs evidence,
-// expires, and reaches nothing but a review queue. The newest of one author about
-// one subject stands.
-type Advisory struct {
-	Subject OrgID
-	// Text says what happened, at most MaxAdvisoryText bytes.
-	Text string
-	// Evidence are the records that show it: 1 to MaxEvidence, ascending.
-	Evidence []RecordID
-	// Until ends it, at most MaxAdvisoryLife after the record's created.
-	Until     time.Time
-	Withdrawn bool
+// readPledgeClaims reads the claims and refuses what only a later version can read.
+func readPledgeClaims(body []byte, form pledgeForm) (*claimReader, error) {
+	// PLG-01
+	c, err := decodeClaims(body)
+	if err != nil {
+		return nil, wireError("read the claims", err, reason.WireClaims)
+	}
+	// PLG-02
+	for key := range c {
+		if key > form.last && key < firstOptionalClaim {
+			return nil, reason.New(reason.ClaimUnknown, fmt.Sprintf("claim %d is not of this version", key))
+		}
+	}
+	if _, ok := c[0]; ok {
+		return nil, badClaim(0)
+	}
+	return &claimReader{claims: c}, nil
 }
 
-// Encode writes the body of a record of kind vouch. Errors name the limit (usage.invalid).
-func (v Vouch) Encode() ([]byte, error) { panic("unwritten") }
+// checkLife holds the end of a pledge against the time of its record.
+func (f pledgeForm) checkLife(r *Record, until time.Time) error {
+	// PLG-03
+	if life := until.Sub(r.header.Created); life <= 0 || life > f.life {
+		return reason.New(reason.WireClaims,
+			fmt.Sprintf("%s %s ends %s after it was created, want more than 0 and at most %s", f.kind, r.id, life, f.life))
+	}
+	return nil
+}
 
-// Encode writes the body of a record of kind commitment.
-func (c Commitment) Encode() ([]byte, error) { panic("unwritten") }
+// absent fails when a claim is there: what is taken back states nothing else (PLG-04).
+func (r *claimReader) absent(keys ...uint64) {
+	for _, key := range keys {
+		if r.has(key) {
+			r.fail(key)
+		}
+	}
+}
 
-// Encode writes the body of a record of kind advisory.
-func (a Advisory) Encode() ([]byte, error) { panic("unwritten") }
+// isText is IsLabel for longer text: it may have several lines.
+func isText(s string) bool { return IsLabel(strings.ReplaceAll(s, "\n", "")) }
 
-// ReadVouch reads the body of a record of kind vouch; wire.claims and the like
-// when it is not one, or ends too long after created.
-func ReadVouch(r *Record) (Vouch, error) { panic("unwritten") }
+// bound is a length or number of a pledge and what it may be.
+type bound struct {
+	what             string
+	got, least, most int
+}
 
-// ReadCommitment reads the body of a record of kind commitment.
-func ReadCommitment(r *Record) (Commitment, error) { panic("unwritten") }
+// encodePledge writes a body. Errors name the limit; whatever else a reader would refuse is
+// found by reading back what was written.
+func encodePledge(form pledgeForm, c claims, until time.Time, read func(*claimReader) error, bounds ...bound) ([]byte, error) {
+	refuse := func(text string) error {
+		return reason.New(reason.UsageInvalid, fmt.Sprintf("write %s: %s", form.kind, text))
+	}
+	for _, b := range bounds {
+		if b.got < b.least || b.got > b.most {
+			return nil, refuse(fmt.Sprintf("%s: %d, want %d to %d", b.what, b.got, b.least, b.most))
+		}
+	}
+	if ms := until.UnixMilli(); ms < 0 || ms > MaxTime {
+		return nil, refuse("it has no end that can be written")
+	}
+	body, err := encode(c)
+	if err != nil {
+		return nil, refuse(err.Error())
+	}
+	back, err := readPledgeClaims(body, form)
+	if err == nil {
+		err = read(back)
+	}
+	if err != nil {
+		return nil, reason.Wrap(reason.UsageInvalid, fmt.Sprintf("write %s", form.kind), err)
+	}
+	return body, nil
+}
 
-// ReadAdvisory reads the body of a record of kind advisory.
-func ReadAdvisory(r *Record) (Advisory, error) { panic("unwritten") }
+// longest is the length of the longest text.
+func longest(texts []string) int {
+	n := 0
+	for _, t := range texts {
+		n = max(n, len(t))
+	}
+	return n
+}
 
 // Body returns the record's body as sent. The caller must not change it.
 func (r *Record) Body() []byte { return r.raw[r.headerLength:] }

@@ -115,7 +115,7 @@ func (t Topic) MaxBody(k Kind) int {
 		return MaxWithdrawalBytes
 	case KindFork:
 		return MaxForkBytes
-	case KindAdvisory:
+	case KindCommitment, KindAdvisory:
 		return MaxOpaqueBytes
 	case KindReceipt:
 		return MaxReceiptBytes

@@ -162,6 +162,7 @@ func TestVectors(t *testing.T) {
 		"proof":     runProofVector,
 		"file":      runFileVector,
 		"chain":     runChainVector,
+		"pledge":    runPledgeVector,
 		"key":       runKeyVector,
 		"signature": runSignatureVector,
 		"id":        runIDVector,

@@ -43,6 +43,7 @@ func makeVectors(t testing.TB) []*vector {
 	m.brokenSigner()
 	m.brokenIdentity()
 	m.forks()
+	m.pledges()
 	m.unknownThings()
 	m.brokenBodies()
 	m.proofs()
