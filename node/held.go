@@ -40,6 +40,7 @@ func (n *Node) openStanding(paths Paths, chains *identity.Book) error {
 			return heads
 		},
 	})
+	chains.Notify(b.Learned)
 	n.Standing = b
 	n.breakers = breaker.Open(filepath.Join(paths.State(), "breakers.json"), b, func(t standing.Trip) { n.keeper.Tripped(t) })
 	return nil
@@ -54,6 +55,10 @@ func (n *Node) openIntake(paths Paths, cfg Config, chains *identity.Book) error 
 	if n.warnings, err = openWarnings(paths, cfg); err != nil {
 		return err
 	}
+	if n.review, err = review.Open(filepath.Join(paths.State(), "review.json")); err != nil {
+		return err
+	}
+	n.pledges = pledges.New(n.Store, chains.Chains)
 	n.intake = intake.New(intake.Deps{
 		Store: n.Store, Policy: n.Policy, Identity: chains, Standing: n.Standing, Warnings: n.warnings, Breakers: n.breakers, Own: n.own,
 		Quarantine: quarantineBytes(cfg, paths), Told: n.told(),
@@ -78,19 +83,15 @@ func quarantineBytes(cfg Config, paths Paths) int64 {
 }
 
 // newKeeper wires the regular duties.
-func (n *Node) newKeeper(paths Paths, cfg Config, chains *identity.Book) (*upkeep.Keeper, error) {
-	queue, err := review.Open(filepath.Join(paths.State(), "review.json"))
-	if err != nil {
-		return nil, err
-	}
+func (n *Node) newKeeper(cfg Config, chains *identity.Book) *upkeep.Keeper {
 	return upkeep.New(upkeep.Deps{
 		Store: n.Store, Intake: n.intake, Outbox: n.Outbox, Own: n.own,
 		QuarantineAge: time.Duration(cfg.QuarantineDays) * 24 * time.Hour,
 		Books: upkeep.Books{
 			Policy: n.Policy, Identity: chains, Standing: n.Standing, Breakers: n.breakers,
-			Pledges: pledges.New(n.Store, chains.Chains), Review: queue, Audit: n.Audit,
+			Pledges: n.pledges, Review: n.review, Audit: n.Audit,
 		},
-	}), nil
+	})
 }
 
 // told passes on what the way in finds.

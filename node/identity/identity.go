@@ -41,6 +41,7 @@ type Book struct {
 
 	chains atomic.Pointer[protocol.Chains]
 	listed atomic.Pointer[func(protocol.OrgID) bool]
+	heard  atomic.Pointer[func([]*protocol.Statement)] // nil until Notify
 
 	mu sync.Mutex // guards what follows, both files, and writing chains
 	// size is the length of the file of others as far as we know it to be good.
@@ -121,6 +122,17 @@ func (b *Book) Protect(listed func(protocol.OrgID) bool) {
 // error is of one statement that was left out, or of the disk: then nothing
 // was taken. The snapshot is swapped after the disk has it.
 func (b *Book) Add(statements ...*protocol.Statement) (added int, errs []error) {
+	fresh, added, errs := b.add(statements)
+	if heard := b.heard.Load(); heard != nil && len(fresh) > 0 {
+		(*heard)(fresh)
+	}
+	return added, errs
+}
+
+// Notify has f called after each Add that took something in, with what was new.
+func (b *Book) Notify(f func(fresh []*protocol.Statement)) { b.heard.Store(&f) }
+
+func (b *Book) add(statements []*protocol.Statement) (fresh []*protocol.Statement, added int, errs []error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	before := b.chains.Load()
@@ -132,18 +144,18 @@ func (b *Book) Add(statements ...*protocol.Statement) (added int, errs []error) 
 		errs = append(errs, reason.New(reason.TimeFuture, fmt.Sprintf("%d statuses are from the future", len(statements)-len(present))))
 	}
 	if added == 0 {
-		return 0, errs
+		return nil, 0, errs
 	}
 	statements = present
-	fresh := slices.DeleteFunc(slices.Clone(statements), func(s *protocol.Statement) bool {
+	fresh = slices.DeleteFunc(slices.Clone(statements), func(s *protocol.Statement) bool {
 		return holds(before, s) || !holds(next, s)
 	})
 	next, forgotten := b.makeRoom(next, fresh)
 	if err := b.save(next, fresh, forgotten); err != nil {
-		return 0, append(errs, fmt.Errorf("keep identity chains: %w", err))
+		return nil, 0, append(errs, fmt.Errorf("keep identity chains: %w", err))
 	}
 	b.chains.Store(next)
-	return added, errs
+	return fresh, added, errs
 }
 
 func holds(chains *protocol.Chains, s *protocol.Statement) bool {

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -145,23 +144,9 @@ func (p *Pipeline) Learn(statements ...*protocol.Statement) {
 	if len(statements) == 0 {
 		return
 	}
-	added, errs := p.d.Identity.Add(statements...)
-	if len(errs) > 0 {
+	if _, errs := p.d.Identity.Add(statements...); len(errs) > 0 {
 		log.Debugw("statements left out", "err", errors.Join(errs...))
 	}
-	if added > 0 && slices.ContainsFunc(statements, mayVoid) {
-		p.d.Standing.Changed()
-	}
-}
-
-// mayVoid reports whether a statement may end the standing of records: all but those
-// that only add keys.
-func mayVoid(s *protocol.Statement) bool {
-	switch s.Type() {
-	case protocol.StatementGenesis, protocol.StatementOperations, protocol.StatementCertificate:
-		return false
-	}
-	return true
 }
 
 // decide judges a record: its content first, then whether it stands.

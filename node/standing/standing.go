@@ -7,6 +7,7 @@ package standing
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -149,17 +150,18 @@ func tripped(t Trip, id protocol.RecordID) error {
 }
 
 // Org says why an organisation is out of automation on a topic now: org.disputed,
-// org.stale, org.tripped, or "". The node's own organisation never is stale to itself.
+// org.tripped, org.stale, or "": what only people can mend first. The node's own organisation
+// never is stale to itself.
 func (b *Book) Org(org protocol.OrgID, topic protocol.Topic, now time.Time) reason.Code {
 	o, known := b.chains().Org(org)
 	if known && o.Disputed {
 		return reason.OrgDisputed
 	}
-	if known && org != b.around.Load().Own && o.Stale(now) {
-		return reason.OrgStale
-	}
 	if b.Tripped(org, topic.String()) {
 		return reason.OrgTripped
+	}
+	if known && org != b.around.Load().Own && o.Stale(now) {
+		return reason.OrgStale
 	}
 	return ""
 }
@@ -199,6 +201,24 @@ func (b *Book) Changed() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.swap(b.current.Load().next())
+}
+
+// Learned is Changed when new statements may change what stands: those of organisations
+// of which anything is void, or that are disputed. Of others they only add keys, or say that they live.
+func (b *Book) Learned(fresh []*protocol.Statement) {
+	chains := b.chains()
+	if slices.ContainsFunc(fresh, func(s *protocol.Statement) bool {
+		org, known := chains.Org(s.Org())
+		if !known {
+			return false
+		}
+		if s.Type() == protocol.StatementStatus {
+			return len(org.Revocations) > 0
+		}
+		return len(org.Revocations)+len(org.Roots) > 0 || org.Disputed
+	}) {
+		b.Changed()
+	}
 }
 
 // Wait returns nil when the version is above the given one, or ctx's error.

@@ -362,3 +362,51 @@ func BenchmarkRecord(b *testing.B) {
 		}
 	})
 }
+
+// TestOrg: a dispute comes before an open breaker, that before silence; the own
+// organisation is never silent to itself.
+func TestOrg(t *testing.T) {
+	b := newBench(t)
+	now := time.Now()
+	if code := b.Org(b.author.Org, protocol.TopicDrill, now); code != reason.OrgStale {
+		t.Errorf("an old certificate and no status: %q", code)
+	}
+	if code := b.Org(protocol.OrgID{1}, protocol.TopicDrill, now); code != "" {
+		t.Errorf("an organisation that nobody knows: %q", code)
+	}
+	b.Attach(Surroundings{Own: b.author.Org})
+	if code := b.Org(b.author.Org, protocol.TopicDrill, now); code != "" {
+		t.Errorf("the own one: %q", code)
+	}
+	b.Attach(Surroundings{})
+	_, err := b.Trip(Trip{Org: b.author.Org, Topic: "drill", At: now})
+	check(t, err)
+	if code := b.Org(b.author.Org, protocol.TopicDrill, now); code != reason.OrgTripped {
+		t.Errorf("tripped and silent: %q", code)
+	}
+}
+
+// TestLearned: what only adds keys or says that somebody lives wakes nobody; what may
+// void records does.
+func TestLearned(t *testing.T) {
+	b := newBench(t)
+	before := b.Version()
+	b.Learned(b.author.Statements)
+	if b.Version() != before {
+		t.Error("a founding is a change of standing")
+	}
+	revocation, err := protocol.SignRevocation(testNetwork, protocol.Revocation{
+		Org: b.author.Org, Key: b.key(), Created: time.Now().Truncate(time.Millisecond),
+	}, b.author.Operations)
+	check(t, err)
+	next, _, errs := b.author.Chains.With(revocation)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	b.author.Chains = next
+	b.Learned([]*protocol.Statement{revocation})
+	if b.Version() == before {
+		t.Error("a revocation is no change")
+	}
+	b.want(map[string]reason.Code{"fraud 1": reason.KeyRevoked, "drill 7": reason.KeyRevoked})
+}

@@ -34,6 +34,13 @@ type scope struct {
 	topic string
 }
 
+// Sweep brings the store in line with the standing now, for whoever waits for the effect of a decision.
+func (k *Keeper) Sweep(ctx context.Context) error {
+	k.sweeping.Lock()
+	defer k.sweeping.Unlock()
+	return k.sweepAll(ctx)
+}
+
 // sweepAll brings the store in line with the standing: what does not stand any more
 // goes into quarantine, what does again is judged again. If it stops on the way, the
 // next sweep goes on: what is moved already is passed over.

@@ -7,6 +7,7 @@ package upkeep
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	logging "github.com/ipfs/go-log/v2"
@@ -67,8 +68,9 @@ type Books struct {
 type Keeper struct {
 	d Deps
 	// later holds what others found and the keeper does when it gets to it.
-	later chan func(context.Context) error
-	sweep sweep // of the sweeping duty alone
+	later    chan func(context.Context) error
+	sweeping sync.Mutex // guards sweep: one at a time
+	sweep    sweep
 }
 
 // maxLater is how much waits for the keeper. It is more than the standing can bring at once;
@@ -97,7 +99,7 @@ func (k *Keeper) duties() []duty {
 		{"let the quarantine expire", every(QuarantineEvery), k.expireHeld},
 		{"keep the counts of circuit breakers", every(CountEvery), func(context.Context) error { return k.d.Breakers.Save(false) }},
 		{"rejudge after a change of the trust list", changes(k.d.Policy.Version, k.d.Policy.Wait), k.rejudge},
-		{"sweep after a change of standing", changes(k.d.Standing.Version, k.d.Standing.Wait), k.sweepAll},
+		{"sweep after a change of standing", changes(k.d.Standing.Version, k.d.Standing.Wait), k.Sweep},
 	}
 }
 

@@ -58,6 +58,7 @@ func newHousehold(t *testing.T) *household {
 	stands, err := standing.Open(filepath.Join(dir, "standing.json"), chains.Chains)
 	check(t, err)
 	stands.Attach(standing.Surroundings{Own: own})
+	chains.Notify(stands.Learned)
 	h := &household{}
 	books := Books{Policy: book, Identity: chains, Standing: stands, Pledges: pledges.New(store, chains.Chains)}
 	books.Audit, err = audit.Open(filepath.Join(dir, "audit.log"))

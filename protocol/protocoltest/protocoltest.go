@@ -24,6 +24,8 @@ type Author struct {
 	Chains      *protocol.Chains      // knows this organisation only
 	Certificate *protocol.Certificate
 	Key         *protocol.PrivateKey // the node's record key
+	// Root is the root key, Next its successor, Operations the operations key.
+	Root, Next, Operations *protocol.PrivateKey
 
 	network string
 	now     time.Time
@@ -53,6 +55,7 @@ func (a *Author) found(name string, change []func(*protocol.Certificate)) error 
 	}
 	root, next, operations := keys[0], keys[1], keys[2]
 	a.Key = keys[3]
+	a.Root, a.Next, a.Operations = root, next, operations
 	founded := a.now.Add(-180 * day)
 	genesis, err := protocol.SignGenesis(a.network, protocol.Genesis{
 		Name: name, Country: "FI", Sector: "national-cert", Contacts: []string{"mailto:cert@example.org"},
