@@ -82,6 +82,9 @@ func report(ctx context.Context, rounds, objects, million int) error {
 	if million == 0 {
 		return nil
 	}
+	if err := reportWarnings(min(rounds, 3)); err != nil {
+		return fmt.Errorf("warning lists: %w", err)
+	}
 	return reportStore(ctx, million)
 }
 
