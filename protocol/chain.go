@@ -52,7 +52,8 @@ func (c *Chains) Network() string { return c.network }
 // it rests on is not known, status.old when a newer status is held or this one is too
 // far ahead, key.revoked when the operations key that signed it ended, chain.limit when
 // others fill the chain already or what it rests on is not in force.
-// A statement that is known already is neither counted nor an error. An
+// A statement that is known already is neither counted nor an error, unless it
+// is better signed than the one known (STM-06): then it takes its place and is counted. An
 // organisation's chain is bounded (limits.go). c itself does not change.
 func (c *Chains) With(statements ...*Statement) (next *Chains, added int, errs []error) {
 	// Every rule looks only at what stands higher in the chain, so that one
@@ -72,11 +73,12 @@ func (c *Chains) With(statements ...*Statement) (next *Chains, added int, errs [
 		}
 		state := d.state()
 		for _, s := range d.fresh {
-			if !state.holds(s) {
+			switch {
+			case slices.Contains(state.kept[s.typ], s):
+				added++
+			case find(state.kept[s.typ], s.digest) == nil:
 				errs = append(errs, state.leftOut(s))
-				continue
 			}
-			added++
 		}
 		if next == c {
 			next = c.clone()

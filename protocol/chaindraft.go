@@ -39,7 +39,7 @@ func (d *chainDraft) add(s *Statement) error {
 	if held != nil && bytes.Equal(held.raw, s.raw) {
 		return nil
 	}
-	if err := d.verify(s); err != nil || held != nil {
+	if err := d.verify(s); err != nil || held != nil && !otherSigner(held, s) {
 		return err
 	}
 	if s.typ == StatementRoot {
@@ -48,6 +48,17 @@ func (d *chainDraft) add(s *Statement) error {
 	d.held[s.typ] = append(d.held[s.typ], s)
 	d.fresh = append(d.fresh, s)
 	return nil
+}
+
+// otherSigner reports whether the same claims come from somebody else, where that
+// matters: what an operations key that ended signed must not keep out the word of one
+// that is good. Both are looked at then, and the better one is kept (STM-06).
+func otherSigner(held, s *Statement) bool {
+	switch s.typ {
+	case StatementCertificate, StatementRevocation, StatementStatus:
+		return !slices.EqualFunc(held.env.signatures, s.env.signatures, func(a, b signature) bool { return a.signer == b.signer })
+	}
+	return false
 }
 
 // find returns the statement of a digest, or nil.

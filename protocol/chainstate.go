@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"time"
@@ -18,15 +19,13 @@ type chainState struct {
 	spent map[Digest]bool
 }
 
-func (c *chainState) holds(s *Statement) bool { return find(c.kept[s.typ], s.digest) != nil }
-
 // leftOut says why a statement that verified is not kept.
 func (c *chainState) leftOut(s *Statement) error {
 	switch signer := s.env.signatures[0].signer; {
 	case (s.typ == StatementStatus || s.typ == StatementRevocation) && c.org.Ended(signer): // STM-21
 		return reason.New(reason.KeyRevoked, describe(s)+": its operations key "+signer.String()+" ended")
 	case s.typ == StatementStatus: // STM-24, STM-25
-		return reason.New(reason.StatusOld, describe(s)+": a newer one is held, or it is too far ahead of its root")
+		return reason.New(reason.StatusOld, describe(s)+": a newer one is held, or it is too far ahead")
 	}
 	return reason.New(reason.ChainLimit, describe(s)+": others fill the chain, or what it rests on is not in force")
 }
@@ -90,7 +89,7 @@ func (c *chainChoice) takeRevocations(byRoots bool) {
 	candidates := slices.Clone(c.draft.held[StatementRevocation])
 	slices.SortFunc(candidates, latestFirst)
 	for _, s := range candidates {
-		if c.line.revokes(s) != byRoots || len(c.kept[StatementRevocation]) == MaxRevocations {
+		if c.line.revokes(s) != byRoots || len(c.kept[StatementRevocation]) == MaxRevocations || c.said(s) {
 			continue
 		}
 		var rests *Statement
@@ -98,7 +97,7 @@ func (c *chainChoice) takeRevocations(byRoots bool) {
 			rests = c.rests(func(o *Statement) bool {
 				return len(s.env.signatures) == 1 && s.signedBy(o.claims.(*Operations).Key) && !c.ended(o)
 			})
-			if rests == nil {
+			if rests == nil { // its operations key ended
 				continue
 			}
 		}
@@ -151,8 +150,7 @@ func (c *chainChoice) takeStatus() {
 	var newest, under *Statement
 	for _, s := range c.draft.held[StatementStatus] {
 		status := s.claims.(*Status)
-		root := c.line.at(status.RootVersion)
-		if root == nil || !status.inReach(root.created) || newest != nil && compareStatuses(s, newest) < 0 {
+		if c.line.at(status.RootVersion) == nil || !status.inReach(c.line.sets[0].created) || newest != nil && compareStatuses(s, newest) < 0 {
 			continue
 		}
 		if o := c.rests(func(o *Statement) bool { return vouchesStatus(o, s) && !c.ended(o) }); o != nil {
@@ -180,7 +178,7 @@ func (c *chainChoice) takeCertificates() {
 	slices.SortFunc(candidates, func(a, b *Statement) int { return cmp.Or(cmp.Compare(rank[a], rank[b]), latestFirst(a, b)) })
 	for _, s := range candidates {
 		o := c.rests(func(o *Statement) bool { return certifies(o, s) })
-		if o != nil && len(c.kept[StatementCertificate]) < MaxCertificates {
+		if o != nil && len(c.kept[StatementCertificate]) < MaxCertificates && !c.said(s) {
 			c.take(s, o)
 		}
 	}
@@ -221,6 +219,10 @@ func (c *chainChoice) needs(o *Statement) *Statement {
 }
 
 func (c *chainChoice) has(s *Statement) bool { return slices.Contains(c.kept[s.typ], s) }
+
+// said reports whether the same claims are kept already, signed by somebody who is
+// as good or better.
+func (c *chainChoice) said(s *Statement) bool { return find(c.kept[s.typ], s.digest) != nil }
 
 // rests finds the operations statement that another one rests on, one that is
 // kept already if there is any.
@@ -296,7 +298,7 @@ func (r identityRoom) with(statements ...*Statement) identityRoom {
 func (r identityRoom) exceeded() bool { return r.bytes < 0 || r.signatures < 0 }
 
 // latestFirst orders statements of one type by their end, or by when they were
-// created if they have none, then by digest.
+// created if they have none, then by digest; the same claims by their signers.
 func latestFirst(a, b *Statement) int {
 	when := func(s *Statement) time.Time {
 		switch v := s.claims.(type) {
@@ -309,7 +311,7 @@ func latestFirst(a, b *Statement) int {
 		}
 		return time.Time{}
 	}
-	return cmp.Or(when(b).Compare(when(a)), compareDigests(a.digest, b.digest))
+	return cmp.Or(when(b).Compare(when(a)), compareDigests(a.digest, b.digest), bytes.Compare(a.raw, b.raw))
 }
 
 // compareFlags puts false before true.

@@ -204,6 +204,12 @@ func FuzzParseStatement(f *testing.F) {
 		extra[40] = []any{true, "x", int64(-5)}
 		f.Add(o.write(f, extra, StatementGenesis, o.roots[0]))
 		f.Add(o.write(f, o.certificateClaims(), StatementCertificate, o.operations))
+		l := newLineage(f, "fuzz later", 1, m)
+		heads := []Head{place(o.record, "control", 1), place(o.record, "fraud", 1<<40), place(o.operations, "fraud", 2)}
+		f.Add(l.rotate(func(r *Root) { r.Compromise, r.Heads = true, heads }).Raw())
+		f.Add(l.revoke(Revocation{Key: KeyID{1}, Reason: RevokedCeased, Heads: heads}, l.keys(1)...).Raw())
+		f.Add(l.revoke(Revocation{Key: KeyID{1}, Emergency: true}, l.operations).Raw())
+		f.Add(l.beat(9, 0, l.operations, func(s *Status) { s.Heads, s.Certificates = heads, []Digest{{1}, {2}} }).Raw())
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		s, err := ParseStatement("test", raw)
@@ -221,6 +227,12 @@ func FuzzParseStatement(f *testing.F) {
 		case *Operations:
 			known = v.claims()
 		case *Certificate:
+			known = v.claims()
+		case *Root:
+			known = v.claims()
+		case *Revocation:
+			known = v.claims()
+		case *Status:
 			known = v.claims()
 		}
 		for key, v := range c {

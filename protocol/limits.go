@@ -55,7 +55,7 @@ const (
 	RevocationReserveSigs = 12                                      // and signatures
 	StatusLife            = 7 * 24 * time.Hour                      // how long a status holds: without a newer one the organisation is stale
 	MaxHeads              = 80                                      // heads in a statement: ten nodes on eight topics
-	MaxStatusLead         = 1000                                    // counts of a status ahead of one an hour since its root
+	MaxStatusLead         = 1000                                    // counts of a status ahead of one an hour since genesis
 	MaxProposalBytes      = 4 << 10                                 // a proposal in a key ceremony, or a part of one
 	MaxOperations         = 8                                       // operations statements kept per organisation: a year each, and a few spare
 	MaxCertificates       = 64                                      // certificates kept per organisation, as far as they fit an identity record

@@ -206,6 +206,13 @@ func (s *Statement) Digest() Digest { return s.digest }
 // Org is the organisation that the statement belongs to.
 func (s *Statement) Org() OrgID { return s.org }
 
+// Certificate returns what a statement of that type certifies, else nil. The caller
+// must not change it.
+func (s *Statement) Certificate() *Certificate {
+	cert, _ := s.claims.(*Certificate)
+	return cert
+}
+
 // verify checks all signatures of the statement (STM-05).
 func (s *Statement) verify(keyOf func(KeyID) (PublicKey, bool)) error {
 	if err := s.env.verify(s.aad, keyOf); err != nil {

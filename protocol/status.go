@@ -83,14 +83,15 @@ func compareStatuses(a, b *Statement) int {
 		cmp.Compare(x.RootVersion, y.RootVersion),
 		cmp.Compare(x.Counter, y.Counter),
 		compareDigests(b.digest, a.digest),
+		bytes.Compare(b.raw, a.raw),
 	)
 }
 
-// inReach reports whether a status under a root of a time may have come to its
-// counter by then (STM-25). The bound needs no other status, so that the answer does not
+// inReach reports whether a status of an organisation of some age may have come to
+// its counter (STM-25). The bound needs no other status, so that the answer does not
 // depend on which of them a node saw.
-func (s *Status) inReach(rootCreated time.Time) bool {
-	hours := max(0, s.Created.Sub(rootCreated)/time.Hour)
+func (s *Status) inReach(founded time.Time) bool {
+	hours := max(0, s.Created.Sub(founded)/time.Hour)
 	return s.Counter <= MaxStatusLead+uint64(hours)
 }
 

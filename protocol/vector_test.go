@@ -326,7 +326,7 @@ func runChainVector(t *testing.T, v *vector) error {
 		}
 		statements, rest = append(statements, s), after
 	}
-	_, _, errs := chains.With(statements...)
+	chains, _, errs := chains.With(statements...)
 	if len(errs) > 0 {
 		return errs[0]
 	}
@@ -335,9 +335,19 @@ func runChainVector(t *testing.T, v *vector) error {
 		digests = append(digests, string(s.Type())+" "+s.Digest().String())
 	}
 	expectFields(t, v, map[string]string{
-		"org": statements[0].Org().String(), "statement": strings.Join(digests, "\n"),
+		"org": statements[0].Org().String(), "statement": strings.Join(digests, "\n"), "root": rootState(chains, statements[0].Org()),
 	})
 	return nil
+}
+
+// rootState is the version of the root in force, and whether its successor is disputed.
+func rootState(chains *Chains, id OrgID) string {
+	org, _ := chains.Org(id)
+	state := strconv.Itoa(1 + len(org.Roots))
+	if org.Disputed {
+		state += " disputed"
+	}
+	return state
 }
 
 func runKeyVector(t *testing.T, v *vector) error {

@@ -49,6 +49,7 @@ func makeVectors(t testing.TB) []*vector {
 	m.proofs()
 	m.files()
 	m.chainVectors()
+	m.keysOverTime()
 	m.keys()
 	m.signatures()
 	m.ids()
