@@ -11,6 +11,7 @@ import (
 
 	"tocsin/protocol"
 	"tocsin/protocol/pattern"
+	"tocsin/protocol/reason"
 )
 
 var epoch = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
@@ -115,11 +116,18 @@ func TestWorkedExamples(t *testing.T) {
 		{"anchor 90 + partner 80", []Claim{says(anchorOrg, 90), says(partnerOrg, 80)}, 0, epoch, 83, 8320, 8320, false},
 		{"one half-life later", []Claim{says(anchorOrg, 90), says(partnerOrg, 80)}, 0, halfLife, 49, 4880, 4880, false},
 		{"then seen by own sensor, 90, which resets age", append(later(says(anchorOrg, 90), says(partnerOrg, 80)), fresh), 0, halfLife, 98, 9756, 9756, false},
+		{"seen again by an own sensor, which resets the age of what was said before", sighted(halfLife, says(anchorOrg, 90), says(partnerOrg, 80), fresh), 0, halfLife, 98, 9756, 9756, false},
+		{"seen again, the sighting alone", sighted(halfLife, says(anchorOrg, 90), says(partnerOrg, 80)), 0, halfLife, 83, 8320, 8320, false},
+		{"a sighting before the claim resets nothing", sighted(epoch.Add(-time.Hour), says(anchorOrg, 90), says(partnerOrg, 80)), 0, halfLife, 49, 4880, 4880, false},
+		{"a sighting freshens no refutation", sighted(halfLife, says(anchorOrg, 90), refutes(partnerOrg, 80)), 0, halfLife, 58, 5760, 5760, true},
+		{"looked for and not seen weighs nothing", []Claim{says(anchorOrg, 90), absent(says(partnerOrg, 80))}, 0, epoch, 72, 7200, 7200, false},
+		{"a stale partner counts as observed", []Claim{says(anchorOrg, 90), barred(says(partnerOrg, 80), reason.OrgStale)}, 0, epoch, 76, 7648, 7200, false},
+		{"a stale partner refutes nothing", []Claim{says(anchorOrg, 90), barred(refutes(partnerOrg, 80), reason.OrgStale)}, 0, epoch, 72, 7200, 7200, false},
 		{"anchor 90, refuted by partner 80", []Claim{says(anchorOrg, 90), refutes(partnerOrg, 80)}, 0, epoch, 43, 4320, 4320, true},
 		{"anchor 90 + partner 80, refuted by anchor 70", []Claim{says(anchorOrg, 90), says(partnerOrg, 80), refutes(anchorTwo, 70)}, 0, epoch, 37, 3661, 3661, true},
-		{"refuted by 1,000 unknowns", append(strangersRefute(1000), says(anchorOrg, 90), says(partnerOrg, 80)), 0, epoch, 83, 8320, 8320, false},
-		{"anchor + 2 partners, hard warning list", []Claim{says(anchorOrg, 95), says(partnerOrg, 95), says(partnerTwo, 95)}, 9500, epoch, 5, 467, 467, false},
-		{"anchor + partner 95, soft warning list", []Claim{says(anchorOrg, 95), says(partnerOrg, 95)}, 5000, epoch, 44, 4370, 4370, false},
+		{"anchor 90 + partner 80, \"refuted\" by 1,000 unknowns", append(strangersRefute(1000), says(anchorOrg, 90), says(partnerOrg, 80)), 0, epoch, 83, 8320, 8320, false},
+		{"8.8.8.8 from anchor + 2 partners, hard warning list", []Claim{says(anchorOrg, 95), says(partnerOrg, 95), says(partnerTwo, 95)}, 9500, epoch, 5, 467, 467, false},
+		{"popular domain from anchor + partner 95, soft warning list", []Claim{says(anchorOrg, 95), says(partnerOrg, 95)}, 5000, epoch, 44, 4370, 4370, false},
 		{"anchor 90 + partner 50", []Claim{says(anchorOrg, 90), says(partnerOrg, 50)}, 0, epoch, 79, 7900, 7900, false},
 		{"anchor 90 + partner 50, with pools", slices.Concat([]Claim{says(anchorOrg, 90), says(partnerOrg, 50)}, many(observedOrg, 50, 100), many(strangerOrg, 50, 100)), 0, epoch, 79, 7900, 7900, false},
 		{"own analyst alone, 95", []Claim{own(says(900, 95))}, 0, epoch, 90, 9025, 9025, false},
@@ -147,6 +155,15 @@ func TestWorkedExamples(t *testing.T) {
 			}
 		})
 	}
+}
+
+func absent(c Claim) Claim                  { c.Absent = true; return c }
+func barred(c Claim, why reason.Code) Claim { c.Barred = why; return c }
+func sighted(at time.Time, cs ...Claim) []Claim {
+	for i := range cs {
+		cs[i].Seen = at
+	}
+	return cs
 }
 
 func strangersRefute(n int) []Claim {
@@ -207,6 +224,13 @@ func TestVoicesThatDoNotCount(t *testing.T) {
 	}{
 		{"blocked", []Claim{says(blockedOrg, 90)}, "the organisation is blocked", 0},
 		{"blocked refuter", []Claim{refutes(blockedOrg, 90)}, "the organisation is blocked", 0},
+		{"looked for and not seen", []Claim{absent(says(anchorOrg, 90))}, "looked for and not seen: shown, and weighs nothing", 0},
+		{"an absence of a blocked organisation", []Claim{absent(says(blockedOrg, 90))}, "the organisation is blocked", 0},
+		{"an absence that refutes", []Claim{absent(refutes(anchorOrg, 90))}, "looked for and not seen: shown, and weighs nothing", 0},
+		{"barred and held gains nothing", []Claim{held(barred(says(anchorOrg, 90), reason.OrgTripped))},
+			"held in quarantine; the organisation counts as observed at most: its circuit breaker has tripped", 0},
+		{"barred refuter", []Claim{barred(refutes(anchorOrg, 90), reason.OrgDisputed)},
+			"only partner, anchor and own voices can refute; the organisation counts as observed at most: its identity is disputed", 0},
 		{"held anchor", []Claim{held(says(anchorOrg, 90))}, "held in quarantine", 0},
 		{"held refuter", []Claim{held(refutes(anchorOrg, 90))}, "held in quarantine", 0},
 		{"valid_until is now", []Claim{past}, "past its valid_until", 0},
@@ -326,5 +350,42 @@ func TestTermsAreReadable(t *testing.T) {
 	}
 	if want := "anchor-1 anchor 7200; partner-11 partner 4000;  unknown 950"; strings.Join(got, "; ") != want {
 		t.Errorf("terms %q, want %q", strings.Join(got, "; "), want)
+	}
+}
+
+func TestBarredVoices(t *testing.T) {
+	l := fixture(t)
+	tests := []struct {
+		name  string
+		claim Claim
+		level Level
+		why   string
+		shown int
+	}{
+		{"stale anchor", barred(says(anchorOrg, 95), reason.OrgStale), Observed, "the organisation counts as observed at most: its status has expired", 1900},
+		{"disputed partner", barred(says(partnerOrg, 95), reason.OrgDisputed), Observed, "the organisation counts as observed at most: its identity is disputed", 1900},
+		{"tripped observed", barred(says(observedOrg, 95), reason.OrgTripped), Observed, "the organisation counts as observed at most: its circuit breaker has tripped", 1900},
+		{"own", own(barred(says(900, 95), reason.OrgTripped)), Observed, "the organisation counts as observed at most: its circuit breaker has tripped", 1900},
+		{"a stranger stays one", barred(says(strangerOrg, 95), reason.OrgStale), Unknown, "the organisation counts as observed at most: its status has expired", 950},
+		{"another cause", barred(says(anchorOrg, 95), reason.LogFork), Observed, "the organisation counts as observed at most: it is out of automation [log.fork]", 1900},
+		{"blocked stays blocked", barred(says(blockedOrg, 95), reason.OrgStale), Blocked, "the organisation is blocked", 0},
+	}
+	for _, test := range tests {
+		a := l.Assess([]Claim{test.claim}, 0, epoch)
+		if term := a.Terms[0]; term.Level != test.level || term.Why != test.why || a.Shown != test.shown || a.Gate != 0 || !a.Next.IsZero() {
+			t.Errorf("%s: level %s why %q shown %d gate %d next %s", test.name, term.Level, term.Why, a.Shown, a.Gate, a.Next)
+		}
+	}
+}
+
+// TestFutureSighting: a sighting dated ahead of now (clocks differ) is one of now, not a credit.
+func TestFutureSighting(t *testing.T) {
+	l := fixture(t)
+	c := sighted(epoch.Add(time.Hour), says(anchorOrg, 90))
+	if a := l.Assess(c, 0, epoch); a.Gate != 7200 || a.Terms[0].Decay != one {
+		t.Errorf("gate %d decay %d", a.Gate, a.Terms[0].Decay)
+	}
+	if a := l.Assess(c, 0, epoch.Add(time.Hour+30*24*time.Hour)); a.Gate != 3600 {
+		t.Errorf("a half-life after the sighting the gate is %d, want 3600", a.Gate)
 	}
 }

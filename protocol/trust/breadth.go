@@ -21,8 +21,8 @@ const (
 // of their own, though not directly: the public suffix list tells of the suffixes
 // below but not of these. A few large ones; soft warning lists hold the rest.
 var shared = [...]string{
-	"amazonaws.com", "amazonaws.com.cn", "azure.com", "cdn77.org", "clever-cloud.com", "cloudflare.net", "digitaloceanspaces.com",
-	"fastly.net", "googleapis.com", "googleusercontent.com", "jelastic.com", "linode.com", "on.aws", "oraclecloud.com", "ovh.net",
+	"amazonaws.com", "amazonaws.com.cn", "azure.com", "cdn77.org", "clever-cloud.com", "digitaloceanspaces.com",
+	"fastly.net", "googleusercontent.com", "jelastic.com", "linode.com", "on.aws", "oraclecloud.com", "ovh.net",
 	"platform.sh", "railway.app", "render.com", "salesforce.com", "scw.cloud", "usgovcloudapi.net", "windows.net",
 }
 

@@ -135,5 +135,5 @@ func (b *Breaker) rate(hour int64) string {
 // piledUp adds to a count that stops at its top.
 func piledUp(count uint32, more int) uint32 {
 	const top = 1<<32 - 1
-	return uint32(min(uint64(count)+uint64(min(max(more, 0), top)), top))
+	return uint32(min(uint64(count)+min(uint64(max(more, 0)), top), top))
 }

@@ -149,6 +149,8 @@ func TestParseRefuses(t *testing.T) {
 		{"value as table", org(idA, "[org.level]"), "5:6", "level is no table: write level ="},
 		{"list of numbers", "topics = [1]\n", "1:1", "topics: write a list of texts"},
 		{"text for a list", "topics = \"a\"\n", "1:1", "topics: write a list of texts"},
+		{"approvers as number", "anchors_need_two_approvers = 2\n", "1:1", "anchors_need_two_approvers: write true or false"},
+		{"approvers in an entry", org(idA, "anchors_need_two_approvers = true"), "5:1", "unknown key \"anchors_need_two_approvers\""},
 		{"bool as text", org(idA, `direct_peer = "yes"`), "5:1", "direct_peer: write true or false"},
 		{"number as text", org(idA, "[org.automation]", `max_per_day = "5"`), "6:1", "max_per_day: write a whole number"},
 		{"number too large", org(idA, "[org.automation]", `allow = ["url"]`, "max_per_day = 99999999999999999999"), "7:", ""},
@@ -185,6 +187,8 @@ func TestParseAccepts(t *testing.T) {
 	tests := []struct{ name, file string }{
 		{"nothing", ""},
 		{"a comment", "# only this\n"},
+		{"two approvers", "anchors_need_two_approvers = true\n" + org(idA)},
+		{"two approvers said no", "anchors_need_two_approvers = false\n" + org(idA)},
 		{"inline tables", org(idA, `verified = { how = "call", by = ["eve"], on = 2026-01-01 }`, `scope = [ { topics = ["*"] }, { topics = ["fraud"], level = "blocked" } ]`)},
 		{"dotted keys", org(idA, `verified.how = "call"`, "verified.on = 2026-01-01", `automation.allow = ["url"]`, "automation.max_per_day = 1")},
 		{"a declared topic", "topics = [\"our-own\"]\n" + org(idA, "[[org.scope]]", `topics = ["our-own"]`)},
@@ -204,6 +208,29 @@ func TestParseAccepts(t *testing.T) {
 	}
 }
 
+// TestTwoApprovers: what one of two files asks holds, and no command can take it back.
+func TestTwoApprovers(t *testing.T) {
+	parse := func(raw string) *List { return must(t)(Parse("f", []byte(raw))) }
+	plain, strict := parse(org(idA)), parse("anchors_need_two_approvers = true\n"+org(idA))
+	if plain.TwoApprovers() || Empty().TwoApprovers() || !strict.TwoApprovers() {
+		t.Fatal("approvers are read wrongly")
+	}
+	if plain.Digest() == strict.Digest() {
+		t.Error("the digest does not see approvers")
+	}
+	if !strings.HasPrefix(string(strict.Encode()), "anchors_need_two_approvers = true\n") || strings.Contains(string(plain.Encode()), "approvers") {
+		t.Errorf("encoded as\n%s", strict.Encode())
+	}
+	for name, l := range map[string]*List{
+		"laid over": plain.Merge(strict), "laid under": strict.Merge(plain), "said no above": strict.Merge(parse("anchors_need_two_approvers = false")),
+		"with": must(t)(strict.With(entry(1, "x", Anchor))), "without": strict.Without(mustOrg(t, idA)), "with vouches": strict.WithVouches(nil),
+	} {
+		if !l.TwoApprovers() {
+			t.Errorf("%s: lost", name)
+		}
+	}
+}
+
 // sameAfterEncode checks that what Encode writes is the same list.
 func sameAfterEncode(t testing.TB, l *List) {
 	t.Helper()
@@ -212,7 +239,7 @@ func sameAfterEncode(t testing.TB, l *List) {
 	if err != nil {
 		t.Fatalf("encoded list: %v\n%s", err, raw)
 	}
-	if !reflect.DeepEqual(again.Entries(), l.Entries()) || !reflect.DeepEqual(again.Groups(), l.Groups()) {
+	if again.TwoApprovers() != l.TwoApprovers() || !reflect.DeepEqual(again.Entries(), l.Entries()) || !reflect.DeepEqual(again.Groups(), l.Groups()) {
 		t.Fatalf("list\n%+v\n%+v\nreads back as\n%+v\n%+v", l.Entries(), l.Groups(), again.Entries(), again.Groups())
 	}
 	if string(again.Encode()) != string(raw) || again.Digest() != l.Digest() {
@@ -249,6 +276,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(example(f)))
 	f.Add([]byte(org(idA, `petname = "x\\\"y"`) + org(idB) + "[[group]]\nname = \"g\"\norgs = [\"" + idC + "\"]\n"))
 	f.Add([]byte("topics = [\"a\"]\n" + org(idA, "[[org.scope]]", `topics = ["a"]`)))
+	f.Add([]byte("anchors_need_two_approvers = true\n" + org(idA)))
 	f.Add([]byte(org(idA, `scope = [{topics=["*"],level="blocked"}]`)))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		l, err := Parse("f", raw)
