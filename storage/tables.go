@@ -24,10 +24,7 @@ type tables struct {
 	next, dead  uint32
 	deadRecords int
 
-	ids     *hashTable // record id -> ordinal
-	places  *hashTable // log and sequence -> ordinal
-	objects *hashTable // STIX id -> leaf number; nameless pieces are left out
-	values  *hashTable // observable -> leaf number
+	hashes
 	// networks holds the prefixes of all CIDR observables, to find those around an address.
 	networks *bart.Lite
 
@@ -40,14 +37,20 @@ type tables struct {
 	held   heldIndex
 }
 
+// hashes lead from what is asked for to what has it.
+type hashes struct {
+	ids     *hashTable // record id -> ordinal
+	places  *hashTable // log and sequence -> ordinal
+	objects *hashTable // STIX id -> leaf number; nameless pieces are left out
+	values  *hashTable // observable -> leaf number
+}
+
 // record is what memory knows of one record.
 type record struct {
-	id       protocol.RecordID
-	base     uint32
-	count    uint16
-	held     uint16 // held leaves: all but refused ones when it is held as a whole
-	objects  uint16 // leaves that count
-	space    space  // where its keys are
+	id   protocol.RecordID
+	base uint32
+	tally
+	space    space // where its keys are
 	live     bool
 	expires  int64 // Unix ms
 	sequence uint64
@@ -55,6 +58,13 @@ type record struct {
 	gen      uint32 // generation of the packed value
 	raw      uint32 // bytes as sent
 	hold     uint32 // line of the ledger when it is held as a whole, else 0
+}
+
+// tally counts the leaves of a record.
+type tally struct {
+	count   uint16
+	held    uint16 // all but refused ones when the record is held as a whole
+	objects uint16 // those that count
 }
 
 // dated is a record and its created, in Unix ms.
@@ -78,10 +88,7 @@ type logKey struct {
 func newTables(records, objects, values int) *tables {
 	t := &tables{
 		records:  make([]record, 0, records),
-		ids:      newHashTable(records),
-		places:   newHashTable(records),
-		objects:  newHashTable(objects),
-		values:   newHashTable(values),
+		hashes:   hashes{newHashTable(records), newHashTable(records), newHashTable(objects), newHashTable(values)},
 		logOf:    map[logKey]uint32{},
 		kinds:    map[protocol.Kind][]dated{},
 		held:     newHeldIndex(),
@@ -201,7 +208,7 @@ func (t *tables) add(id protocol.RecordID, sp space, p packed) error {
 	ord := uint32(len(t.records))
 	c := countsOf(p, sp)
 	r := record{
-		id: id, base: t.next, count: uint16(p.leaves()), held: uint16(c.Held), objects: uint16(c.Objects), space: sp,
+		id: id, base: t.next, tally: tally{uint16(p.leaves()), uint16(c.Held), uint16(c.Objects)}, space: sp,
 		expires: p.expiresMS(), sequence: p.sequence(), gen: p.generation(), raw: uint32(p.rawLength()), hold: line,
 	}
 	r.log = t.note(Log{

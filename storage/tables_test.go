@@ -83,7 +83,7 @@ func TestOwner(t *testing.T) {
 	var owners []int
 	for i := range 500 {
 		n := r.IntN(4)
-		tb.records = append(tb.records, record{base: uint32(len(owners)), count: uint16(n), live: true})
+		tb.records = append(tb.records, record{base: uint32(len(owners)), tally: tally{count: uint16(n)}, live: true})
 		for range n {
 			owners = append(owners, i)
 		}
