@@ -29,6 +29,9 @@ const (
 	MaxAdvisoryText       = 4000                                    // bytes of an advisory's text
 	MaxEvidence           = 50                                      // records that an advisory rests on
 	MaxAdvisoryLife       = 90 * 24 * time.Hour                     // an advisory; who still means it says it again
+	MaxInviteAddrs        = 4                                       // addresses in an invitation: IPv4 and IPv6, each by two transports
+	MaxInviteAddrBytes    = 200                                     // one of them in binary form, a name and a peer id included
+	MaxInviteText         = 4 << 10                                 // characters of an invitation with the white space that mail put in
 	MaxReceiptBytes       = 4 << 10                                 // body of a receipt: one hybrid HPKE message
 	MaxGroupBytes         = 48 << 10                                // body of a group record; with its header it still goes by gossip
 	MaxOpaqueBytes        = 16 << 10                                // body of a record of unknown kind

@@ -163,6 +163,7 @@ func TestVectors(t *testing.T) {
 		"file":      runFileVector,
 		"chain":     runChainVector,
 		"pledge":    runPledgeVector,
+		"invite":    runInviteVector,
 		"key":       runKeyVector,
 		"signature": runSignatureVector,
 		"id":        runIDVector,

@@ -44,6 +44,7 @@ func makeVectors(t testing.TB) []*vector {
 	m.brokenIdentity()
 	m.forks()
 	m.pledges()
+	m.invitations()
 	m.unknownThings()
 	m.brokenBodies()
 	m.proofs()
