@@ -19,9 +19,11 @@ type tally struct {
 	list   *List
 	now    time.Time
 	second int64 // now in Unix seconds
-	// kind and life are the kind of observable last asked for and its half-life.
-	kind   pattern.Type
-	life   int64
+	// last is the kind of observable last asked for and its half-life.
+	last struct {
+		kind pattern.Type
+		half int64
+	}
 	claims []Claim
 	// upstreams are the labels stated in claims, ordered, so that their numbers do not
 	// depend on the order of claims.

@@ -39,7 +39,7 @@ type List struct {
 	// voucher's vouches in their order; see WithVouches.
 	facts   []VouchFact
 	vouched map[protocol.OrgID][]introduction
-	queues  map[int][]time.Time
+	queues  map[int][]int64
 }
 
 // glance is the part of an entry that is looked at a thousand times in one assessment.

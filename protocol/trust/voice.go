@@ -161,10 +161,10 @@ func (t *tally) weigh(v *voice, c *Claim) {
 // half is the half-life of a kind. All claims about one value are of one or two kinds, so
 // the last one is kept.
 func (t *tally) half(kind pattern.Type) int64 {
-	if kind != t.kind || t.life == 0 {
-		t.kind, t.life = kind, halfLife(kind)
+	if kind != t.last.kind || t.last.half == 0 {
+		t.last.kind, t.last.half = kind, halfLife(kind)
 	}
-	return t.life
+	return t.last.half
 }
 
 // place finds the level and the home of a voice.

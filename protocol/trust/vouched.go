@@ -27,7 +27,7 @@ type introduction struct {
 	voucher int // index of the voucher's entry
 	place   int // in the voucher's queue
 	topics  []string
-	until   time.Time
+	until   int64 // Unix seconds
 }
 
 // WithVouches returns a list that also applies vouches, in place of those it applied before: a subject
@@ -37,11 +37,11 @@ type introduction struct {
 // vouch.depth 1, for the first vouch.max_orgs subjects by (Made, Subject) whose vouch has not
 // ended. A vouched organisation counts as one voice with its voucher. Depth is 1: the vouched cannot
 // vouch. The order of facts does not matter; of several of one voucher about one subject the
-// newest stands. The caller leaves out vouches that were withdrawn or whose author's word does not stand.
+// newest stands. Ends count in whole seconds. The caller leaves out vouches that were withdrawn or whose author's word does not stand.
 func (l *List) WithVouches(facts []VouchFact) *List {
 	out := *l
 	out.facts = orderFacts(facts)
-	out.vouched, out.queues = map[protocol.OrgID][]introduction{}, map[int][]time.Time{}
+	out.vouched, out.queues = map[protocol.OrgID][]introduction{}, map[int][]int64{}
 	for _, f := range out.facts {
 		at := l.position(&f.Voucher)
 		if at < 0 || l.entries[at].Vouch == nil || l.names(&f.Subject) {
@@ -52,8 +52,8 @@ func (l *List) WithVouches(facts []VouchFact) *List {
 		if !any {
 			continue
 		}
-		in := introduction{voucher: at, place: len(out.queues[at]), topics: topics, until: f.Until}
-		out.queues[at] = append(out.queues[at], f.Until)
+		in := introduction{voucher: at, place: len(out.queues[at]), topics: topics, until: f.Until.Unix()}
+		out.queues[at] = append(out.queues[at], in.until)
 		out.vouched[f.Subject] = append(out.vouched[f.Subject], in)
 	}
 	for _, in := range out.vouched {
@@ -123,12 +123,13 @@ func common(stated, scopes []string) (topics []string, any bool) {
 // the entry of the voucher through whom: the strongest, then the lowest id.
 func (l *List) introduced(org protocol.OrgID, topic string, kind pattern.Type, now time.Time) (level Level, voucher int) {
 	voucher = -1
+	second := now.Unix()
 	for _, in := range l.vouched[org] {
 		e := &l.entries[in.voucher]
 		if topic != "" && in.topics != nil && !slices.Contains(in.topics, topic) {
 			continue
 		}
-		if got := min(e.Vouch.LevelCap, e.level(topic, kind, now)); got > level && now.Before(e.end()) && l.inForce(in, now) {
+		if got := min(e.Vouch.LevelCap, e.level(topic, kind, now)); got > level && now.Before(e.end()) && l.inForce(in, second) {
 			level, voucher = got, in.voucher
 		}
 	}
@@ -137,8 +138,8 @@ func (l *List) introduced(org protocol.OrgID, topic string, kind pattern.Type, n
 
 // inForce reports whether a vouch has not ended and is among the first that its voucher may
 // make; ended ones before it leave their places to it.
-func (l *List) inForce(in introduction, now time.Time) bool {
-	if !now.Before(in.until) {
+func (l *List) inForce(in introduction, second int64) bool {
+	if second >= in.until {
 		return false
 	}
 	free := l.entries[in.voucher].Vouch.MaxOrgs
@@ -146,11 +147,10 @@ func (l *List) inForce(in introduction, now time.Time) bool {
 		return true
 	}
 	for _, until := range l.queues[in.voucher][:in.place] {
-		if now.Before(until) {
-			free--
-		}
-		if free == 0 {
-			return false
+		if second < until {
+			if free--; free == 0 {
+				return false
+			}
 		}
 	}
 	return true
@@ -167,13 +167,13 @@ func (l *List) mayRise(c *Claim) bool {
 // vouch, of the voucher's entry, and of each vouch whose place could become free.
 func (l *List) changes(org protocol.OrgID, now time.Time, add func(time.Time)) {
 	for _, in := range l.vouched[org] {
-		add(in.until)
+		add(time.Unix(in.until, 0))
 		add(l.entries[in.voucher].end())
-		if l.inForce(in, now) {
+		if l.inForce(in, now.Unix()) {
 			continue
 		}
 		for _, until := range l.queues[in.voucher][:in.place] {
-			add(until)
+			add(time.Unix(until, 0))
 		}
 	}
 }
