@@ -178,7 +178,7 @@ func (d *desk) inspect(raw []byte, h *protocol.Header) (storage.Leaf, error) {
 	}
 	if hit, ok := d.warned(&leaf); ok {
 		leaf.State, leaf.Reason = storage.Held, reason.WarnHard
-		return leaf, reason.New(reason.WarnHard, "object "+o.ID+" names "+hit.Entry+" of the warning list "+hit.List+", which must not be blocked")
+		return leaf, warning(o.ID, hit)
 	}
 	return leaf, nil
 }
@@ -222,6 +222,24 @@ func indexValues(leaf *storage.Leaf, o *stix.Object, h *protocol.Header) error {
 		leaf.Values = []pattern.Value{{Observable: pattern.Normalize("vulnerability:name", o.Name), Alone: true}}
 	}
 	return nil
+}
+
+// Warned says (warn.hard) why every node would hold an object that somebody here is about
+// to publish, and count it against this organisation.
+func (p *Pipeline) Warned(o *stix.Object) error {
+	d := desk{warn: p.index()}
+	leaf := storage.Leaf{Object: o.ID, Revoked: o.Revoked}
+	if err := indexValues(&leaf, o, &protocol.Header{}); err != nil {
+		return nil // another check says it better
+	}
+	if hit, ok := d.warned(&leaf); ok {
+		return warning(o.ID, hit)
+	}
+	return nil
+}
+
+func warning(object string, hit warn.Hit) error {
+	return reason.New(reason.WarnHard, "object "+object+" names "+hit.Entry+" of the warning list "+hit.List+", which must not be blocked")
 }
 
 // voiceOf is what an opinion says; a neutral one is found but says nothing.

@@ -17,6 +17,7 @@ import (
 	"tocsin/node/intake"
 	"tocsin/node/policy"
 	"tocsin/node/standing"
+	"tocsin/node/warnings"
 	"tocsin/protocol"
 	"tocsin/protocol/protocoltest"
 	"tocsin/protocol/reason"
@@ -70,7 +71,9 @@ func newOffice(t *testing.T) *office {
 	o := &office{t: t, store: store}
 	stands, err := standing.Open(filepath.Join(dir, "standing.json"), chains.Chains)
 	check(t, err)
-	in := intake.New(intake.Deps{Store: store, Policy: book, Identity: chains, Standing: stands, Own: author.Org})
+	lists, err := warnings.Open(filepath.Join(dir, "warnings"))
+	check(t, err)
+	in := intake.New(intake.Deps{Store: store, Policy: book, Identity: chains, Standing: stands, Warnings: lists, Own: author.Org})
 	o.Publisher = New(store, in, chains, author.Org, author.Key, o)
 	return o
 }

@@ -102,6 +102,11 @@ func (p *Publisher) sort(req Request, res *Result) (*batch, error) {
 			res.skip(*s)
 			continue
 		}
+		if err := p.intake.Warned(c.object); err != nil {
+			res.Denied++
+			res.skip(Skipped{ID: c.object.ID, Code: reason.Of(err), Reason: err.Error()})
+			continue
+		}
 		if s := p.duplicate(b, c.object, req.Topic); s != nil {
 			res.skip(*s)
 			continue
