@@ -1,19 +1,27 @@
 package node
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"fmt"
 	"path/filepath"
+	"time"
 
+	"tocsin/node/admin"
+	"tocsin/node/audit"
 	"tocsin/node/belief"
+	"tocsin/node/review"
 	"tocsin/node/scores"
 	"tocsin/protocol"
+	"tocsin/protocol/trust"
 )
 
 // openDesk opens the ledger and wires the desk that judges by it.
 func (n *Node) openDesk(paths Paths) (err error) {
 	n.scores, err = scores.Open(filepath.Join(paths.State(), "scores.json"), scores.Deps{
 		Store: n.Store, Policy: n.Policy, Standing: n.Standing, Own: n.own,
-		Hooks: scores.Hooks{Refuted: n.refuted, Demote: n.demote},
+		Hooks: scores.Hooks{Refuted: n.refuted, Demote: n.demote, Propose: n.propose, Pledge: n.pledged},
 	})
 	if err != nil {
 		return err
@@ -38,4 +46,33 @@ func (n *Node) demote(org protocol.OrgID, topic, why string) {
 	if err != nil {
 		log.Errorw("organisation was not demoted", "org", org, "topic", topic, "why", why, "err", err)
 	}
+}
+
+// promotionLife is how long a proposal waits: the evidence is of its day.
+const promotionLife = 90 * 24 * time.Hour
+
+// propose queues a promotion: the machine proposes, a person decides.
+func (n *Node) propose(org protocol.OrgID, topic, evidence string) {
+	now := time.Now()
+	next := trust.Partner
+	if n.Policy.List().Level(org, topic, "", now) >= trust.Partner {
+		next = trust.Anchor
+	}
+	payload, err := json.Marshal(admin.Proposal{Level: next.String(), Topic: topic})
+	if err == nil {
+		_, _, err = n.review.Add(review.Item{
+			Kind: review.Promotion, Org: org, By: audit.Node(), Created: now, Expires: now.Add(promotionLife), Payload: payload,
+			Title:  fmt.Sprintf("%s has earned the level %s on %s", cmp.Or(n.Policy.List().Petname(org), org.String()), next, topic),
+			Detail: []string{evidence},
+		})
+	}
+	if err != nil {
+		log.Errorw("promotion was not queued", "org", org, "topic", topic, "err", err)
+	}
+}
+
+// pledged is the time within which an organisation promised to take back what proved wrong.
+func (n *Node) pledged(org protocol.OrgID) (time.Duration, bool) {
+	c, ok := n.pledges.Commitment(org, time.Now())
+	return c.Retraction, ok
 }

@@ -21,7 +21,9 @@ import (
 	"tocsin/node/intake"
 	"tocsin/node/outbox"
 	"tocsin/node/p2p"
+	"tocsin/node/pledges"
 	"tocsin/node/policy"
+	"tocsin/node/review"
 	"tocsin/node/scores"
 	"tocsin/node/settings"
 	"tocsin/node/standing"
@@ -76,6 +78,8 @@ type parts struct {
 	breakers *breaker.Book
 	warnings *warnings.Book
 	scores   *scores.Book
+	review   *review.Queue
+	pledges  *pledges.Book
 	// seconds are second records at one place of a key log, on their way to become proofs.
 	seconds chan *protocol.Record
 }
@@ -129,9 +133,7 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 	if n.Keys, err = n.openCustody(paths, o, keys, chains); err != nil {
 		return n, err
 	}
-	if n.keeper, err = n.newKeeper(paths, cfg, chains); err != nil {
-		return n, err
-	}
+	n.keeper = n.newKeeper(cfg, chains)
 	if !o.NoAdmin {
 		n.admin, err = n.adminServer(paths, cfg, o, set, keys, chains)
 	}
@@ -156,6 +158,7 @@ func (n *Node) Run(ctx context.Context, ready func()) (err error) {
 	g.Go(func() error { return n.Keys.Run(ctx) })
 	g.Go(func() error { return n.keeper.Run(ctx) })
 	g.Go(func() error { return n.proveForks(ctx) })
+	g.Go(func() error { return n.Policy.Watch(ctx) })
 	g.Go(func() error { return n.warnings.Watch(ctx) })
 	g.Go(func() error { return n.noteWarnings(ctx) })
 	g.Go(func() error { return n.scores.Run(ctx) })

@@ -247,9 +247,30 @@ func (g *globals) showCheckItem(w io.Writer, i api.CheckItem, width int) {
 		}
 		under("%s (%s), %s, %s, %s", clean(who(s.Petname, s.Level, s.Org)), clean(s.Level), claim, g.when(s.Created, time.Now()), clean(s.State))
 	}
+	for n, o := range i.Opinions {
+		if n == 3 {
+			under("... and %s", count(len(i.Opinions)-n, "more opinion"))
+			break
+		}
+		under("%s (%s) %s, %s, %s", clean(who(o.Petname, o.Level, o.Org)), clean(o.Level), clean(o.Says), g.when(o.Created, time.Now()), clean(o.State))
+	}
+	if i.Warning != nil {
+		under("on the warning list %q (%s): no machine acts on it", clean(i.Warning.List), clean(i.Warning.Entry))
+	}
+	if a := i.Automation; a != nil && i.Verdict == "malicious" {
+		under("%s", mayAct(a))
+	}
 	if i.Omitted > 0 {
 		under("... and %s of strangers, held in quarantine, not looked at", count(i.Omitted, "more object"))
 	}
+}
+
+// mayAct says in a line whether machines may act on a value.
+func mayAct(a *api.Automation) string {
+	if a.Allow {
+		return "machines may act on it"
+	}
+	return "machines do not act on it: " + clean(strings.Join(a.Obstacles, " "))
 }
 
 func sourceLine(sources []api.Source) string {

@@ -14,6 +14,7 @@ import (
 	"tocsin/node"
 	"tocsin/node/policy"
 	"tocsin/node/settings"
+	"tocsin/node/warnings"
 	"tocsin/protocol/reason"
 )
 
@@ -63,9 +64,9 @@ a.b), --set key=value. It asks no node.`,
 func newConfigCheckCommand(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
-		Short: "Check configuration and trust list without running anything",
-		Long: `Check the configuration files, the environment, --set, the trust list, and what commands
-changed (state/*.toml).
+		Short: "Check configuration, trust list and warning lists without running anything",
+		Long: `Check the configuration files, the environment, --set, the trust list, the warning lists, and
+what commands changed (state/*.toml).
 
 Exit codes: 0 all of it can be used, 2 something cannot, 4 the folder that --data names
 does not exist.`,
@@ -96,7 +97,8 @@ does not exist.`,
 
 // checkConfig reads all that a start would read, and names the files.
 func (g *globals) checkConfig(paths node.Paths) ([]string, error) {
-	if _, _, err := loadConfig(g); err != nil {
+	cfg, _, err := loadConfig(g)
+	if err != nil {
 		return nil, err
 	}
 	if g.data != "" && !exists(paths.Data) {
@@ -109,6 +111,10 @@ func (g *globals) checkConfig(paths node.Paths) ([]string, error) {
 	if _, err := policy.Open(paths.TrustFile(), paths.TrustState()); err != nil {
 		return nil, err
 	}
+	lists, err := warnings.Open(paths.WarningLists(cfg))
+	if err != nil {
+		return nil, err
+	}
 	if _, err := settings.Open(paths.State()); err != nil {
 		return nil, err
 	}
@@ -118,6 +124,11 @@ func (g *globals) checkConfig(paths node.Paths) ([]string, error) {
 	}
 	if exists(paths.TrustFile()) {
 		files = append(files, paths.TrustFile())
+	}
+	for _, l := range lists.Lists() {
+		if l.File != "" {
+			files = append(files, filepath.Join(lists.Folder(), filepath.FromSlash(l.File)))
+		}
 	}
 	return append(append([]string{}, files...), state...), nil
 }

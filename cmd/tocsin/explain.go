@@ -18,7 +18,9 @@ func newExplainCommand(g *globals) *cobra.Command {
 		Short: "Show the arithmetic behind a score",
 		Long: `Show the arithmetic behind what this node believes about a value, or about what a
 STIX id names. Each line is one voice: v = weight x q x min(claimed, 95)/100 x decay.
-Voices of one group count once. The numbers can be redone by hand.`,
+Voices of one group count once. The numbers can be redone by hand. Below them stand the
+opinions and sightings, the ledgers that q comes from, who is out of automation and why, the
+warning list that names the value, and what stands in the way of machines.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.withNode(cmd.Context(), func(ctx context.Context, c *api.Client) error {
@@ -56,7 +58,7 @@ func (g *globals) termRows(terms []api.Term) [][]cell {
 			claimed = fraction(float64(min(t.Claimed, mostClaim)) / 100)
 		}
 		row := plain(sign, who(t.Petname, t.Level, t.Org), t.Level, short(t.Group), fraction(t.Weight),
-			fraction(t.Q), claimed, fraction(t.Decay), fraction(t.V), t.Why)
+			fraction(t.Q), claimed, fraction(t.Decay), fraction(t.V), strings.Trim(t.Why+"; "+t.Barred, "; "))
 		if !t.Counted {
 			row[0].text = " "
 			for i := range row {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -12,13 +13,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node"
+	"tocsin/node/keystore"
 	"tocsin/protocol/reason"
 )
 
 // founder is what init's flags say.
 type founder struct {
-	profile node.Profile
-	config  node.Config
+	profile   node.Profile
+	config    node.Config
+	roots     []string // files with public keys
+	threshold int
 }
 
 func newInitCommand(g *globals) *cobra.Command {
@@ -32,6 +36,11 @@ all classes of the reference incident taxonomy unless --topics says otherwise.
 
 recovery/root.key and recovery/next.key are the organisation itself. No daily work
 needs them: take both off the machine and keep them apart from each other.
+recovery/revoke-*.txt ends the record key when the machine was stolen: print it.
+
+With --roots FILE (the public halves of keys made by tocsin keys ceremony new-root-key on
+offline machines) the organisation's next roots are those, --threshold of which must sign.
+The founding root made here is needed once more, to hand over: docs/keys.md says how.
 
 Exit codes: 0 founded, 2 usage or configuration error, 5 not permitted, 9 the
 folder holds a node already.`,
@@ -47,6 +56,8 @@ folder holds a node already.`,
 	flags.StringArrayVar(&f.profile.Contacts, "contact", nil, "how to reach it: a mail address or URL (repeatable)")
 	flags.StringArrayVar(&f.config.Listen, "listen", nil, "multiaddr to listen on, port 0 picks a free one (repeatable)")
 	flags.StringVar(&f.config.Network, "network", "", "federation to found it in, for ever (default \"main\")")
+	flags.StringArrayVar(&f.roots, "roots", nil, "file with the public half of an offline root key that is to take over (repeatable)")
+	flags.IntVar(&f.threshold, "threshold", 0, "how many of --roots must sign (default all)")
 	flags.StringSliceVar(&f.config.Topics, "topics", nil, "topics to join (comma separated)")
 	return c
 }
@@ -64,7 +75,11 @@ func (g *globals) initNode(f founder) error {
 	if err := g.joinConfig(paths, &f.config); err != nil {
 		return err
 	}
-	founded, err := node.Init(paths, f.config, f.profile)
+	successors, err := f.successors()
+	if err != nil {
+		return err
+	}
+	founded, err := node.InitFor(paths, f.config, f.profile, successors)
 	if errors.Is(err, fs.ErrPermission) && reason.Of(err) == "" {
 		err = reason.Wrap(reason.AccessDenied, "found a node in "+paths.Data, err)
 	}
@@ -79,6 +94,22 @@ func (g *globals) initNode(f founder) error {
 			"lead nowhere then. For more than a trial give one a fixed port in tocsin.toml.")
 	}
 	return nil
+}
+
+// successors are the offline roots that are to take over.
+func (f founder) successors() (node.Successors, error) {
+	s := node.Successors{Threshold: cmp.Or(f.threshold, len(f.roots))}
+	if f.threshold != 0 && len(f.roots) == 0 {
+		return s, usagef("--threshold says how many of --roots must sign, and there are none")
+	}
+	for _, file := range f.roots {
+		key, err := keystore.ReadPublic(file)
+		if err != nil {
+			return s, err
+		}
+		s.Keys = append(s.Keys, key)
+	}
+	return s, nil
 }
 
 // wanders reports whether a node that listens there has other addresses after each start.
@@ -129,11 +160,22 @@ func (g *globals) writeFounded(w io.Writer, p node.Profile, f *node.Founded) {
 	fmt.Fprintf(w, "  in words      %s\n", g.paint(strings.Join(f.Words, " "), colorGood))
 	fmt.Fprintf(w, "  peer id       %s\n", f.PeerID)
 	fmt.Fprintf(w, "  configuration %s\n\n", clean(f.Config))
-	fmt.Fprintln(w, g.paint("Take these two files off this machine and keep them apart from each other:", colorWarn))
+	if len(f.Recovery) > 1 {
+		fmt.Fprintln(w, g.paint("Take these two files off this machine and keep them apart from each other:", colorWarn))
+	} else {
+		fmt.Fprintln(w, g.paint("Take this file off this machine; the offline roots need it once, to take over:", colorWarn))
+	}
 	for _, path := range f.Recovery {
 		fmt.Fprintf(w, "  %s\n", clean(path))
 	}
-	fmt.Fprintln(w, "Daily work needs neither. Who has root.key is the organisation; next.key replaces it when it is lost.")
+	if len(f.Recovery) > 1 {
+		fmt.Fprintln(w, "Daily work needs neither. Who has root.key is the organisation; next.key replaces it when it is lost.")
+	}
+	fmt.Fprintln(w, g.paint("\nPrint this for the safe, and take its files away too. It ends the node's record key when the machine is stolen:", colorWarn))
+	for _, path := range f.Revocation {
+		fmt.Fprintf(w, "  %s\n", clean(path))
+	}
+	fmt.Fprintf(w, "\n%s", f.RevocationText)
 	tocsin := "tocsin"
 	if g.data != "" {
 		tocsin += " --data " + quoteArg(g.data)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -35,7 +36,7 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "await": await, "jsonenv": jsonenv, "same": same,
+			"exits": exits, "await": await, "jsonenv": jsonenv, "same": same, "eventually": untilPrinted, "expand": expand,
 		},
 		Setup: func(e *testscript.Env) error {
 			// A script sees no node of the machine it runs on, and a socket path fits.
@@ -44,6 +45,7 @@ func TestScript(t *testing.T) {
 			e.Setenv("XDG_CONFIG_HOME", e.WorkDir+"/config")
 			e.Setenv("XDG_DATA_HOME", e.WorkDir+"/data")
 			e.Setenv("NO_COLOR", "1")
+			e.Setenv("SOON", time.Now().AddDate(0, 0, 100).UTC().Format(time.DateOnly))
 			return nil
 		},
 	})
@@ -126,6 +128,38 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("await %s: %s", strings.Join(args, " "), last)
+}
+
+// untilPrinted is the command "eventually PATTERN COMMAND...": it runs a command until its output matches, for what another node has
+// yet to hear of.
+func untilPrinted(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: eventually PATTERN COMMAND...")
+	}
+	want, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		if err := ts.Exec(args[1], args[2:]...); err == nil && want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+	ts.Fatalf("%s never printed %s, but\n%s%s", strings.Join(args[1:], " "), args[0], ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+}
+
+// expand FILE... puts the values of variables into files.
+func expand(ts *testscript.TestScript, neg bool, args []string) {
+	for _, name := range args {
+		path := ts.MkAbs(name)
+		ts.Check(os.WriteFile(path, []byte(os.Expand(ts.ReadFile(name), ts.Getenv)), 0o600))
+	}
 }
 
 // same FILE1 FILE2 holds two files against each other byte for byte, but for the last

@@ -73,27 +73,37 @@ func newRootCommand(g *globals) *cobra.Command {
 	root.SetHelpFunc(g.help(root.HelpFunc()))
 	root.SetHelpCommand(newHelpCommand(g))
 	root.AddCommand(
+		newAuditCommand(g),
+		newAdviseCommand(g),
 		newCheckCommand(g),
+		newCommitCommand(g),
 		newCompletionCommand(g),
 		newConfigCommand(g),
 		newDebugCommand(g),
 		newDemoCommand(g),
+		newDisputeCommand(g),
 		newExplainCommand(g),
 		newFsckCommand(g),
 		newInitCommand(g),
+		newKeysCommand(g),
 		newPeersCommand(g),
+		newPledgesCommand(g),
 		newPublishCommand(g),
 		newQuarantineCommand(g),
 		newReasonsCommand(g),
+		newReviewCommand(g),
 		newRunCommand(g),
 		newSearchCommand(g),
 		newShowCommand(g),
+		newSightCommand(g),
 		newStatusCommand(g),
 		newTailCommand(g),
 		newTopicsCommand(g),
 		newTrustCommand(g),
 		newVerifyCommand(g),
 		newVersionCommand(g),
+		newWarningsCommand(g),
+		newVouchCommand(g),
 	)
 	plainArgs(root)
 	return root

@@ -54,6 +54,17 @@ func (g *globals) showStatus(w io.Writer, s *api.Status) {
 	}
 	fmt.Fprintf(w, "Mesh      %s on network %s · %s\n", count(s.Peers, "peer"), clean(s.Network), count(len(s.Topics), "topic"))
 	fmt.Fprintf(w, "Store     %s · %s · %d held · %d waiting\n", count(s.Records, "record"), count(s.Objects, "object"), s.Held, s.Waiting)
+	if j := s.Judging; j != nil {
+		did, now := "judged", ""
+		if j.Running {
+			did, now = "judging", " so far"
+		}
+		fmt.Fprintf(w, "Verdicts  %s again after a change of %s: %s%s, %d changed, %d a second\n", did, clean(j.Why), count(j.Values, "value"), now, j.Changed, j.PerSecond)
+	}
+	if s.Stopped != "" {
+		fmt.Fprintf(w, "%s  %s\n", g.paint("Does not sign", colorBad), clean(s.Stopped))
+		g.hint("What to do: tocsin keys show, and docs/keys.md")
+	}
 	if s.Held > 0 {
 		g.hint("See what is held and why: tocsin quarantine list")
 	}

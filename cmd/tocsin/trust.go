@@ -18,7 +18,9 @@ const orgHelp = "ORG is sha256:HEX, a unique prefix of 8 hex digits or more, or 
 
 func newTrustCommand(g *globals) *cobra.Command {
 	return group("trust", "Show and change the trust list", newTrustListCommand(g),
-		newTrustShowCommand(g), newTrustAddCommand(g), newTrustSetCommand(g), newTrustRemoveCommand(g))
+		newTrustShowCommand(g), newTrustAddCommand(g), newTrustSetCommand(g), newTrustRemoveCommand(g),
+		newTrustLogCommand(g), newTrustReloadCommand(g), newTrustDiffCommand(g), newTrustExportCommand(g), newTrustImportCommand(g),
+		newTrustRollbackCommand(g), newTrustRestoreCommand(g), newTrustScorecardCommand(g), newTrustSimulateCommand(g))
 }
 
 func newTrustListCommand(g *globals) *cobra.Command {
@@ -60,7 +62,9 @@ func newTrustShowCommand(g *globals) *cobra.Command {
 }
 
 // trustFlags names the parts of an entry that commands may state.
-func trustFlags() []string { return []string{"petname", "level", "expires", "topics", "reason"} }
+func trustFlags() []string {
+	return []string{"petname", "level", "expires", "topics", "reason", "automation", "max-per-day", "may-vouch"}
+}
 
 // addTrustFlags are the parts of an entry that commands may state.
 func addTrustFlags(c *cobra.Command, e *api.TrustEntry) {
@@ -70,6 +74,9 @@ func addTrustFlags(c *cobra.Command, e *api.TrustEntry) {
 	f.StringVar(&e.Expires, "expires", "", "last day of the entry, YYYY-MM-DD or a span such as 365d")
 	f.StringSliceVar(&e.Topics, "topics", nil, "believe it on these topics only: standard ones, or such as this node has joined")
 	f.StringVar(&e.Reason, "reason", "", "why, for those who come after you")
+	f.StringSliceVar(&e.Automation, "automation", nil, "machines may act on these kinds by its word, such as domain,sha256; none for nothing")
+	f.IntVar(&e.MaxPerDay, "max-per-day", 0, "machines act on at most this many of its values a day")
+	f.IntVar(&e.MayVouch, "may-vouch", 0, "it may vouch for this many organisations (anchors only); -1 for none any more")
 }
 
 func newTrustAddCommand(g *globals) *cobra.Command {
@@ -151,7 +158,8 @@ func expiryDay(text string, now time.Time) (string, error) {
 }
 
 func newTrustRemoveCommand(g *globals) *cobra.Command {
-	return &cobra.Command{
+	var why string
+	c := &cobra.Command{
 		Use:   "remove ORG",
 		Short: "Take an organisation off the trust list",
 		Long: `Take an organisation off the trust list; it is a stranger then. What was accepted
@@ -162,7 +170,7 @@ from it stays stored and weighs nothing for machines any more. ` + orgHelp,
 				return err
 			}
 			return g.withNode(cmd.Context(), func(ctx context.Context, c *api.Client) error {
-				r, err := c.RemoveTrust(ctx, args[0])
+				r, err := c.RemoveTrust(ctx, args[0], why)
 				if err != nil {
 					return err
 				}
@@ -172,6 +180,8 @@ from it stays stored and weighs nothing for machines any more. ` + orgHelp,
 			})
 		},
 	}
+	c.Flags().StringVar(&why, "reason", "", "why; kept in the audit log")
+	return c
 }
 
 func (g *globals) showTrustList(w io.Writer, entries []api.TrustEntry) {
@@ -209,11 +219,26 @@ func (g *globals) showTrustEntry(w io.Writer, e *api.TrustEntry) {
 	}
 	for _, line := range [][2]string{
 		{"Petname", cmp.Or(e.Petname, "- (not listed)")}, {"Level", level}, {"Expires", e.Expires},
-		{"Topics", strings.Join(e.Topics, ", ")}, {"Reason", e.Reason}, {"Organisation", e.Org},
+		{"Topics", strings.Join(e.Topics, ", ")}, {"Automation", automationText(e)}, {"May vouch", vouchText(e)},
+		{"Vouched by", e.VouchedBy}, {"Reason", e.Reason}, {"Organisation", e.Org},
 		{"Words", strings.Join(e.Words, " ")}, {"Calls itself", strings.TrimSpace(e.Name + " " + e.Country)},
 	} {
 		if line[1] != "" {
 			fmt.Fprintf(w, "%-13s %s\n", line[0], clean(line[1]))
 		}
 	}
+}
+
+func automationText(e *api.TrustEntry) string {
+	if len(e.Automation) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s, at most %d a day", strings.Join(e.Automation, ", "), e.MaxPerDay)
+}
+
+func vouchText(e *api.TrustEntry) string {
+	if e.MayVouch <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("for %d organisations", e.MayVouch)
 }

@@ -67,7 +67,7 @@ func TestChangesAreWrittenDown(t *testing.T) {
 	if e := b.entries("trust.set")[1]; !strings.Contains(said(e), `"observed" -> "partner"`) {
 		t.Errorf("changed: %+v", e)
 	}
-	_, err = b.client.RemoveTrust(ctx, "other")
+	_, err = b.client.RemoveTrust(ctx, "other", "left")
 	ok(t, err)
 	if e := only("trust.remove", org); !strings.Contains(said(e), "partner") {
 		t.Errorf("removed: %+v", e)

@@ -23,6 +23,7 @@ import (
 	"tocsin/node/policy"
 	"tocsin/node/settings"
 	"tocsin/node/standing"
+	"tocsin/node/warnings"
 	"tocsin/protocol"
 	"tocsin/protocol/protocoltest"
 	"tocsin/protocol/reason"
@@ -94,6 +95,8 @@ func newBench(t *testing.T) *bench {
 	stands, err := standing.Open(filepath.Join(dir, "standing.json"), book.Chains)
 	ok(t, err)
 	in := intake.New(intake.Deps{Store: store, Policy: list, Identity: book, Standing: stands, Own: own.Org})
+	lists, err := warnings.Open(filepath.Join(dir, "warninglists"))
+	ok(t, err)
 	b := &bench{t: t, mesh: newFakeMesh(), other: other}
 	b.deps = Deps{
 		Self: Self{
@@ -101,10 +104,11 @@ func newBench(t *testing.T) *bench {
 			Country: "PT", Network: network, Version: "test", Started: time.Now(),
 		},
 		Store: store, Policy: list, Identity: book, Settings: set, Intake: in, Mesh: b.mesh.functions(),
-		Desk:    belief.New(belief.Deps{Store: store, Policy: list, Own: own.Org}),
-		Publish: outbox.New(store, in, book, own.Org, own.Key, b.mesh).Publish,
-		Running: func() bool { return true },
-		Audit:   written,
+		Desk:     belief.New(belief.Deps{Store: store, Policy: list, Own: own.Org}),
+		Publish:  outbox.New(store, in, book, own.Org, own.Key, b.mesh).Publish,
+		Running:  func() bool { return true },
+		Audit:    written,
+		Warnings: lists,
 	}
 	b.client = serve(t, b.deps)
 	t.Cleanup(func() { ok(t, errors.Join(store.Close(), written.Close())) })

@@ -22,7 +22,7 @@ func TestQuarantine(t *testing.T) {
 	var names []string
 	cursor := ""
 	for range 10 {
-		page, err := b.client.Quarantine(t.Context(), cursor, 1)
+		page, err := b.client.Quarantine(t.Context(), api.HeldParams{Cursor: cursor, Limit: 1})
 		ok(t, err)
 		for _, h := range page.Items {
 			names = append(names, h.Object)

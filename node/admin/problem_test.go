@@ -34,7 +34,7 @@ func TestValidationSpeaksPlainly(t *testing.T) {
 		{"POST", "/peers", `{"addr":"x","more":1}`, `more: not known`},
 		{"POST", "/check", `{"values":[]}`, `values: want items, at least 1`},
 		{"POST", "/check", `{"values":`, ``},
-		{"POST", "/quarantine/decisions", `{"subject":"","accept":true}`, `subject: want a length of at least 1`},
+		{"POST", "/opinions", `{"object":"","opinion":"agree","reason":"r","confidence":1}`, `object: want a length of at least 1`},
 		{"POST", "/quarantine/decisions", `{"subject":"x","accept":"yes"}`, `accept "yes": want true or false`},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), c.method, api.Prefix+c.path, bytes.NewReader([]byte(c.body)))

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -34,12 +35,19 @@ func (q *quarantineResource) register(a huma.API) {
 func (q *quarantineResource) list(_ context.Context, in *struct {
 	Cursor string `query:"cursor"`
 	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
+	Org    string `query:"org" maxLength:"512"`
+	Code   string `query:"code" maxLength:"64"`
+	Query  string `query:"q" maxLength:"4096"`
 }) (*body[api.List[api.HeldItem]], error) {
 	after, err := parseCursor(in.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	held, next, err := q.store.Quarantine(after, in.Limit)
+	f, err := q.filter(in.Org, in.Code, in.Query)
+	if err != nil {
+		return nil, err
+	}
+	held, next, err := q.store.QuarantineWhere(f, after, in.Limit)
 	if err != nil {
 		return nil, err
 	}
@@ -57,6 +65,17 @@ func (q *quarantineResource) list(_ context.Context, in *struct {
 	return answer(list)
 }
 
+// filter selects by publisher, reason code and text; "" selects all.
+func (q *quarantineResource) filter(org, code, text string) (f storage.HeldFilter, err error) {
+	if org != "" {
+		if f.Org, err = q.names.resolve(org); err != nil {
+			return f, err
+		}
+	}
+	f.Reason, f.Text = reason.Code(code), text
+	return f, nil
+}
+
 func parseCursor(text string) (storage.Ref, error) {
 	if text == "" {
 		return storage.Ref{}, nil
@@ -71,7 +90,7 @@ func parseCursor(text string) (storage.Ref, error) {
 }
 
 func (q *quarantineResource) decide(ctx context.Context, in *struct{ Body api.Decision }) (*body[api.Decided], error) {
-	refs, err := q.held(in.Body.Subject, in.Body.Accept)
+	refs, more, err := q.chosen(in.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +98,7 @@ func (q *quarantineResource) decide(ctx context.Context, in *struct{ Body api.De
 	if in.Body.Accept {
 		act = q.intake.Release
 	}
-	out := api.Decided{Accepted: in.Body.Accept, Items: []api.Ref{}}
+	out := api.Decided{Accepted: in.Body.Accept, Items: []api.Ref{}, More: more}
 	if _, err := q.audit.Append(ctx, decisionEvent(in.Body, refs)); err != nil {
 		return nil, undone(err)
 	}
@@ -89,7 +108,7 @@ func (q *quarantineResource) decide(ctx context.Context, in *struct{ Body api.De
 			failed.Action += ".failed"
 			failed.Detail["error"] = err.Error()
 			afterwards(ctx, q.audit, failed)
-			return nil, undecided(fmt.Errorf("decide on %s after %d of %d: %w", in.Body.Subject, len(out.Items), len(refs), err))
+			return nil, undecided(fmt.Errorf("decide on %s after %d of %d: %w", cmp.Or(in.Body.Subject, in.Body.Org, in.Body.Code), len(out.Items), len(refs), err))
 		}
 		out.Items = append(out.Items, api.Ref{Record: ref.Record.String(), Index: ref.Index})
 	}
@@ -99,7 +118,7 @@ func (q *quarantineResource) decide(ctx context.Context, in *struct{ Body api.De
 
 // decisionEvent names what is decided on, and what the person called it.
 func decisionEvent(d api.Decision, refs []storage.Ref) audit.Event {
-	e := audit.Event{Action: "quarantine.reject", Target: d.Subject, Reason: d.Reason}
+	e := audit.Event{Action: "quarantine.reject", Target: cmp.Or(d.Subject, d.Org, d.Code), Reason: d.Reason}
 	if d.Accept {
 		e.Action = "quarantine.accept"
 	}
@@ -112,6 +131,58 @@ func decisionEvent(d api.Decision, refs []storage.Ref) audit.Event {
 	}
 	e.Detail = map[string]string{"count": strconv.Itoa(len(refs)), "items": strings.Join(names, " ")}
 	return e
+}
+
+// maxBatch is how many items one decision on a publisher or a reason takes at once.
+const maxBatch = 10_000
+
+// chosen finds what a decision is about: one subject, or all that a publisher or a
+// reason code names.
+func (q *quarantineResource) chosen(d api.Decision) (refs []storage.Ref, more bool, err error) {
+	batch := d.Org != "" || d.Code != ""
+	switch {
+	case d.Subject != "" && batch:
+		return nil, false, reason.New(reason.UsageInvalid, "decide on "+d.Subject+": a subject and a batch exclude each other")
+	case d.Subject != "":
+		refs, err = q.held(d.Subject, d.Accept)
+		return refs, false, err
+	case !batch:
+		return nil, false, reason.New(reason.UsageInvalid, "decide on what? name a subject, a publisher or a reason code")
+	case strings.TrimSpace(d.Reason) == "":
+		return nil, false, reason.New(reason.UsageInvalid, "decide on many at once: a reason is needed, for those who look at it later")
+	}
+	f, err := q.filter(d.Org, d.Code, "")
+	if err != nil {
+		return nil, false, err
+	}
+	var after storage.Ref
+	for {
+		items, next, err := q.store.QuarantineWhere(f, after, api.MaxPage)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, h := range items {
+			ref := h.Ref
+			if h.RecordHeld {
+				ref.Index = -1
+			}
+			if len(refs) > 0 && refs[len(refs)-1] == ref {
+				continue // another object of the same record
+			}
+			if len(refs) == maxBatch {
+				return refs, true, nil
+			}
+			refs = append(refs, ref)
+		}
+		if next == (storage.Ref{}) {
+			break
+		}
+		after = next
+	}
+	if len(refs) == 0 {
+		return nil, false, reason.New(reason.NotFound, "nothing that this names is held")
+	}
+	return refs, false, nil
 }
 
 // undecided says what helps when a record's certificate is forgotten: to accept a

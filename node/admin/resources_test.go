@@ -174,13 +174,13 @@ func TestTrust(t *testing.T) {
 	if want := []string{"Alpha", "mid", "other", "zeta"}; !slices.Equal(order, want) {
 		t.Errorf("order %v, want %v", order, want)
 	}
-	r, err := b.client.RemoveTrust(t.Context(), "other")
+	r, err := b.client.RemoveTrust(t.Context(), "other", "")
 	ok(t, err)
 	if r.Removed != org {
 		t.Errorf("removed %q", r.Removed)
 	}
 	for _, gone := range []string{org, "other", "A", "beef", strings.Repeat("0", 60) + "ffff"} {
-		_, err = b.client.RemoveTrust(t.Context(), gone)
+		_, err = b.client.RemoveTrust(t.Context(), gone, "")
 		refused(t, err, reason.NotFound)
 		if fix := api.ProblemOf(err).Fix; !strings.Contains(fix, "'tocsin trust list'") {
 			t.Errorf("remove %s: fix %q", gone, fix)

@@ -22,11 +22,15 @@ import (
 	"tocsin/node/admin/api"
 	"tocsin/node/audit"
 	"tocsin/node/belief"
+	"tocsin/node/custody"
 	"tocsin/node/identity"
 	"tocsin/node/intake"
 	"tocsin/node/outbox"
 	"tocsin/node/policy"
+	"tocsin/node/review"
 	"tocsin/node/settings"
+	"tocsin/node/standing"
+	"tocsin/node/warnings"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 	"tocsin/storage"
@@ -64,8 +68,19 @@ type Deps struct {
 	Desk     *belief.Desk
 	Intake   *intake.Pipeline
 	Mesh     Mesh
+	// Keys is the custody of the node's keys.
+	Keys     *custody.Office
+	Warnings *warnings.Book
 	// Audit is where every change is written down before it is made: see recorded.
-	Audit *audit.Log
+	Audit    *audit.Log
+	Review   *review.Queue
+	Standing *standing.Book
+	// Pledge signs, stores and announces the body of a vouch, commitment or advisory.
+	Pledge func(ctx context.Context, kind protocol.Kind, body []byte) (*protocol.Record, error)
+	// Commitment is what an organisation promises now; false for nothing.
+	Commitment func(protocol.OrgID) (protocol.Commitment, bool)
+	// Sweep brings the store in line with the standing.
+	Sweep func(context.Context) error
 	// Publish is the way out.
 	Publish func(context.Context, outbox.Request) (outbox.Result, error)
 	// Running is true once the node's listeners are bound and its parts work;
@@ -145,19 +160,28 @@ func NewHandler(d Deps) http.Handler {
 	a := humago.New(mux, apiConfig(d.Self.Version))
 	n := names{policy: d.Policy, identity: d.Identity, self: d.Self}
 	find := finder{store: d.Store}
-	(&statusResource{d.Self, d.Store, d.Mesh, d.Desk, d.Running}).register(a)
+	(&statusResource{d.Self, d.Store, d.Mesh, d.Desk, d.Keys, d.Running}).register(a)
 	(&peerResource{n, d.Mesh, d.Settings, d.Audit}).register(a)
 	(&topicResource{d.Mesh, d.Settings, d.Audit}).register(a)
-	(&trustResource{n, d.Policy, d.Intake, d.Mesh.Topics}).register(a)
+	(&trustResource{n, d.Policy, d.Review, d.Intake, d.Mesh.Topics}).register(a)
+	(&trustFileResource{n, d.Policy, d.Review, d.Audit}).register(a)
+	(&rollbackResource{n, d.Store, d.Standing, d.Desk, d.Audit, d.Sweep}).register(a)
+	(&reviewResource{n, d.Review, d.Policy, d.Intake, d.Audit}).register(a)
+	(&remarkResource{n, find, d.Store, d.Audit, d.Publish}).register(a)
+	(&pledgeResource{n, find, d.Store, d.Identity, d.Audit, d.Pledge}).register(a)
 	(&publishResource{d.Publish, d.Mesh.Topics, make(chan struct{}, maxPublications), api.MaxPublishBytes, d.Audit}).register(a)
 	(&checkResource{d.Desk}).register(a)
-	(&scoreResource{n, d.Desk.Scores, nil}).register(a)
+	(&scoreResource{n, d.Desk.Scores, d.Commitment}).register(a)
 	(&simulateResource{d.Desk, d.Policy, make(chan struct{}, 1)}).register(a)
 	(&objectResource{n, find, d.Store, d.Identity}).register(a)
 	(&recordResource{n, find, d.Store, d.Identity}).register(a)
 	(&searchResource{n, d.Store}).register(a)
 	(&eventResource{n, d.Store, make(chan struct{}, maxFollowers)}).register(a)
 	(&quarantineResource{n, find, d.Store, d.Intake, d.Audit}).register(a)
+	if d.Keys != nil {
+		(&keyResource{d.Keys}).register(a)
+	}
+	(&warningResource{d.Warnings, d.Audit}).register(a)
 	(&auditResource{d.Audit, make(chan struct{}, maxFollowers)}).register(a)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, api.NewProblem(reason.NotFound, fmt.Sprintf("%s %s: no such resource", r.Method, r.URL.Path)))

@@ -8,6 +8,7 @@ import (
 
 	"tocsin/node/admin/api"
 	"tocsin/node/belief"
+	"tocsin/node/custody"
 	"tocsin/node/identity"
 	"tocsin/storage"
 )
@@ -17,6 +18,7 @@ type statusResource struct {
 	store   *storage.Store
 	mesh    Mesh
 	desk    *belief.Desk
+	keys    *custody.Office // nil in tests
 	running func() bool
 }
 
@@ -48,5 +50,12 @@ func (s *statusResource) get(context.Context, *nothing) (*body[api.Status], erro
 	st.Records, st.Objects, st.Held = c.Records, c.Objects, c.Held
 	st.Waiting = s.mesh.Waiting()
 	st.Judging = judging(s.desk)
+	if s.keys != nil {
+		keys := s.keys.Keys()
+		st.Node = keys.Record.Public().ID().String()
+		if err := s.keys.Stopped(); err != nil {
+			st.Stopped = err.Error()
+		}
+	}
 	return answer(st)
 }

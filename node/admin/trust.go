@@ -15,7 +15,9 @@ import (
 	"tocsin/node/identity"
 	"tocsin/node/intake"
 	"tocsin/node/policy"
+	"tocsin/node/review"
 	"tocsin/protocol"
+	"tocsin/protocol/pattern"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/trust"
 )
@@ -23,6 +25,7 @@ import (
 type trustResource struct {
 	names  names
 	policy *policy.Book
+	queue  *review.Queue
 	intake *intake.Pipeline
 	joined func() []TopicInfo
 }
@@ -104,7 +107,7 @@ func (t *trustResource) put(ctx context.Context, e trust.Entry, in api.TrustEntr
 	if err := t.change(&e, in); err != nil {
 		return nil, err
 	}
-	if err := t.policy.Apply(ctx, policy.Edit{Entry: e, Why: in.Reason}); err != nil {
+	if err := t.apply(ctx, e, in.Reason); err != nil {
 		return nil, err
 	}
 	accepted, err := t.intake.Rejudge(context.WithoutCancel(ctx), intake.Curable()...)
@@ -113,6 +116,29 @@ func (t *trustResource) put(ctx context.Context, e trust.Entry, in api.TrustEntr
 	}
 	log.Infow("trust entry set", "org", e.Org, "petname", e.Petname, "level", e.Level, "accepted", accepted)
 	return answer(t.entry(e))
+}
+
+// apply puts an entry in force, or queues it for the second person whom the list asks for.
+func (t *trustResource) apply(ctx context.Context, e trust.Entry, why string) error {
+	err := t.policy.Apply(ctx, policy.Edit{Entry: e, Why: why})
+	if reason.Of(err) != reason.ApprovalNeeded {
+		return err
+	}
+	alone, withErr := trust.Empty().With(e)
+	if withErr != nil {
+		return withErr
+	}
+	after, withErr := t.policy.List().With(e)
+	if withErr != nil {
+		return withErr
+	}
+	title := fmt.Sprintf("list %s as anchor", cmp.Or(e.Petname, e.Org.String()))
+	i, queueErr := enqueue(ctx, t.queue, review.Anchor, e.Org, title, differences(t.policy.List(), after), alone)
+	if queueErr != nil {
+		return queueErr
+	}
+	return api.NewProblem(reason.ApprovalNeeded, err.Error()).
+		WithFix(fmt.Sprintf("Another person accepts it with: tocsin review accept %s --reason TEXT", i.ID))
 }
 
 // change applies the fields that a request fills in.
@@ -145,7 +171,34 @@ func (t *trustResource) change(e *trust.Entry, in api.TrustEntry) error {
 		}
 		e.Scopes = []trust.Scope{{Topics: in.Topics}}
 	}
+	changeRights(e, in)
 	return nil
+}
+
+// defaultPerDay is how many values a day machines act on by an entry's word when nothing else is said.
+const defaultPerDay = 500
+
+// changeRights applies what a request says about machines and vouching; the list
+// checks whether the entry may have it.
+func changeRights(e *trust.Entry, in api.TrustEntry) {
+	switch {
+	case slices.Equal(in.Automation, []string{"none"}):
+		e.Automation = trust.Automation{}
+	case len(in.Automation) > 0:
+		e.Automation.Allow = nil
+		for _, kind := range in.Automation {
+			e.Automation.Allow = append(e.Automation.Allow, pattern.Type(strings.ToLower(kind)))
+		}
+		e.Automation.MaxPerDay = cmp.Or(in.MaxPerDay, e.Automation.MaxPerDay, defaultPerDay)
+	case in.MaxPerDay > 0:
+		e.Automation.MaxPerDay = in.MaxPerDay
+	}
+	switch {
+	case in.MayVouch < 0:
+		e.Vouch = nil
+	case in.MayVouch > 0:
+		e.Vouch = &trust.Vouch{Depth: 1, MaxOrgs: in.MayVouch, LevelCap: trust.Observed, Scopes: []string{"*"}}
+	}
 }
 
 // knownTopic takes standard topics and joined ones: any other is taken for a
@@ -165,7 +218,10 @@ func (t *trustResource) knownTopic(name string) error {
 	return reason.New(reason.UsageInvalid, fmt.Sprintf("set trust: topic %q is neither a standard one nor joined here; 'tocsin topics list' names those that are", name))
 }
 
-func (t *trustResource) remove(ctx context.Context, in *orgIn) (*body[api.Removed], error) {
+func (t *trustResource) remove(ctx context.Context, in *struct {
+	Org    string `path:"org"`
+	Reason string `query:"reason" maxLength:"1000"`
+}) (*body[api.Removed], error) {
 	org, err := t.names.resolve(in.Org)
 	if err != nil {
 		return nil, err
@@ -173,7 +229,7 @@ func (t *trustResource) remove(ctx context.Context, in *orgIn) (*body[api.Remove
 	if _, listed := t.policy.List().Entry(org); !listed {
 		return nil, unlisted(fmt.Sprintf("remove trust entry %s: no such entry", org))
 	}
-	if err := t.policy.Remove(ctx, org, ""); err != nil {
+	if err := t.policy.Remove(ctx, org, in.Reason); err != nil {
 		return nil, err
 	}
 	return answer(api.Removed{Removed: org.String()})
@@ -189,6 +245,16 @@ func (t *trustResource) entry(e trust.Entry) api.TrustEntry {
 	}
 	for _, s := range e.Scopes {
 		out.Topics = append(out.Topics, s.Topics...)
+	}
+	for _, kind := range e.Automation.Allow {
+		out.Automation = append(out.Automation, string(kind))
+	}
+	out.MaxPerDay = e.Automation.MaxPerDay
+	if e.Vouch != nil {
+		out.MayVouch = e.Vouch.MaxOrgs
+	}
+	if voucher, ok := t.policy.List().Voucher(e.Org, "", time.Now()); ok {
+		out.VouchedBy = cmp.Or(t.names.petname(voucher), voucher.String())
 	}
 	slices.Sort(out.Topics)
 	out.Topics = slices.Compact(out.Topics)

@@ -181,7 +181,9 @@ type Imported struct {
 // Submit takes statements that were made elsewhere, such as an emergency revocation from
 // the safe, into the chains and spreads what is new: of the own organisation or of any other,
 // for a statement needs nobody's word but its signers'.
-func (o *Office) Submit(ctx context.Context, raw []byte) ([]Imported, error) {
+//
+// When text is not "", it must be the beginning of a key that one of them revokes.
+func (o *Office) Submit(ctx context.Context, raw []byte, text string) ([]Imported, error) {
 	network := o.d.Identity.Chains().Network()
 	statements, err := protocol.ReadStatements(network, raw)
 	if err != nil {
@@ -189,6 +191,9 @@ func (o *Office) Submit(ctx context.Context, raw []byte) ([]Imported, error) {
 	}
 	if len(statements) == 0 {
 		return nil, reason.New(reason.UsageInvalid, "read statements: there are none that this version knows")
+	}
+	if text != "" && !revokes(o.d.Identity.Chains(), statements, text) {
+		return nil, reason.New(reason.UsageInvalid, "publish statements: none of them revokes key "+text+" of an organisation known here")
 	}
 	out := make([]Imported, len(statements))
 	var orgs []protocol.OrgID
@@ -211,6 +216,24 @@ func (o *Office) Submit(ctx context.Context, raw []byte) ([]Imported, error) {
 		}
 	}
 	return out, nil
+}
+
+// revokes reports whether the record key whose id text begins is revoked once the statements are taken.
+func revokes(chains *protocol.Chains, statements []*protocol.Statement, text string) bool {
+	next, _, _ := chains.With(statements...) // what is left out revokes nothing
+	for _, s := range statements {
+		org, ok := next.Org(s.Org())
+		if !ok {
+			continue
+		}
+		for _, c := range org.Certificates {
+			id := c.RecordKey.ID()
+			if _, revoked := org.Revoked(id); revoked && strings.HasPrefix(hex.EncodeToString(id[:]), strings.TrimPrefix(text, "sha256:")) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (o *Office) submit(ctx context.Context, s *protocol.Statement) error {
@@ -250,6 +273,28 @@ func (o *Office) carry(ctx context.Context, org protocol.OrgID) error {
 func (o *Office) RecoveryOn() (roots, revocations []string) {
 	return keystore.RecoveryOn(o.d.Data), keystore.RevocationsOn(o.d.Data)
 }
+
+// RevocationFiles are the files of a key's emergency revocation, as far as they are still here.
+func (o *Office) RevocationFiles(key protocol.KeyID) []string {
+	return slices.DeleteFunc(keystore.RevocationsOn(o.d.Data), func(path string) bool {
+		return !strings.Contains(path, hex.EncodeToString(key[:4]))
+	})
+}
+
+// PendingOperations is the operations key that waits for a ceremony; false when none does.
+func (o *Office) PendingOperations() (protocol.KeyID, bool) {
+	key, err := keystore.Pending(o.d.Data, keystore.RoleOperations)
+	if err != nil || key == nil {
+		return protocol.KeyID{}, false
+	}
+	return key.Public().ID(), true
+}
+
+// Heads are the ends of one key's logs, as this node holds them.
+func (o *Office) Heads(key protocol.KeyID) []protocol.Head { return o.keyHeads(key) }
+
+// Stopped is nil while this node signs, else key.stopped with the cause.
+func (o *Office) Stopped() error { return o.d.Outbox.Stopped() }
 
 // Own is the own chain; identity holds what it means.
 func (o *Office) Own() (*protocol.Org, *protocol.Chains, error) {

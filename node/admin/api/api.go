@@ -30,8 +30,10 @@ type Status struct {
 	Objects int `json:"objects"`
 	Held    int `json:"held"`
 	// Waiting counts records that wait: for a chain, or (too large for gossip) for catch-up.
-	Waiting int       `json:"waiting"`
-	State   string    `json:"state"`
+	Waiting int    `json:"waiting"`
+	State   string `json:"state"`
+	// Stopped says why this node does not sign, "" when it does.
+	Stopped string    `json:"stopped,omitempty"`
 	Network string    `json:"network"`
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
@@ -75,6 +77,14 @@ type TrustEntry struct {
 	Topics  []string `json:"topics,omitempty"`
 	Expires string   `json:"expires"` // YYYY-MM-DD
 	Reason  string   `json:"reason,omitempty"`
+	// Automation names the kinds of observables on which machines may act by its word; "none" takes
+	// all away. MaxPerDay bounds how many a day.
+	Automation []string `json:"automation,omitempty" maxItems:"20"`
+	MaxPerDay  int      `json:"max_per_day,omitempty" minimum:"0"`
+	// MayVouch is how many organisations it may vouch for, -1 takes the right away.
+	MayVouch int `json:"may_vouch,omitempty" minimum:"-1"`
+	// VouchedBy is who gives an unlisted organisation its level; answer only.
+	VouchedBy string `json:"vouched_by,omitempty"`
 	// Effective is the level in force now (expiry applied); answer only.
 	Effective string `json:"effective,omitempty"`
 	// Name and Country are what the organisation says of itself, not identity; answer only.

@@ -71,9 +71,13 @@ func (c *Client) SetTrust(ctx context.Context, e TrustEntry) (*TrustEntry, error
 	return call[TrustEntry](ctx, c, http.MethodPut, "/trust/"+url.PathEscape(e.Org), nil, e)
 }
 
-// RemoveTrust takes an organisation off the list.
-func (c *Client) RemoveTrust(ctx context.Context, org string) (*Removed, error) {
-	return call[Removed](ctx, c, http.MethodDelete, "/trust/"+url.PathEscape(org), nil, nil)
+// RemoveTrust takes an organisation off the list; why, which may be "", goes into the audit log.
+func (c *Client) RemoveTrust(ctx context.Context, org, why string) (*Removed, error) {
+	q := url.Values{}
+	if why != "" {
+		q.Set("reason", why)
+	}
+	return call[Removed](ctx, c, http.MethodDelete, "/trust/"+url.PathEscape(org), q, nil)
 }
 
 // Check asks what the node believes about values, in order.
@@ -138,13 +142,15 @@ func (c *Client) Search(ctx context.Context, p SearchParams) (*List[Object], err
 }
 
 // Quarantine lists what is held, a page at a time.
-func (c *Client) Quarantine(ctx context.Context, cursor string, limit int) (*List[HeldItem], error) {
+func (c *Client) Quarantine(ctx context.Context, p HeldParams) (*List[HeldItem], error) {
 	q := url.Values{}
-	if cursor != "" {
-		q.Set("cursor", cursor)
+	for name, value := range map[string]string{"cursor": p.Cursor, "org": p.Org, "code": p.Code, "q": p.Query} {
+		if value != "" {
+			q.Set(name, value)
+		}
 	}
-	if limit > 0 {
-		q.Set("limit", strconv.Itoa(limit))
+	if p.Limit > 0 {
+		q.Set("limit", strconv.Itoa(p.Limit))
 	}
 	return call[List[HeldItem]](ctx, c, http.MethodGet, "/quarantine", q, nil)
 }

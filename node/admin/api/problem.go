@@ -110,6 +110,7 @@ var statuses = map[reason.Code]int{
 	reason.Ambiguous:     http.StatusBadRequest,
 	reason.UsageInvalid:  http.StatusBadRequest,
 	reason.ConfigInvalid: http.StatusInternalServerError,
+	reason.AuditDamaged:  http.StatusInternalServerError,
 	reason.SocketPath:    http.StatusInternalServerError,
 	reason.PeerDial:      http.StatusBadGateway,
 	reason.InputSize:     http.StatusRequestEntityTooLarge,

@@ -34,11 +34,22 @@ type Removed struct {
 // Decision is the operator's word on something held.
 type Decision struct {
 	// Subject is a record id, RECORD#INDEX, or a STIX id; unique prefixes of 8 or more serve.
-	Subject string `json:"subject" minLength:"1" maxLength:"512"`
+	Subject string `json:"subject,omitempty" maxLength:"512"`
+	// Org and Code choose all that a publisher sent, or all that is held for a reason, in place of a Subject.
+	Org  string `json:"org,omitempty" maxLength:"512"`
+	Code string `json:"code,omitempty" maxLength:"64"`
 	// Accept takes it out of quarantine; else it is dropped for good.
 	Accept bool `json:"accept"`
 	// Reason is kept with the decision.
 	Reason string `json:"reason,omitempty" maxLength:"1000"`
+}
+
+// HeldParams says what of the quarantine to list; empty fields do not restrict.
+type HeldParams struct {
+	// Org is a publisher, Code a reason code, Query part of an id, type or value.
+	Org, Code, Query string
+	Cursor           string
+	Limit            int
 }
 
 // Ref points at one object in a record; Index is -1 for the whole record.
@@ -51,6 +62,8 @@ type Ref struct {
 type Decided struct {
 	Accepted bool  `json:"accepted"`
 	Items    []Ref `json:"items"`
+	// More is true when a batch was cut: decide again for the rest.
+	More bool `json:"more,omitempty"`
 }
 
 // SearchParams says what to look for; empty fields do not restrict.

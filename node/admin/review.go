@@ -1,0 +1,210 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/node/admin/api"
+	"tocsin/node/audit"
+	"tocsin/node/intake"
+	"tocsin/node/policy"
+	"tocsin/node/review"
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+	"tocsin/protocol/trust"
+)
+
+// reviewResource shows what waits for a person and carries out what is decided.
+type reviewResource struct {
+	names  names
+	queue  *review.Queue
+	policy *policy.Book
+	intake *intake.Pipeline
+	audit  *audit.Log
+}
+
+func (v *reviewResource) register(a huma.API) {
+	handle(a, huma.Operation{OperationID: "review", Method: http.MethodGet, Path: "/review", Summary: "What waits for a person to decide"}, v.list)
+	handle(a, huma.Operation{OperationID: "review-show", Method: http.MethodGet, Path: "/review/{id}", Summary: "One thing that waits"}, v.show)
+	handle(a, huma.Operation{OperationID: "review-decide", Method: http.MethodPost, Path: "/review/{id}", Summary: "Accept or reject it"}, v.decide)
+}
+
+func (v *reviewResource) list(context.Context, *nothing) (*body[api.List[api.ReviewItem]], error) {
+	list := api.List[api.ReviewItem]{Items: []api.ReviewItem{}}
+	for _, i := range v.queue.List(time.Now()) {
+		list.Items = append(list.Items, v.names.item(i))
+	}
+	return answer(list)
+}
+
+func (v *reviewResource) show(_ context.Context, in *idIn) (*body[api.ReviewItem], error) {
+	i, err := v.queue.Find(in.ID, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return answer(v.names.item(i))
+}
+
+// item shows an item of the queue.
+func (n names) item(i review.Item) api.ReviewItem {
+	out := api.ReviewItem{ID: i.ID, Kind: i.Kind, Title: i.Title, Detail: i.Detail, By: actorName(i.By), Created: i.Created, Expires: i.Expires}
+	if i.Org != (protocol.OrgID{}) {
+		out.Org, out.Petname = i.Org.String(), n.petname(i.Org)
+	}
+	return out
+}
+
+// actorName is how people call who did something.
+func actorName(a audit.Actor) string {
+	switch {
+	case a.User != "":
+		return a.User
+	case a.UID >= 0:
+		return fmt.Sprintf("uid %d", a.UID)
+	}
+	return "the node"
+}
+
+func (v *reviewResource) decide(ctx context.Context, in *struct {
+	ID   string `path:"id"`
+	Body api.ReviewDecision
+}) (*body[api.Reviewed], error) {
+	i, err := v.queue.Find(in.ID, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	out := api.Reviewed{ID: i.ID, Accepted: in.Body.Accept, Effect: "Nothing changes."}
+	e := audit.Event{Action: "review.reject", Target: i.ID, Reason: in.Body.Reason, Detail: map[string]string{"title": i.Title}}
+	if in.Body.Accept {
+		e.Action = "review.accept"
+	}
+	if _, err := v.audit.Append(ctx, e); err != nil {
+		return nil, undone(err)
+	}
+	if in.Body.Accept {
+		if out.Effect, err = v.carryOut(ctx, i, in.Body.Reason); err != nil {
+			return nil, err
+		}
+	}
+	if err := v.queue.Close(i.ID, !in.Body.Accept, time.Now()); err != nil {
+		return nil, err
+	}
+	return answer(out)
+}
+
+// carryOut does what an accepted item asks for.
+func (v *reviewResource) carryOut(ctx context.Context, i review.Item, why string) (string, error) {
+	var effect string
+	var err error
+	switch i.Kind {
+	case review.Promotion:
+		effect, err = v.promote(ctx, i, why)
+	case review.Anchor, review.Import:
+		effect, err = v.apply(ctx, i, why)
+	default:
+		return "Noted. The trust list stays as it is: change it with 'tocsin trust set'.", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("carry out %s: %w", i.ID, err)
+	}
+	if _, err := v.intake.Rejudge(context.WithoutCancel(ctx), intake.Curable()...); err != nil {
+		return "", fmt.Errorf("%s is in force; judge what is held again: %w", i.ID, err)
+	}
+	return effect, nil
+}
+
+// Proposal is the payload of a promotion.
+type Proposal struct {
+	Level string `json:"level"`
+	Topic string `json:"topic,omitempty"`
+}
+
+// promote raises an organisation one level as the machine proposed and a person agreed.
+func (v *reviewResource) promote(ctx context.Context, i review.Item, why string) (string, error) {
+	var p Proposal
+	if err := json.Unmarshal(i.Payload, &p); err != nil {
+		return "", reason.Wrap(reason.Internal, "read the proposal", err)
+	}
+	level, err := trust.ParseLevel(p.Level)
+	if err != nil {
+		return "", err
+	}
+	e, listed := v.policy.List().Entry(i.Org)
+	if !listed {
+		return "", reason.New(reason.Conflict, fmt.Sprintf("organisation %s is not listed any more", i.Org))
+	}
+	if p.Topic == "" {
+		e.Level = level
+	} else {
+		e.Scopes = raised(e.Scopes, p.Topic, level)
+	}
+	if err := v.policy.Apply(ctx, policy.Edit{Entry: e, Why: why, Approver: approver(i)}); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s is %s now%s.", v.names.petname(i.Org), level, onTopic(p.Topic)), nil
+}
+
+// raised puts a scope for a topic before the others.
+func raised(scopes []trust.Scope, topic string, level trust.Level) []trust.Scope {
+	out := []trust.Scope{{Topics: []string{topic}, Level: &level}}
+	if len(scopes) == 0 {
+		return append(out, trust.Scope{Topics: []string{"*"}})
+	}
+	return append(out, scopes...)
+}
+
+func onTopic(topic string) string {
+	if topic == "" {
+		return ""
+	}
+	return " on " + topic
+}
+
+// approver is the person who asked for what another one accepts now; nobody when it was the node.
+func approver(i review.Item) *audit.Actor {
+	if i.By.UID < 0 {
+		return nil
+	}
+	return &i.By
+}
+
+// apply puts a list of entries in force.
+func (v *reviewResource) apply(ctx context.Context, i review.Item, why string) (string, error) {
+	var text string
+	if err := json.Unmarshal(i.Payload, &text); err != nil {
+		return "", reason.Wrap(reason.Internal, "read the list", err)
+	}
+	list, err := trust.Parse(i.Title, []byte(text))
+	if err != nil {
+		return "", err
+	}
+	if err := v.policy.Import(ctx, list, why, approver(i)); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d entries are in force.", len(list.Entries())), nil
+}
+
+// enqueue puts a list into the queue, for a second person or for a look at what it changes.
+func enqueue(ctx context.Context, q *review.Queue, kind string, org protocol.OrgID, title string, detail []string, list *trust.List) (review.Item, error) {
+	payload, err := json.Marshal(string(bytes.TrimSpace(list.Encode())))
+	if err != nil {
+		return review.Item{}, err
+	}
+	now := time.Now()
+	i := review.Item{
+		Kind: kind, Org: org, Title: title, Detail: detail, By: audit.ActorOf(ctx),
+		Created: now, Expires: now.Add(30 * 24 * time.Hour), Payload: payload,
+	}
+	id, _, err := q.Add(i)
+	if err != nil {
+		return i, err
+	}
+	i.ID = id
+	return i, nil
+}

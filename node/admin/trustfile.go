@@ -1,0 +1,142 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/node/admin/api"
+	"tocsin/node/audit"
+	"tocsin/node/policy"
+	"tocsin/node/review"
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+	"tocsin/protocol/trust"
+)
+
+// trustFileResource gives the trust list as a file, compares and imports files, and tells its history.
+type trustFileResource struct {
+	names  names
+	policy *policy.Book
+	queue  *review.Queue
+	audit  *audit.Log
+}
+
+func (f *trustFileResource) register(a huma.API) {
+	handle(a, huma.Operation{OperationID: "trust-export", Method: http.MethodGet, Path: "/trust-file", Summary: "The trust list in force as a file"}, f.export)
+	handle(a, huma.Operation{OperationID: "trust-diff", Method: http.MethodPost, Path: "/trust-file/diff", Summary: "What a file would change",
+		MaxBodyBytes: maxTrustBody}, f.diff)
+	handle(a, huma.Operation{OperationID: "trust-import", Method: http.MethodPost, Path: "/trust-file", Summary: "Queue a file for review",
+		MaxBodyBytes: maxTrustBody}, f.queueFile)
+	handle(a, huma.Operation{OperationID: "trust-log", Method: http.MethodGet, Path: "/trust-log", Summary: "The last changes of the trust list"}, f.log)
+	handle(a, huma.Operation{OperationID: "trust-reload", Method: http.MethodPost, Path: "/trust-file/reload", Summary: "Read the operator's own file again"}, f.reload)
+}
+
+// maxTrustBody is room for a trust list of the largest size inside JSON.
+const maxTrustBody = 9 << 20
+
+func (f *trustFileResource) export(context.Context, *nothing) (*body[api.TrustText], error) {
+	l := f.policy.List()
+	return answer(api.TrustText{Name: "trust.toml", TOML: string(l.Encode())})
+}
+
+// reload reads the operator's file; when it is refused, what was in force stays.
+func (f *trustFileResource) reload(ctx context.Context, _ *nothing) (*body[api.TrustText], error) {
+	if err := f.policy.Reload(ctx); err != nil {
+		return nil, err
+	}
+	return f.export(ctx, nil)
+}
+
+// read parses a list and lays it over the one in force.
+func (f *trustFileResource) read(in api.TrustText) (list, merged *trust.List, err error) {
+	if list, err = trust.Parse(cmp.Or(in.Name, "trust list"), []byte(in.TOML)); err != nil {
+		return nil, nil, err
+	}
+	if err := list.Validate(time.Now()); err != nil {
+		return nil, nil, err
+	}
+	if _, names := list.Entry(f.names.self.Org); names {
+		return nil, nil, reason.New(reason.Conflict, fmt.Sprintf("%s names this node's own organisation, which is believed without being listed: leave that entry out", in.Name))
+	}
+	merged = f.policy.List().Merge(list)
+	return list, merged, merged.Validate(time.Now())
+}
+
+func (f *trustFileResource) diff(_ context.Context, in *struct{ Body api.TrustText }) (*body[api.List[api.TrustDifference]], error) {
+	_, merged, err := f.read(in.Body)
+	if err != nil {
+		return nil, err
+	}
+	list := api.List[api.TrustDifference]{Items: []api.TrustDifference{}}
+	for _, d := range trust.Diff(f.policy.List(), merged) {
+		item := api.TrustDifference{Name: d.Name, Field: d.Field, Before: d.Before, After: d.After}
+		if d.Org != (protocol.OrgID{}) {
+			item.Org = d.Org.String()
+		}
+		list.Items = append(list.Items, item)
+	}
+	return answer(list)
+}
+
+// queueFile never applies anything: an imported list is somebody's proposal.
+func (f *trustFileResource) queueFile(ctx context.Context, in *struct{ Body api.TrustText }) (*body[api.ReviewItem], error) {
+	list, merged, err := f.read(in.Body)
+	if err != nil {
+		return nil, err
+	}
+	changes := differences(f.policy.List(), merged)
+	if len(changes) == 0 {
+		return nil, reason.New(reason.Conflict, in.Body.Name+" would change nothing: everything in it is in force already")
+	}
+	e := audit.Event{Action: "review.import", Target: in.Body.Name, Reason: in.Body.Reason}
+	if _, err := f.audit.Append(ctx, e); err != nil {
+		return nil, undone(err)
+	}
+	title := fmt.Sprintf("import %s: %d changes", cmp.Or(in.Body.Name, "a trust list"), len(changes))
+	i, err := enqueue(ctx, f.queue, review.Import, protocol.OrgID{}, title, changes, list)
+	if err != nil {
+		return nil, err
+	}
+	return answer(f.names.item(i))
+}
+
+// differences describes what changes between two lists, a line each.
+func differences(before, after *trust.List) []string {
+	var lines []string
+	for _, d := range trust.Diff(before, after) {
+		name := cmp.Or(d.Name, d.Org.String())
+		switch {
+		case d.Before == "":
+			lines = append(lines, fmt.Sprintf("%s: %s set to %s", name, d.Field, d.After))
+		case d.After == "":
+			lines = append(lines, fmt.Sprintf("%s: %s taken away (was %s)", name, d.Field, d.Before))
+		default:
+			lines = append(lines, fmt.Sprintf("%s: %s from %s to %s", name, d.Field, d.Before, d.After))
+		}
+	}
+	return lines
+}
+
+func (f *trustFileResource) log(_ context.Context, in *struct {
+	Limit int `query:"limit" default:"50" minimum:"1" maximum:"1000"`
+}) (*body[api.List[api.TrustChange]], error) {
+	entries, err := f.audit.Last(in.Limit, audit.Filter{Action: "trust"})
+	if err != nil {
+		return nil, err
+	}
+	list := api.List[api.TrustChange]{Items: []api.TrustChange{}}
+	for _, e := range slices.Backward(entries) {
+		c := api.TrustChange{Seq: e.Seq, At: e.At, By: actorName(e.Actor), Action: e.Action, Target: e.Target, Reason: e.Reason, Detail: e.Detail}
+		if org, err := protocol.ParseOrgID(e.Target); err == nil {
+			c.Name = f.names.petname(org)
+		}
+		list.Items = append(list.Items, c)
+	}
+	return answer(list)
+}

@@ -1,0 +1,69 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/node/admin/api"
+	"tocsin/node/audit"
+	"tocsin/node/warnings"
+	"tocsin/protocol/pattern"
+	"tocsin/protocol/warn"
+)
+
+// warningResource shows the warning lists in force and what they name. The lists themselves
+// are files: nobody edits them here.
+type warningResource struct {
+	book  *warnings.Book
+	audit *audit.Log
+}
+
+func (w *warningResource) register(a huma.API) {
+	handle(a, huma.Operation{OperationID: "warnings-list", Method: http.MethodGet, Path: "/warnings", Summary: "Warning lists in force"}, w.list)
+	handle(a, huma.Operation{
+		OperationID: "warnings-check", Method: http.MethodPost, Path: "/warnings/check", Summary: "Which warning lists name values",
+		MaxBodyBytes: maxCheckBytes,
+	}, w.check)
+	handle(a, huma.Operation{OperationID: "warnings-reload", Method: http.MethodPost, Path: "/warnings/reload", Summary: "Read the folder of warning lists again"}, w.reload)
+}
+
+func (w *warningResource) list(context.Context, *nothing) (*body[api.WarningLists], error) {
+	out := api.WarningLists{Items: []api.WarningList{}, Folder: w.book.Folder(), Version: w.book.Version()}
+	for _, l := range w.book.Lists() {
+		out.Items = append(out.Items, api.WarningList{
+			Name: l.Name, File: l.File, Type: l.Type, Hard: l.Weight >= warn.Hard, Entries: l.Entries, Skipped: l.Skipped,
+		})
+	}
+	return answer(out)
+}
+
+func (w *warningResource) check(_ context.Context, in *struct{ Body api.CheckRequest }) (*body[api.List[api.WarningItem]], error) {
+	x := w.book.Index()
+	list := api.List[api.WarningItem]{Items: make([]api.WarningItem, 0, len(in.Body.Values))}
+	for _, value := range in.Body.Values {
+		o := pattern.Refang(value)
+		item := api.WarningItem{Value: value, Type: string(o.Type), Normal: o.Value, Lists: []api.Warning{}}
+		for _, h := range x.All(o) {
+			item.Lists = append(item.Lists, showWarning(h))
+		}
+		if h, ok := x.LookAlike(o); ok {
+			like := showWarning(h)
+			item.LooksLike = &like
+		}
+		list.Items = append(list.Items, item)
+	}
+	return answer(list)
+}
+
+func showWarning(h warn.Hit) api.Warning {
+	return api.Warning{List: h.List, Entry: h.Entry, Weight: float64(h.Weight) / 10_000, Hard: h.Weight >= warn.Hard}
+}
+
+func (w *warningResource) reload(ctx context.Context, in *nothing) (*body[api.WarningLists], error) {
+	if err := recorded(ctx, w.audit, audit.Event{Action: "warnings.reload", Target: w.book.Folder()}, w.book.Reload); err != nil {
+		return nil, err
+	}
+	return w.list(ctx, in)
+}
