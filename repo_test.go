@@ -91,7 +91,7 @@ var layers = map[string]layer{
 	"node/nodetest": {12, own("protocol", "protocol/pattern", "protocol/protocoltest", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/custody", "node/identity", "node/intake", "node/outbox", "node/p2p", "node/policy", "node/keystore", "node/admin/api", "node/audit", "node/belief", "node/invite", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/warn"),
 		own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", "github.com/marcopolo/simnet", cbor)},
 	// width counts terminal columns, so that tables with CJK text stay tables
-	"cmd/tocsin": {12, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/audit", "node/identity", "node/keystore", "node/invite"),
+	"cmd/tocsin": {12, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/audit", "node/identity", "node/keystore", "node/invite", "node/warnings", "protocol/warn"),
 		own("github.com/spf13/cobra", "rsc.io/qr", "github.com/spf13/pflag", "github.com/knadh/koanf", toml, libp2p, "github.com/libp2p/go-libp2p-pubsub", logging, group, "github.com/schollz/progressbar/v3", "github.com/mattn/go-isatty", "github.com/adrg/xdg",
 			"golang.org/x/text/width")},
 	// three contenders in one program: it measures the product's real code

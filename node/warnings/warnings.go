@@ -69,6 +69,9 @@ func Open(dir string) (*Book, error) {
 	return b, nil
 }
 
+// Folder is where the files lie.
+func (b *Book) Folder() string { return b.dir }
+
 // Index returns the index in force.
 func (b *Book) Index() *warn.Index { return b.current.Load().index }
 
