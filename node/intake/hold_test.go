@@ -423,3 +423,34 @@ func TestStrangersDoNotSlow(t *testing.T) {
 		t.Errorf("%v instead of %v", after, before)
 	}
 }
+
+// TestPledges: a vouch, commitment or advisory that cannot be read is held, a good one of a
+// listed organisation is accepted and told of.
+func TestPledges(t *testing.T) {
+	d := newDesktop(t, trust.Observed)
+	good, err := protocol.Vouch{Subject: protocol.OrgID{1}, Until: time.Now().Add(24 * time.Hour), Reason: "met"}.Encode()
+	check(t, err)
+	long, err := protocol.Vouch{Subject: protocol.OrgID{1}, Until: time.Now().Add(2 * protocol.MaxVouchLife), Reason: "met"}.Encode()
+	check(t, err)
+	for _, tt := range []struct {
+		name string
+		kind protocol.Kind
+		body []byte
+		why  reason.Code
+	}{
+		{"a vouch", protocol.KindVouch, good, ""},
+		{"a vouch for too long", protocol.KindVouch, long, reason.WireClaims},
+		{"a vouch that is none", protocol.KindVouch, []byte("x"), reason.WireClaims},
+		{"a vouch as a commitment", protocol.KindCommitment, good, reason.WireClaims},
+		{"a vouch as an advisory", protocol.KindAdvisory, good, reason.WireClaims},
+	} {
+		told := d.pledged
+		out := d.receive(d.record(protocol.Draft{Topic: protocol.TopicControl, Kind: tt.kind, Body: tt.body}))
+		held, err := d.d.Store.HeldRecords(tt.why)
+		check(t, err)
+		if (out.State == storage.Held) != (tt.why != "") || tt.why != "" && len(held) == 0 || d.pledged != told+1 {
+			all, _ := d.d.Store.HeldRecords("")
+			t.Errorf("%s: %+v, held for %q: %d of %d, told %d times", tt.name, out, tt.why, len(held), len(all), d.pledged-told)
+		}
+	}
+}

@@ -313,3 +313,72 @@ func TestRevoked(t *testing.T) {
 		})
 	})
 }
+
+// pledge takes in a record of a kind whose body is encoded.
+func (g *guest) pledge(kind protocol.Kind, body []byte, err error) {
+	g.t.Helper()
+	check(g.t, err)
+	r, err := g.Record(protocol.Draft{Topic: protocol.TopicControl, Kind: kind, TLP: stix.Clear, Created: time.Now().Truncate(time.Millisecond), Body: body})
+	check(g.t, err)
+	_, err = g.h.d.Intake.Receive(context.Background(), r, "peer")
+	check(g.t, err)
+}
+
+// TestVouched: a vouch of an anchor whom the trust list lets vouch takes the subject's
+// records out of quarantine; when the voucher's key is rolled back, its vouch goes too.
+func TestVouched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHousehold(t)
+		subject, voucher := h.guest(t, trust.Unknown), h.guest(t, trust.Unknown)
+		check(t, h.d.Policy.Set(trust.Entry{
+			Org: voucher.Org, Petname: "Voucher", Level: trust.Anchor, Expires: time.Now().AddDate(0, 6, 0),
+			Vouch: &trust.Vouch{Depth: 1, MaxOrgs: 5, LevelCap: trust.Observed, Scopes: []string{"*"}},
+		}))
+		sent := subject.send("fraud", 2)
+		level := func() trust.Level { return h.d.Policy.List().Level(subject.Org, "fraud", "", time.Now()) }
+		h.running(t, func(pause func()) {
+			pause()
+			h.want(t, "before the vouch", sent, above(0, reason.TrustUnknown))
+			body, err := protocol.Vouch{Subject: subject.Org, Until: time.Now().Add(24 * time.Hour), Reason: "met"}.Encode()
+			voucher.pledge(protocol.KindVouch, body, err)
+			pause()
+			h.want(t, "vouched for", sent, accepted)
+			check(t, h.d.Standing.RollBack(standing.Rollback{Org: voucher.Org, Key: voucher.Key.Public().ID()}))
+			pause()
+			if level() != trust.Unknown {
+				t.Errorf("the vouch of a rolled back key still gives %v", level())
+			}
+		})
+	})
+}
+
+// TestAdvisory: what partners and anchors warn of reaches the review queue, once;
+// what others warn of does not, and nothing else happens to the subject.
+func TestAdvisory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHousehold(t)
+		subject := h.guest(t, trust.Unknown)
+		check(t, h.d.Policy.Set(trust.Entry{Org: subject.Org, Petname: "Subject", Level: trust.Partner, Expires: time.Now().AddDate(0, 6, 0)}))
+		warn := func(g *guest, text string) {
+			body, err := protocol.Advisory{Subject: subject.Org, Text: text, Evidence: []protocol.RecordID{{1}}, Until: time.Now().Add(24 * time.Hour)}.Encode()
+			g.pledge(protocol.KindAdvisory, body, err)
+		}
+		observed := h.guest(t, trust.Unknown)
+		check(t, h.d.Policy.Set(trust.Entry{Org: observed.Org, Petname: "Observed", Level: trust.Observed, Expires: time.Now().AddDate(0, 6, 0)}))
+		anchor := h.guest(t, trust.Anchor)
+		h.running(t, func(pause func()) {
+			warn(observed, "do not believe them")
+			warn(anchor, "they send junk")
+			pause()
+			h.d.Pledges.Changed()
+			pause()
+		})
+		items := h.d.Review.List(time.Now())
+		if len(items) != 1 || items[0].Org != subject.Org || len(items[0].Detail) != 2 || items[0].Detail[0] != "they send junk" {
+			t.Fatalf("%+v", items)
+		}
+		if level := h.d.Policy.List().Level(subject.Org, "fraud", "", time.Now()); level != trust.Partner {
+			t.Errorf("the subject is %v", level)
+		}
+	})
+}
