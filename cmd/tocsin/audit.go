@@ -150,7 +150,7 @@ func (g *globals) followAudit(ctx context.Context, c *api.Client, lines int) err
 	return err
 }
 
-// showAudit prints an entry on one line.
+// showAudit prints an entry on one line, shortened; JSON has all of it.
 func (g *globals) showAudit(w io.Writer, e api.AuditEntry) {
 	color := ""
 	if strings.HasSuffix(e.Action, ".failed") {
@@ -159,13 +159,13 @@ func (g *globals) showAudit(w io.Writer, e api.AuditEntry) {
 	who := audit.Actor(e.Actor).String()
 	fmt.Fprintf(w, "%s  %s  %s", g.stamp(e.At), clean(who), g.paint(clean(e.Action), color))
 	if e.Target != "" {
-		fmt.Fprintf(w, "  %s", clean(cutMiddle(e.Target, maxValueCells)))
+		fmt.Fprintf(w, "  %s", clean(cutMiddle(short(e.Target), maxValueCells)))
 	}
 	if e.Reason != "" {
 		fmt.Fprintf(w, "  %q", clean(cutMiddle(e.Reason, maxValueCells)))
 	}
 	for _, key := range slices.Sorted(maps.Keys(e.Detail)) {
-		fmt.Fprintf(w, "  %s=%s", clean(key), clean(cutMiddle(e.Detail[key], maxNameCells)))
+		fmt.Fprintf(w, "  %s=%s", clean(key), clean(cutMiddle(short(e.Detail[key]), maxNameCells)))
 	}
 	fmt.Fprintln(w)
 }

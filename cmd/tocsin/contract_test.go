@@ -29,6 +29,11 @@ var absentNode = map[string]struct {
 	args []string
 	exit int
 }{
+	"audit":                      {nil, exitNoNode},
+	"audit export":               {[]string{"copy.jsonl"}, exitNoNode},
+	"audit search":               {[]string{"phish"}, exitNoNode},
+	"audit tail":                 {nil, exitNoNode},
+	"audit verify":               {nil, exitNotFound},
 	"check":                      {[]string{"192.0.2.1"}, exitNoNode},
 	"completion":                 {[]string{"bash"}, exitDone},
 	"config":                     {nil, exitDone},

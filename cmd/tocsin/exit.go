@@ -111,6 +111,7 @@ var exitCodes = map[reason.Code]int{
 	reason.NotFound:       exitNotFound,
 	reason.TopicTLP:       exitRefused,
 	reason.InputSize:      exitInvalid,
+	reason.AuditDamaged:   exitInvalid,
 	reason.Conflict:       exitConflict,
 	reason.NodeExists:     exitConflict,
 	reason.NodeRunning:    exitConflict,
