@@ -71,6 +71,7 @@ nodes measure ('tocsin trust scorecard'). The newest replaces the one before.`,
     --will "answer questions within two working days" --will-not "sell what we receive"`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			r.Commitment.RetractionSeconds = int64(retraction / time.Second)
 			return g.makePledge(cmd, "commitment", "this organisation", r)
 		},
 	}

@@ -45,7 +45,7 @@ func (p *pledgeResource) make(ctx context.Context, in *struct {
 	Kind string `path:"kind"`
 	Body api.PledgeRequest
 }) (*body[api.Pledge], error) {
-	until, err := untilDay(in.Body.Until, in.Body.Withdraw)
+	until, err := untilDay(in.Kind, in.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -124,14 +124,28 @@ func (p *pledgeResource) evidence(names []string) ([]protocol.RecordID, error) {
 	return slices.Compact(ids), nil
 }
 
-// untilDay reads the last day of a pledge; what is withdrawn ends today.
-func untilDay(text string, withdraw bool) (time.Time, error) {
-	if text == "" && withdraw {
-		return time.Now().Add(24 * time.Hour).UTC().Truncate(24 * time.Hour), nil
+// untilDay reads the last day of a pledge and gives the end of it; what is withdrawn ends today.
+func untilDay(kind string, in api.PledgeRequest) (time.Time, error) {
+	now := time.Now().UTC()
+	if in.Until == "" && in.Withdraw {
+		return now.Add(24 * time.Hour).Truncate(24 * time.Hour), nil
 	}
-	day, err := time.Parse(time.DateOnly, text)
+	day, err := time.Parse(time.DateOnly, in.Until)
 	if err != nil {
-		return time.Time{}, reason.New(reason.UsageInvalid, fmt.Sprintf("until %q: want YYYY-MM-DD", text))
+		return time.Time{}, reason.New(reason.UsageInvalid, fmt.Sprintf("until %q: want YYYY-MM-DD", in.Until))
+	}
+	longest := map[string]time.Duration{
+		protocol.KindVouch.String(): protocol.MaxVouchLife, protocol.KindCommitment.String(): protocol.MaxCommitmentLife, protocol.KindAdvisory.String(): protocol.MaxAdvisoryLife,
+	}[kind]
+	last := now.Add(longest).Truncate(24 * time.Hour) // the day whose beginning still fits
+	switch {
+	case !day.Add(24 * time.Hour).After(now):
+		return time.Time{}, reason.New(reason.UsageInvalid, fmt.Sprintf("until %s: that day is over", in.Until))
+	case day.After(last):
+		return time.Time{}, reason.New(reason.UsageInvalid, fmt.Sprintf("until %s: a %s ends after %d days at most; write %s or sooner",
+			in.Until, kind, longest/(24*time.Hour), last.Format(time.DateOnly)))
+	case day.Equal(last):
+		return last, nil
 	}
 	return day.Add(24 * time.Hour), nil
 }
