@@ -34,6 +34,7 @@ func (n *Node) host(cfg Config, o Options, set *settings.Book, keys *keystore.Ke
 		AddStatements: n.intake.Learn,
 		Level:         n.level,
 		Known:         n.known,
+		Second:        n.second,
 		Receive:       n.receive,
 		Announcement:  func() *protocol.Record { return n.Keys.Announcement() },
 		Heads:         n.heads,

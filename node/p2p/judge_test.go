@@ -229,6 +229,8 @@ func TestMark(t *testing.T) {
 	second := a.append(t, protocol.Draft{ // a clone of the key starts again at 1
 		Topic: fraud, Kind: protocol.KindObjects, Sequence: 1, Objects: [][]byte{[]byte(`{"type":"note"}`)},
 	})
+	var seconds []protocol.RecordID
+	j.deps.Second = func(r *protocol.Record) { seconds = append(seconds, r.ID()) }
 	bad := append([]byte(nil), second.Raw()...)
 	bad[len(bad)-1] ^= 1
 	if _, err := j.check(fraud, "p", false, bad, time.Now()); reason.Of(err) != reason.BodyHash {
@@ -242,6 +244,9 @@ func TestMark(t *testing.T) {
 	}
 	if _, err := j.check(fraud, "p", false, second.Raw(), time.Now()); reason.Of(err) != reason.LogFork {
 		t.Errorf("fork: %v", err)
+	}
+	if len(seconds) != 1 || seconds[0] != second.ID() {
+		t.Errorf("shown as second: %v, want the verified record alone", seconds)
 	}
 }
 

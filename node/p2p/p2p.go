@@ -59,6 +59,9 @@ type Deps struct {
 	// Known says whether the record is already held (dup.held), or another one stands at
 	// its place in the key log (log.fork); nil when it is new.
 	Known func(*protocol.Record) error
+	// Second is shown a verified record at whose place another was accepted so lately that
+	// Known may not know of it: together they prove a fork. It must return at once; may be nil.
+	Second func(*protocol.Record)
 	// Receive takes a record from gossip; it may block for the commit.
 	Receive func(context.Context, Incoming)
 	// Announcement gives the node's own identity record to announce, nil before there is one.

@@ -14,7 +14,7 @@ import (
 )
 
 // judge decides what is relayed. It reads snapshots and charges token buckets in
-// memory; it does no I/O and calls nobody back. Its methods may be called concurrently.
+// memory; it does no I/O and calls nobody back but Second. Its methods may be called concurrently.
 type judge struct {
 	deps *Deps
 
@@ -106,7 +106,11 @@ func (j *judge) verify(t protocol.Topic, from peer.ID, raw []byte, now time.Time
 	if !j.chargePublisher(r, level, from, now) {
 		return nil, reason.New(reason.RatePublisher, "organisation "+r.Org().String()+" is over its budget")
 	}
-	return r, j.mark(r)
+	err = j.mark(r)
+	if reason.Of(err) == reason.LogFork && j.deps.Second != nil {
+		j.deps.Second(r)
+	}
+	return r, err
 }
 
 // mark remembers an accepted record until the store knows it. Never earlier: a
