@@ -49,17 +49,20 @@ func FuzzMatch(f *testing.F) {
 		f.Add("domain-name:value", v, "a.test")
 		f.Add("url:value", v, "203.0.113.0/24")
 	}
+	builtin := Compile(Builtin())
 	f.Fuzz(func(t *testing.T, path, value, entry string) {
-		lists := Builtin()
+		var lists []*List
 		for _, typ := range []string{TypeCIDR, TypeHostname, TypeString, TypeSubstring, TypeRegex} {
 			lists = append(lists, &List{Name: typ, Type: typ, Weight: Soft, Own: true, Entries: []string{entry}})
 		}
 		x := Compile(lists)
 		for _, o := range []pattern.Observable{pattern.Normalize(path, value), pattern.Refang(value), {Type: pattern.Type(path), Value: value}, {Type: pattern.URL, Value: value}} {
-			all := x.All(o)
-			first, ok := x.Match(o)
-			if ok != (len(all) > 0) || ok && first != all[0] || len(all) > maxHits {
-				t.Fatalf("%+v: Match %+v, All %+v", o, first, all)
+			for _, x := range []*Index{x, builtin} {
+				all := x.All(o)
+				first, ok := x.Match(o)
+				if ok != (len(all) > 0) || ok && first != all[0] || len(all) > maxHits {
+					t.Fatalf("%+v: Match %+v, All %+v", o, first, all)
+				}
 			}
 			x.LookAlike(o)
 		}
