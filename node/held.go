@@ -29,7 +29,7 @@ func (n *Node) openStanding(paths Paths, chains *identity.Book) error {
 	}
 	b.Attach(standing.Surroundings{
 		Own:    n.own,
-		Listed: func(org protocol.OrgID) bool { return org == n.own || n.Policy.List().Listed(org) },
+		Listed: func(org protocol.OrgID) bool { return org == n.own || n.Policy.List().Known(org, time.Now()) },
 		Heads: func(key protocol.KeyID) []protocol.Head {
 			var heads []protocol.Head
 			for _, l := range n.Store.Logs() {

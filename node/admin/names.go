@@ -33,6 +33,12 @@ func (n names) petname(org protocol.OrgID) string {
 	return e.Petname
 }
 
+// known tells who is no stranger now, for look-ups.
+func (n names) known() func(protocol.OrgID) bool {
+	list, now := n.policy.List(), time.Now()
+	return func(org protocol.OrgID) bool { return list.Known(org, now) }
+}
+
 // level is the effective level of an organisation for a topic ("" for any).
 func (n names) level(org protocol.OrgID, topic string) string {
 	if org == n.self.Org {

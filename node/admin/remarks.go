@@ -134,7 +134,7 @@ func (m *remarkResource) sighted(target string) (objects []storage.Hit, more int
 	} else if isSTIX(target) {
 		return nil, 0, err
 	}
-	hits, _, err := m.store.Lookup(value, m.names.policy.List().Listed)
+	hits, _, err := m.store.Lookup(value, m.names.known())
 	if err != nil {
 		return nil, 0, err
 	}

@@ -86,7 +86,7 @@ func (s *searchResource) find(ctx context.Context, in *searchIn) (*body[api.List
 	}
 	list := api.List[api.Object]{Items: []api.Object{}}
 	if q.value.Type != pattern.Text && in.Query != "" {
-		hits, _, err := s.store.Lookup(q.value, s.names.policy.List().Listed)
+		hits, _, err := s.store.Lookup(q.value, s.names.known())
 		if err != nil {
 			return nil, err
 		}
