@@ -91,6 +91,8 @@ var (
 	identityServe = limit{1, 20}
 	// headsServe bounds what one peer may ask of the heads stream: two exchanges for each start of a node.
 	headsServe = limit{1, 8}
+	// inviteServe bounds how often one peer may say that it was invited: people do so once or twice.
+	inviteServe = limit{0.2, 10}
 	// rpcPeer bounds RPCs of one peer: heartbeat control and full bulk speed fit.
 	rpcPeer = limit{4000, 20000}
 	// announcePace is how fast Announce feeds the mesh: a burst of a thousand full

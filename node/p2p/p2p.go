@@ -70,6 +70,8 @@ type Deps struct {
 	Heads func(protocol.KeyID) []protocol.Head
 	// RecordAt gives the record at a place of a key log as sent, nil when its body is not held.
 	RecordAt func(protocol.KeyID, protocol.Topic, uint64) []byte
+	// Invited answers a peer, by its transport id in binary form, that says it was invited; nil when nobody is.
+	Invited func(ctx context.Context, from []byte, q InviteRequest) (InviteAnswer, error)
 }
 
 // Host is a running p2p host. Methods may be called concurrently after New.
@@ -145,6 +147,9 @@ func (h *Host) services() []service {
 	list := []service{identityExchange(h.host, h.deps)}
 	if h.deps.Heads != nil {
 		list = append(list, headsExchange(h.deps))
+	}
+	if h.deps.Invited != nil {
+		list = append(list, inviteExchange(h.deps))
 	}
 	return list
 }
