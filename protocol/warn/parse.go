@@ -197,24 +197,25 @@ func (r *reader) entries(raw json.RawMessage) error {
 	}
 	for n := 1; ; n++ {
 		rest = strings.TrimLeft(rest[1:], " \t\r\n") // behind the bracket or a comma
-		end := len(rest)
-		if rest[0] == '"' {
-			end = endOfString(rest)
-		} else if end = strings.IndexAny(rest, ",]"); end == 0 {
-			break
-		}
-		if rest[0] == '[' || rest[0] == '{' {
+		end := 0
+		switch rest[0] {
+		case ']':
+			return r.usable()
+		case '[', '{':
 			return fmt.Errorf("list, entry %d is no text: want an array of texts", n)
+		case '"':
+			end = endOfString(rest)
+		default:
+			end = strings.IndexAny(rest, ",]")
 		}
 		if err := r.token(n, rest[:end]); err != nil {
 			return fmt.Errorf("list, entry %d: %w", n, err)
 		}
 		rest = strings.TrimLeft(rest[end:], " \t\r\n")
 		if rest[0] == ']' {
-			break
+			return r.usable()
 		}
 	}
-	return r.usable()
 }
 
 // endOfString finds the end of the JSON string that s begins with.
