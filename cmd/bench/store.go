@@ -44,6 +44,9 @@ func reportStore(ctx context.Context, objects int) error {
 		err = reportSurvey(ctx, store)
 	}
 	if err == nil {
+		err = reportRejudge(ctx, store, dir)
+	}
+	if err == nil {
 		err = reportHold(ctx, store)
 	}
 	return errors.Join(err, store.Close())

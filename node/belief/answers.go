@@ -54,7 +54,7 @@ func (a *answer) says() string {
 // answers: a STIX id is no proof of origin, and anybody may publish another value under
 // the id of an object that was refuted, or seen. A stranger who does moves nothing so.
 func (s *session) answers(h *hearing) error {
-	have := map[storage.Ref]bool{}
+	var have map[storage.Ref]bool
 	for _, v := range h.subjects() {
 		about := pattern.Observable{Type: pattern.ObjectRef, Value: v.Object}
 		hits, omitted, err := s.Store.Lookup(about, s.in.List.Listed)
@@ -66,6 +66,9 @@ func (s *session) answers(h *hearing) error {
 			a := answer{s.voice(&hits[i], v.kind), v.Object}
 			if a.says() == "" || a.Revoked || a.State == storage.Refused || have[a.Ref] {
 				continue
+			}
+			if have == nil {
+				have = map[storage.Ref]bool{}
 			}
 			have[a.Ref] = true
 			h.answers = append(h.answers, a)
@@ -81,7 +84,7 @@ func (s *session) answers(h *hearing) error {
 
 // subjects are the objects that answers are looked up for: the most trusted first, each id once.
 func (h *hearing) subjects() []*voice {
-	var out []*voice
+	out := h.single[:0]
 	for i := range h.voices {
 		if v := &h.voices[i]; v.state == accepted && v.claiming() && v.counts() && v.Object != "" {
 			out = append(out, v)

@@ -41,12 +41,17 @@ func (s *session) arrived(a *trust.Assessment) (time.Time, error) {
 	return newest, nil
 }
 
-// automation says whether machines may act on a value. Where the score alone forbids it, which is
-// nearly always, the rest is not looked at: explain does.
+// tooLow is the answer where the score alone stands in the way, which is nearly always: all items of a
+// session share it. What else stands in the way explain says.
+func tooLow() *api.Automation {
+	why := fmt.Sprintf("The gate score is below %d, and machines act from there.", trust.Points(trust.Actionable))
+	return &api.Automation{Obstacles: []string{why}, Publishers: []string{}}
+}
+
+// automation says whether machines may act on a value.
 func (s *session) automation(h *hearing, a *trust.Assessment) (*api.Automation, error) {
 	if a.Gate < trust.Actionable {
-		why := fmt.Sprintf("the gate score is %s, machines act from %d on", points(a.Gate), trust.Points(trust.Actionable))
-		return &api.Automation{Obstacles: []string{why}, Publishers: []string{}}, nil
+		return s.low, nil
 	}
 	full := s.in.List.Assess(h.claims, h.warning.Weight, s.now)
 	p, err := s.pass(h, &full)

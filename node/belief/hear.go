@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"tocsin/node/admin/api"
 	"tocsin/protocol"
 	"tocsin/protocol/pattern"
 	"tocsin/protocol/reason"
@@ -24,6 +25,7 @@ type session struct {
 	admits bool
 	// bearings remembers what ledger and standing said.
 	bearings map[bearer]bearing
+	low      *api.Automation
 }
 
 // bearer is an organisation on a topic, bearing what is held for and against it.
@@ -38,7 +40,7 @@ type bearing struct {
 }
 
 func (d *Desk) session(in Inputs, now time.Time) *session {
-	return &session{Desk: d, in: in, now: now, bearings: map[bearer]bearing{}}
+	return &session{Desk: d, in: in, now: now, bearings: map[bearer]bearing{}, low: tooLow()}
 }
 
 // bearing asks the ledger and the standing, once a session.
@@ -75,6 +77,8 @@ type hearing struct {
 	// warning is the strongest warning list that names the value.
 	warning warn.Hit
 	warned  bool
+	// single is room for the usual one subject.
+	single [1]*voice
 }
 
 // voice is one hit with what this node makes of it.
