@@ -285,3 +285,18 @@ func TestConcurrent(t *testing.T) {
 		t.Errorf("version %d after 20 changes", b.Version())
 	}
 }
+
+// TestRealFolder: the folder as MISP's users have it is taken as it is.
+func TestRealFolder(t *testing.T) {
+	const dir = "../../../shared/data/misp/warninglists"
+	if _, err := os.Stat(dir); err != nil {
+		t.Skip("NOT TESTED: the real warning lists are not at " + dir)
+	}
+	b := open(t, dir)
+	if n := len(b.Lists()); n < 40 {
+		t.Errorf("%d lists", n)
+	}
+	if got := listOf(b, "https://www.bmw.de/x"); !strings.HasSuffix(got, " 5000") {
+		t.Errorf("www.bmw.de is on %q", got)
+	}
+}
