@@ -187,24 +187,21 @@ func TestReadPages(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "audit.log"))
 	const n = 3*markEvery + 17
 	var all []Entry
-	bob := WithActor(t.Context(), Actor{UID: 7, User: "bob", Via: "socket"})
-	for i := range n {
-		ctx, action := t.Context(), "trust.set"
+	for i := range n { // in one batch: a sync for each would take its time
+		e := Entry{Actor: Node(), Event: Event{Action: "trust.set", Target: fmt.Sprintf("Org-%d", i)}}
 		if i%100 == 99 {
-			ctx, action = bob, "trust.remove"
+			e.Actor, e.Action = Actor{UID: 7, User: "bob", Via: "socket"}, "trust.remove"
 		}
-		e, err := l.Append(ctx, Event{Action: action, Target: fmt.Sprintf("Org-%d", i)})
+		_, err := l.queue(&e, nil)
 		ok(t, err)
 		all = append(all, e)
 	}
+	ok(t, l.write(l.batch))
 	if len(l.marks) != 4 {
 		t.Errorf("%d marks for %d lines", len(l.marks), n)
 	}
 	for range 2 { // as written, and as read anew
-		for _, limit := range []int{1, 999, n, n + 1} {
-			if limit == 1 {
-				continue // below
-			}
+		for _, limit := range []int{999, n, n + 1} {
 			var got []Entry
 			for after := uint64(0); ; {
 				page, next, err := l.Read(after, limit, Filter{})
@@ -241,7 +238,7 @@ func TestReadPages(t *testing.T) {
 	}
 	removed, err := l.Last(3, Filter{Action: "trust.remove"})
 	ok(t, err)
-	if len(removed) != 3 || removed[2].Target != "Org-2999" && removed[2].Target != "Org-3099" || removed[0].Actor.User != "bob" {
+	if len(removed) != 3 || removed[2].Target != "Org-2999" || removed[0].Actor.User != "bob" {
 		t.Errorf("the last removals: %+v", removed)
 	}
 }

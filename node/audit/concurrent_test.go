@@ -14,7 +14,7 @@ import (
 // reads what is not durable.
 func TestConcurrent(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "audit.log"))
-	const writers, each = 16, 40
+	const writers, each = 16, 20
 	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {

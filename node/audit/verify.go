@@ -55,16 +55,25 @@ func verifyFile(path string, head *protocol.Digest) (Verification, error) {
 		return Verification{}, fmt.Errorf("verify the audit log: %w", err)
 	}
 	defer f.Close()
+	v, err := verify(f, head)
+	if err != nil {
+		return Verification{}, fmt.Errorf("verify the audit log: %w", err)
+	}
+	return v, nil
+}
+
+// verify reads a log to its end.
+func verify(r io.Reader, head *protocol.Digest) (Verification, error) {
 	c, held := newChecker(), false
 	c.deep = true
-	lines := newLineReader(f, 0)
+	lines := newLineReader(r, 0)
 	for {
 		_, f, sound, err := c.next(lines)
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return Verification{}, fmt.Errorf("verify the audit log: %w", err)
+			return Verification{}, err
 		}
 		held = held || sound && head != nil && f.hash == *head
 	}
