@@ -19,6 +19,7 @@ import (
 	"tocsin/node/breaker"
 	"tocsin/node/custody"
 	"tocsin/node/intake"
+	"tocsin/node/invite"
 	"tocsin/node/outbox"
 	"tocsin/node/p2p"
 	"tocsin/node/pledges"
@@ -80,6 +81,7 @@ type parts struct {
 	scores   *scores.Book
 	review   *review.Queue
 	pledges  *pledges.Book
+	invites  *invite.Desk
 	// seconds are second records at one place of a key log, on their way to become proofs.
 	seconds chan *protocol.Record
 }
@@ -124,6 +126,9 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 		return n, err
 	}
 	if err = n.openDesk(paths); err != nil {
+		return n, err
+	}
+	if err = n.openInvites(paths, cfg, keys, chains); err != nil {
 		return n, err
 	}
 	if n.Host, err = n.host(cfg, o, set, keys, chains); err != nil {

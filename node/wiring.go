@@ -39,6 +39,7 @@ func (n *Node) host(cfg Config, o Options, set *settings.Book, keys *keystore.Ke
 		Announcement:  func() *protocol.Record { return n.Keys.Announcement() },
 		Heads:         n.heads,
 		RecordAt:      n.recordAt,
+		Invited:       n.invited,
 	})
 }
 
@@ -77,6 +78,7 @@ func (n *Node) adminServer(paths Paths, cfg Config, o Options, set *settings.Boo
 		Keys:     n.Keys,
 		Audit:    n.Audit,
 		Review:   n.review,
+		Invites:  n.invites,
 		Standing: n.Standing,
 		Pledge:   n.Outbox.Pledge,
 		Commitment: func(org protocol.OrgID) (protocol.Commitment, bool) {
@@ -108,11 +110,13 @@ func (n *Node) mesh() admin.Mesh {
 			}
 			return out
 		},
-		Connect:    n.Host.Connect,
-		Disconnect: n.Host.Disconnect,
-		Join:       n.Host.Join,
-		Leave:      n.Host.Leave,
-		Waiting:    n.Host.Waiting,
+		Connect:     n.Host.Connect,
+		Disconnect:  n.Host.Disconnect,
+		InviteAddrs: n.Host.InviteAddrs,
+		AddrTexts:   p2p.AddrTexts,
+		Join:        n.Host.Join,
+		Leave:       n.Host.Leave,
+		Waiting:     n.Host.Waiting,
 	}
 }
 

@@ -49,6 +49,12 @@ var absentNode = map[string]struct {
 	"help":                       {[]string{"check"}, exitDone},
 	"init":                       {nil, exitUsage}, // without a name
 	"keys":                       {nil, exitNoNode},
+	"invite":                     {nil, exitNoNode},
+	"invite accept":              {[]string{"tocsin:invite/pQ", "--petname", "p"}, exitNoNode},
+	"invite cancel":              {[]string{"01234567"}, exitNoNode},
+	"invite confirm":             {[]string{"01234567"}, exitNoNode},
+	"invite create":              {nil, exitNoNode},
+	"invite list":                {nil, exitNoNode},
 	"keys ceremony":              {nil, exitUsage}, // without saying which step
 	"keys ceremony finish":       {[]string{"absent.cbor", "part.cbor"}, exitNotFound},
 	"keys ceremony new-root-key": {nil, exitUsage}, // without a file

@@ -85,6 +85,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		newExplainCommand(g),
 		newFsckCommand(g),
 		newInitCommand(g),
+		newInviteCommand(g),
 		newKeysCommand(g),
 		newPeersCommand(g),
 		newPledgesCommand(g),

@@ -25,6 +25,7 @@ import (
 	"tocsin/node/custody"
 	"tocsin/node/identity"
 	"tocsin/node/intake"
+	"tocsin/node/invite"
 	"tocsin/node/outbox"
 	"tocsin/node/policy"
 	"tocsin/node/review"
@@ -74,6 +75,7 @@ type Deps struct {
 	// Audit is where every change is written down before it is made: see recorded.
 	Audit    *audit.Log
 	Review   *review.Queue
+	Invites  *invite.Desk
 	Standing *standing.Book
 	// Pledge signs, stores and announces the body of a vouch, commitment or advisory.
 	Pledge func(ctx context.Context, kind protocol.Kind, body []byte) (*protocol.Record, error)
@@ -97,6 +99,9 @@ type Mesh struct {
 	Topics func() []TopicInfo
 	// Connect dials and keeps a peer; peer.dial when it cannot be reached now.
 	Connect func(ctx context.Context, addr string) (peerID string, err error)
+	// InviteAddrs chooses the addresses for an invitation, in binary form; AddrTexts shows such.
+	InviteAddrs func(given []string) ([][]byte, error)
+	AddrTexts   func([][]byte) []string
 	// Disconnect stops keeping a peer; not.found when it is neither kept nor connected.
 	Disconnect func(peerID string) error
 	Join       func(protocol.Topic) error
@@ -166,6 +171,7 @@ func NewHandler(d Deps) http.Handler {
 	(&trustResource{n, d.Policy, d.Review, d.Intake, d.Mesh.Topics}).register(a)
 	(&trustFileResource{n, d.Policy, d.Review, d.Audit}).register(a)
 	(&rollbackResource{n, d.Store, d.Standing, d.Desk, d.Audit, d.Sweep}).register(a)
+	(&inviteResource{n, d.Invites, d.Mesh, d.Settings, d.Policy, d.Intake, d.Audit}).register(a)
 	(&reviewResource{n, d.Review, d.Policy, d.Intake, d.Audit}).register(a)
 	(&remarkResource{n, find, d.Store, d.Audit, d.Publish}).register(a)
 	(&pledgeResource{n, find, d.Store, d.Identity, d.Audit, d.Pledge}).register(a)

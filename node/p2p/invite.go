@@ -216,6 +216,17 @@ func (h *Host) InviteAddrs(given []string) ([][]byte, error) {
 	return out, nil
 }
 
+// AddrTexts shows addresses in binary form.
+func AddrTexts(addrs [][]byte) []string {
+	var out []string
+	for _, raw := range addrs {
+		if a, err := multiaddr.NewMultiaddrBytes(raw); err == nil {
+			out = append(out, a.String())
+		}
+	}
+	return out
+}
+
 // farthest puts public addresses before private ones; loopback ones count only where there is no other.
 func farthest(addrs []multiaddr.Multiaddr) []multiaddr.Multiaddr {
 	rank := func(a multiaddr.Multiaddr) int {
