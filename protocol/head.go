@@ -42,7 +42,7 @@ func compareHeads(a, b Head) int {
 	return cmp.Compare(a.Topic.name, b.Topic.name)
 }
 
-// setHeads adds heads under key, grouped by record key so that a key is written
+// setHeads adds heads under key (STM-27), grouped by record key so that a key is written
 // once: [[key, [[topic, sequence, id], …]], …], absent when there are none.
 func setHeads(c claims, key uint64, heads []Head) {
 	var groups []any

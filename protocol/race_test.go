@@ -112,6 +112,9 @@ func TestK2StolenRootKeyLosesEveryRace(t *testing.T) {
 	pictures := make([]string, len(races))
 	for seed := range 1000 {
 		i := seed % len(races)
+		if seed >= 15*len(races) {
+			i %= 6 // up to three keys: the larger ones cost most, and had 15 races each
+		}
 		r := races[i]
 		c := r.run(t, rand.New(rand.NewSource(int64(seed))))
 		org := r.orgIn(c)

@@ -244,3 +244,33 @@ func TestRevocationClaims(t *testing.T) {
 	r.Heads, r.Emergency = nil, true
 	l.checkClaims(t, StatementRevocation, r.claims(), []claimCase{{4, uint64(1)}}, []claimCase{{4, nil}})
 }
+
+// What Verify pays for it: next to nothing where no key ended, which is the common case.
+func BenchmarkStanding(b *testing.B) {
+	l := newLineage(b, "bench", 1, 1)
+	node := l.record.Public().ID()
+	at := place(l.record, "fraud", 7)
+	var heads []Head
+	for _, topic := range DefaultTopics()[:8] {
+		for i := range 9 {
+			heads = append(heads, Head{Key: KeyID{byte(i)}, Topic: topic, Sequence: 9})
+		}
+	}
+	heads = append(heads, place(l.record, "fraud", 9))
+	for name, more := range map[string][]*Statement{
+		"none":    nil,
+		"revoked": {l.revoke(Revocation{Key: node, Heads: heads}, l.operations)},
+		"dropped": {l.root(l.with(func(r *Root) { r.Keep, r.Heads = nil, heads[len(heads)-40:] }), l.signers(false)...)},
+	} {
+		c := l.after(append(l.base(), more...)...)
+		org := l.orgIn(c)
+		cert, h := org.Certificates[0], &Header{Topic: at.Topic, Sequence: at.Sequence}
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if err := c.standing(cert, h, at.ID); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
