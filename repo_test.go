@@ -95,7 +95,7 @@ var layers = map[string]layer{
 		own("github.com/spf13/cobra", "rsc.io/qr", "github.com/spf13/pflag", "github.com/knadh/koanf", toml, libp2p, "github.com/libp2p/go-libp2p-pubsub", logging, group, "github.com/schollz/progressbar/v3", "github.com/mattn/go-isatty", "github.com/adrg/xdg",
 			"golang.org/x/text/width")},
 	// three contenders in one program: it measures the product's real code
-	"cmd/bench": {12, own("protocol", "protocol/pattern", "protocol/protocoltest", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/audit", "node/scores", "node/standing", "node/warnings", "protocol/warn"),
+	"cmd/bench": {12, own("protocol", "protocol/pattern", "protocol/protocoltest", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/audit", "node/breaker", "node/scores", "node/standing", "node/warnings", "protocol/warn"),
 		own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/dgraph-io/badger/v4", logging, group)},
 }
 

@@ -108,7 +108,8 @@ func comparison(r *rand.ChaCha8, i int) string {
 	case 0:
 		return fmt.Sprintf("[domain-name:value = 'h%x.bad.example']", r.Uint64())
 	case 1:
-		return fmt.Sprintf("[ipv4-addr:value = '%d.%d.%d.%d']", 1+r.Uint64()%223, r.Uint64()%256, r.Uint64()%256, r.Uint64()%256)
+		// Where nothing is reserved: what must not be blocked would be held.
+		return fmt.Sprintf("[ipv4-addr:value = '%d.%d.%d.%d']", 45+r.Uint64()%50, r.Uint64()%256, r.Uint64()%256, r.Uint64()%256)
 	case 2:
 		return fmt.Sprintf("[url:value = 'http://u%x.bad.example/%x']", r.Uint64(), r.Uint64())
 	}

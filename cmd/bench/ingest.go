@@ -15,10 +15,12 @@ import (
 	"github.com/dgraph-io/badger/v4"
 	"golang.org/x/sync/errgroup"
 
+	"tocsin/node/breaker"
 	"tocsin/node/identity"
 	"tocsin/node/intake"
 	"tocsin/node/policy"
 	"tocsin/node/standing"
+	"tocsin/node/warnings"
 	"tocsin/protocol"
 	"tocsin/protocol/trust"
 	"tocsin/storage"
@@ -205,5 +207,12 @@ func newPipeline(chains *protocol.Chains, org protocol.OrgID, dir string) (*inta
 	if err != nil {
 		return nil, nil, err
 	}
-	return intake.New(intake.Deps{Store: store, Policy: book, Identity: id, Standing: stands}), store, nil
+	lists, err := warnings.Open(filepath.Join(dir, "warninglists"))
+	if err != nil {
+		return nil, nil, err
+	}
+	return intake.New(intake.Deps{
+		Store: store, Policy: book, Identity: id, Standing: stands, Warnings: lists,
+		Breakers: breaker.Open(filepath.Join(dir, "breakers.json"), stands, nil),
+	}), store, nil
 }
