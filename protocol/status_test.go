@@ -164,3 +164,54 @@ func TestFutureStatus(t *testing.T) {
 		t.Error("ten minutes are the bound")
 	}
 }
+
+// VER-09: an identity record may carry statements that stand no more, but no status
+// from the future; from a file it has no present.
+func TestIdentityRecordOfLaterStatements(t *testing.T) {
+	org := newTestOrg(t, "identity", nil)
+	beat := func(counter uint64, created time.Time) *Statement {
+		s, err := SignStatus(testNetwork, Status{Org: org.genesis.Org(), Counter: counter, RootVersion: 1, Created: created}, org.operations)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	record := func(more ...*Statement) *Record {
+		return org.sign(t, Draft{
+			Topic: TopicControl, Kind: KindIdentity, Sequence: 1, Created: testNow, Expires: testNow.Add(day), Statements: append(org.chain(), more...),
+		})
+	}
+	newest, old := beat(9, testNow), beat(8, testNow.Add(-time.Hour))
+	ahead := beat(10, testNow.Add(ClockSkew+time.Millisecond))
+	for name, test := range map[string]struct {
+		r    *Record
+		code reason.Code
+	}{
+		"the newest":              {record(newest), ""},
+		"an old one beside it":    {record(newest, old), ""},
+		"at the edge of now":      {record(beat(10, testNow.Add(ClockSkew))), ""},
+		"beyond it":               {record(ahead), reason.TimeFuture},
+		"beyond it, not in force": {record(beat(1<<40, testNow.Add(day))), reason.TimeFuture},
+	} {
+		for what, chains := range map[string]*Chains{"nothing": NewChains(testNetwork), "the newest": chainsWith(t, append(org.chain(), newest)...)} {
+			if _, err := Verify(test.r.Raw(), chains, testNow); reason.Of(err) != test.code {
+				t.Errorf("%s, %s known: %v, want %q", name, what, err, test.code)
+			}
+			if _, err := VerifyOffline(test.r.Raw(), chains); err != nil {
+				t.Errorf("%s from a file: %v", name, err)
+			}
+		}
+	}
+	// VER-16: a record's own statements count: here they revoke the key that signed it.
+	revocation, err := SignRevocation(testNetwork, Revocation{Org: org.genesis.Org(), Key: org.record.Public().ID(), Created: testNow}, org.operations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := record(revocation)
+	if _, err := Verify(r.Raw(), NewChains(testNetwork), testNow); reason.Of(err) != reason.KeyRevoked {
+		t.Errorf("a record that revokes its own key: %v", err)
+	}
+	if _, err := VerifyOffline(r.Raw(), NewChains(testNetwork)); err != nil {
+		t.Errorf("the same from a file: %v", err)
+	}
+}
