@@ -75,7 +75,7 @@ func (e eye) at(c storage.Change) ([]event, error) {
 	if reason.Of(err) == reason.NotFound {
 		return nil, nil // expired meanwhile
 	}
-	if err != nil {
+	if err != nil || len(leaves) == 0 { // statements and the like say nothing about values
 		return nil, err
 	}
 	if c.Kind == "released" && c.Objects == 1 && len(leaves) > 1 {
