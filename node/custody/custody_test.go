@@ -34,9 +34,11 @@ func TestRun(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- h.Run(ctx) }()
 		time.Sleep(13 * time.Hour)
+		h.mu.Lock()
 		if n := len(h.announced); n != 2 || h.Announcement() != h.announced[1] {
 			t.Errorf("%d announcements in 13 hours, want 2", n)
 		}
+		h.mu.Unlock()
 		for day := range 21 {
 			time.Sleep(24 * time.Hour)
 			s := h.org().Status

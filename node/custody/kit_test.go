@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,9 +27,11 @@ const testNetwork = "test"
 // house is an office with what it works with.
 type house struct {
 	*Office
-	t         *testing.T
-	dir       string
-	founder   *keystore.Founder
+	t       *testing.T
+	dir     string
+	founder *keystore.Founder
+
+	mu        sync.Mutex // guards what follows while Run runs
 	announced []*protocol.Record
 	noted     []audit.Event
 	deny      error // what the audit log answers
@@ -37,6 +40,8 @@ type house struct {
 
 // Announce is the mesh's part.
 func (h *house) Announce(_ context.Context, r *protocol.Record) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.announced = append(h.announced, r)
 	return nil
 }
@@ -79,6 +84,8 @@ func (h *house) open(keys *keystore.Keys, own protocol.OrgID) {
 	h.Office, err = New(Deps{
 		Data: h.dir, Store: store, Identity: chains, Outbox: out, Keys: keys, Own: own, Announce: h.Announce,
 		Note: func(_ context.Context, e audit.Event) error {
+			h.mu.Lock()
+			defer h.mu.Unlock()
 			if h.deny == nil {
 				h.noted = append(h.noted, e)
 			}
