@@ -111,7 +111,7 @@ func (n *Node) known(r *protocol.Record) error {
 	if n.Store.Has(r.ID()) {
 		return reason.New(reason.DupHeld, "record "+r.ID().String()+" is already held")
 	}
-	// Of a key's forks the first is passed on: more of them tell nobody anything.
+	// FRK-06: of a key's forks the first is passed on; more of them tell nobody anything.
 	if f := r.Fork(); f != nil && n.Standing.HeldKey(f.Key) {
 		return reason.New(reason.DupHeld, "record "+r.ID().String()+" proves a fork of key "+f.Key.String()+", which is held already")
 	}

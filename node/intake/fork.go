@@ -9,7 +9,7 @@ import (
 
 // prove makes the proof that a key signed two records for one place: r, and the one
 // that stands in the store. It needs nobody's word, so that it holds the key here whoever
-// sent them. The first proof of a key is handed on to be published.
+// sent them. The first proof of a key is handed on to be published (FRK-06).
 func (p *Pipeline) prove(r *protocol.Record) {
 	f, body, err := p.proof(r)
 	first := false

@@ -24,7 +24,7 @@ func (h *Hostile) twins(topic string) (one, other *protocol.Record) {
 }
 
 // TestFork is threat model P3: whoever tells two halves of the mesh two things is found
-// out by the first node that sees both, and within a minute every node holds his key.
+// out by the first node that sees both, and within a minute every node holds his key (FRK-06).
 func TestFork(t *testing.T) {
 	for name, split := range map[string]bool{"to everybody": false, "to two halves": true} {
 		t.Run(name, func(t *testing.T) {

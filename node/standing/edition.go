@@ -64,7 +64,7 @@ func (e *edition) next() *edition {
 	return &n
 }
 
-// position judges a place of a key log by forks and rollbacks.
+// position judges a place of a key log by forks (FRK-07) and rollbacks.
 func (e *edition) position(org protocol.OrgID, h protocol.Head) error {
 	if f, ok := e.forks[h.Key]; ok && h.Sequence > f.stands(h.Topic.String()) {
 		return reason.New(reason.LogFork, fmt.Sprintf("record %s: its key %s signed two records for place %d on %s", h.ID, h.Key, f.Sequence, f.Topic))

@@ -90,7 +90,7 @@ func (b *bench) want(places map[string]reason.Code) {
 	}
 }
 
-// TestCauses holds each cause against places on both sides of its limit.
+// TestCauses holds each cause against places on both sides of its limit (FRK-07).
 func TestCauses(t *testing.T) {
 	tests := map[string]struct {
 		do   func(b *bench)
