@@ -142,6 +142,7 @@ var exitFamilies = map[string]int{
 	"version": exitInvalid,
 	"alg":     exitInvalid,
 	"claim":   exitInvalid,
+	"invite":  exitInvalid,
 }
 
 // finish reports what ended the command and gives the exit code.
