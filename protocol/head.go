@@ -14,12 +14,6 @@ type Head struct {
 	ID       RecordID
 }
 
-// logKey names a key log inside one organisation.
-type logKey struct {
-	key   KeyID
-	topic Topic
-}
-
 // reaches reports whether a place lies at or below the head that heads name for
 // its log. Without one nothing of that log does (STM-22).
 func reaches(heads []Head, at Head) bool {
