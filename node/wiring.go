@@ -71,22 +71,20 @@ func (n *Node) adminServer(paths Paths, cfg Config, o Options, set *settings.Boo
 		Policy:   n.Policy,
 		Identity: chains,
 		Settings: set,
-		Warnings: n.warnings,
 		Desk:     n.Desk,
 		Intake:   n.intake,
 		Mesh:     n.mesh(),
-		Keys:     n.Keys,
 		Audit:    n.Audit,
-		Review:   n.review,
-		Invites:  n.invites,
-		Standing: n.Standing,
-		Pledge:   n.Outbox.Pledge,
-		Commitment: func(org protocol.OrgID) (protocol.Commitment, bool) {
-			c, ok := n.pledges.Commitment(org, time.Now())
-			return c.Commitment, ok
+		Books:    admin.Books{Keys: n.Keys, Warnings: n.warnings, Review: n.review, Invites: n.invites, Standing: n.Standing},
+		Actions: admin.Actions{
+			Publish: n.Outbox.Publish,
+			Pledge:  n.Outbox.Pledge,
+			Sweep:   n.keeper.Sweep,
+			Commitment: func(org protocol.OrgID) (protocol.Commitment, bool) {
+				c, ok := n.pledges.Commitment(org, time.Now())
+				return c.Commitment, ok
+			},
 		},
-		Sweep:   n.keeper.Sweep,
-		Publish: n.Outbox.Publish,
 		Running: n.running.Load,
 	})
 }

@@ -104,11 +104,11 @@ func newBench(t *testing.T) *bench {
 			Country: "PT", Network: network, Version: "test", Started: time.Now(),
 		},
 		Store: store, Policy: list, Identity: book, Settings: set, Intake: in, Mesh: b.mesh.functions(),
-		Desk:     belief.New(belief.Deps{Store: store, Policy: list, Own: own.Org}),
-		Publish:  outbox.New(store, in, book, own.Org, own.Key, b.mesh).Publish,
-		Running:  func() bool { return true },
-		Audit:    written,
-		Warnings: lists,
+		Desk:    belief.New(belief.Deps{Store: store, Policy: list, Own: own.Org}),
+		Actions: Actions{Publish: outbox.New(store, in, book, own.Org, own.Key, b.mesh).Publish},
+		Running: func() bool { return true },
+		Audit:   written,
+		Books:   Books{Warnings: lists},
 	}
 	b.client = serve(t, b.deps)
 	t.Cleanup(func() { ok(t, errors.Join(store.Close(), written.Close())) })

@@ -69,14 +69,27 @@ type Deps struct {
 	Desk     *belief.Desk
 	Intake   *intake.Pipeline
 	Mesh     Mesh
+	// Audit is where every change is written down before it is made: see recorded.
+	Audit *audit.Log
+	Books
+	Actions
+	// Running is true once the node's listeners are bound and its parts work;
+	// until then only the status is answered.
+	Running func() bool
+}
+
+// Books are the node's live tables of trust.
+type Books struct {
 	// Keys is the custody of the node's keys.
 	Keys     *custody.Office
 	Warnings *warnings.Book
-	// Audit is where every change is written down before it is made: see recorded.
-	Audit    *audit.Log
 	Review   *review.Queue
 	Invites  *invite.Desk
 	Standing *standing.Book
+}
+
+// Actions are what the resources have the node do.
+type Actions struct {
 	// Pledge signs, stores and announces the body of a vouch, commitment or advisory.
 	Pledge func(ctx context.Context, kind protocol.Kind, body []byte) (*protocol.Record, error)
 	// Commitment is what an organisation promises now; false for nothing.
@@ -85,9 +98,6 @@ type Deps struct {
 	Sweep func(context.Context) error
 	// Publish is the way out.
 	Publish func(context.Context, outbox.Request) (outbox.Result, error)
-	// Running is true once the node's listeners are bound and its parts work;
-	// until then only the status is answered.
-	Running func() bool
 }
 
 // Mesh is the mesh as plain functions, all of which may be called concurrently.
