@@ -400,17 +400,14 @@ func TestHoldTakesBack(t *testing.T) {
 // line too and says what had gone out.
 func TestPublishStream(t *testing.T) {
 	fail := false
-	d := Deps{
-		Publish: func(_ context.Context, r outbox.Request) (outbox.Result, error) {
-			r.Progress(1, 2)
-			if fail {
-				return outbox.Result{Records: make([]protocol.RecordID, 1), Objects: 1}, reason.New(reason.StoreFull, "write record")
-			}
-			return outbox.Result{Objects: 2}, nil
-		},
-	}
 	b := newBench(t)
-	b.deps.Publish = d.Publish
+	b.deps.Publish = func(_ context.Context, r outbox.Request) (outbox.Result, error) {
+		r.Progress(1, 2)
+		if fail {
+			return outbox.Result{Records: make([]protocol.RecordID, 1), Objects: 1}, reason.New(reason.StoreFull, "write record")
+		}
+		return outbox.Result{Objects: 2}, nil
+	}
 	c := serve(t, b.deps)
 	var seen []api.Progress
 	send := func() (*api.PublishResult, error) {
