@@ -84,3 +84,11 @@ func judging(desk *belief.Desk) *api.Judging {
 		Running: p.Running, Why: p.Why, Values: p.Values, Changed: p.Changed, PerSecond: p.PerSecond(), Seconds: p.Took.Seconds(),
 	}
 }
+
+// behind counts the changes that the scorecards have not looked at yet.
+func behind(desk *belief.Desk) uint64 {
+	if desk.Scores == nil {
+		return 0
+	}
+	return desk.Scores.Behind()
+}

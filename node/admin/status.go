@@ -49,7 +49,7 @@ func (s *statusResource) get(context.Context, *nothing) (*body[api.Status], erro
 	c := s.store.Counts()
 	st.Records, st.Objects, st.Held = c.Records, c.Objects, c.Held
 	st.Waiting = s.mesh.Waiting()
-	st.Judging = judging(s.desk)
+	st.Judging, st.Behind = judging(s.desk), behind(s.desk)
 	if s.keys != nil {
 		keys := s.keys.Keys()
 		st.Node = keys.Record.Public().ID().String()

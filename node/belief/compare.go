@@ -97,6 +97,7 @@ func (d *Desk) Compare(ctx context.Context, from, to Inputs, since, now time.Tim
 	began := time.Now()
 	c := contrast{Desk: d, from: d.session(from, now), to: d.session(to, now), pace: scores.Pace{Store: d.Store}}
 	c.to.admits = true
+	c.pace.Start()
 	seen := map[pattern.Observable]bool{}
 	visit := func(o pattern.Observable) error {
 		before, after, _, err := c.judge(ctx, o)

@@ -218,6 +218,7 @@ func (j *judgement) run(ctx context.Context, why string, over <-chan struct{}) e
 	err := j.renote(ctx)
 	now := time.Now()
 	c := contrast{Desk: j.Desk, from: j.session(j.from, now), to: j.session(to, now), pace: scores.Pace{Store: j.Store}}
+	c.pace.Start()
 	if err == nil {
 		err = j.Store.Survey(ctx, time.Time{}, func(o pattern.Observable) error {
 			select {

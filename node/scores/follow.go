@@ -25,6 +25,7 @@ func (b *Book) Run(ctx context.Context) error {
 	pace := Pace{Store: b.Store}
 	b.saved = time.Now()
 	for ctx.Err() == nil {
+		pace.Start()
 		n, err := b.step(time.Now())
 		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("follow the change sequence: %w", err)
@@ -101,16 +102,21 @@ type event struct {
 	org   protocol.OrgID
 	topic protocol.Topic
 	at    time.Time // when the record came that brought it
-	// objects counts claims; unique may fall when a second voice names a value.
-	objects, unique               int
-	confirmed, refuted, withdrawn int
-	// abused counts false positives that somebody else's abuse costs this voucher.
-	abused           int
+	counts
 	lead, retraction []time.Duration
 	// records are those that were refuted.
 	records map[protocol.RecordID]bool
 	// came is true when the organisation itself sent the record.
 	came bool
+}
+
+// counts are what is added to a card.
+type counts struct {
+	// objects counts claims; unique may fall when a second voice names a value.
+	objects, unique               int
+	confirmed, refuted, withdrawn int
+	// abused counts false positives that somebody else's abuse costs this voucher.
+	abused int
 }
 
 func (e *event) seat() seat { return seat{e.org, e.topic.String()} }
@@ -185,7 +191,7 @@ func (b *Book) abuses(look *eye, touched map[seat]bool) {
 		if !ok || err != nil || b.charged(mark) {
 			continue
 		}
-		e := event{org: voucher, topic: topic, at: look.now, abused: trust.VouchedAbuse}
+		e := event{org: voucher, topic: topic, at: look.now, counts: counts{abused: trust.VouchedAbuse}}
 		b.apply([]event{e}, b.totals.cursor)
 		b.mu.Lock()
 		b.totals.abuses = append(b.totals.abuses, mark)

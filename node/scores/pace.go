@@ -8,7 +8,7 @@ import (
 )
 
 // Pace makes background work give way: while the store takes records in, it rests
-// as long as it worked. The zero value with a Store is ready; it is of one goroutine.
+// as long as it worked. It is of one goroutine.
 type Pace struct {
 	Store *storage.Store
 	began time.Time
@@ -18,18 +18,20 @@ type Pace struct {
 // longestRest keeps a pause short when a step took long.
 const longestRest = 250 * time.Millisecond
 
-// Rest ends one step of the work: it pauses if the store took records in since the last
-// call. It returns ctx's error when ctx ends.
+// Start begins a step of work.
+func (p *Pace) Start() { p.began, p.seq = time.Now(), p.Store.Sequence() }
+
+// Rest ends a step and begins the next: between them it pauses if the store took records in
+// meanwhile. It returns ctx's error when ctx ends.
 func (p *Pace) Rest(ctx context.Context) error {
-	now, seq := time.Now(), p.Store.Sequence()
-	if !p.began.IsZero() && seq != p.seq {
-		rest := time.NewTimer(min(now.Sub(p.began), longestRest))
+	if p.Store.Sequence() != p.seq {
+		rest := time.NewTimer(min(time.Since(p.began), longestRest))
 		defer rest.Stop()
 		select {
 		case <-rest.C:
 		case <-ctx.Done():
 		}
 	}
-	p.began, p.seq = time.Now(), seq
+	p.Start()
 	return ctx.Err()
 }

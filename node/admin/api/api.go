@@ -39,6 +39,8 @@ type Status struct {
 	Started time.Time `json:"started"`
 	// Judging is the background judgement, absent before the first.
 	Judging *Judging `json:"judging,omitempty"`
+	// Behind counts changes that the scorecards have not looked at yet.
+	Behind uint64 `json:"behind"`
 }
 
 // Peer is one peer, connected or kept.
