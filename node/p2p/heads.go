@@ -34,7 +34,7 @@ const (
 	headsPeers = 3 // peers that are asked
 	// headsOthers is how long a first peer's being there leaves the others to come.
 	headsOthers  = 300 * time.Millisecond
-	headsAnswers = 2 // exchanges with each: the tips, then the records that prove them
+	headsAnswers = 7 // exchanges with each at most: the tips, then the records that prove them, some at a time
 )
 
 // headsRequest asks for the tips of a key's logs and, as proof, for records at places of them (NET-24).
@@ -204,12 +204,12 @@ func (h *Host) OwnHeads(ctx context.Context, key protocol.KeyID, heads []protoco
 					records, err := h.elsewhere(ctx, p, key, ours, at)
 					mu.Lock()
 					defer mu.Unlock()
+					found.Records = append(found.Records, records...)
 					if err != nil {
 						log.Debugw("peer did not say what it holds of us", "peer", p, "err", err)
 						return
 					}
 					found.Asked++
-					found.Records = append(found.Records, records...)
 				})
 			}
 		}
@@ -226,24 +226,28 @@ func (h *Host) OwnHeads(ctx context.Context, key protocol.KeyID, heads []protoco
 // holds something else than we do.
 func (h *Host) elsewhere(ctx context.Context, p peer.ID, key protocol.KeyID, ours map[protocol.Topic]uint64,
 	at func(protocol.Topic, uint64) (protocol.RecordID, bool)) ([]*protocol.Record, error) {
-	q := &headsRequest{Key: key, Places: []headPlace{}}
+	tips, err := h.askHeads(ctx, p, &headsRequest{Key: key, Places: []headPlace{}})
+	if err != nil {
+		return nil, err
+	}
 	var out []*protocol.Record
-	for range headsAnswers {
-		a, err := h.askHeads(ctx, p, q)
+	asked := 1
+	for places := range slices.Chunk(differing(tips.Heads, ours, at), maxHeadPlaces) {
+		if asked++; asked > headsAnswers {
+			break
+		}
+		a, err := h.askHeads(ctx, p, &headsRequest{Key: key, Places: places})
 		if err != nil {
-			return nil, err
+			return out, nil // what is proven is enough to act on
 		}
 		for _, raw := range a.Records {
 			r, err := protocol.VerifyOffline(raw, h.deps.Chains())
 			if err != nil || r.Key() != key {
-				return nil, fmt.Errorf("a record that is no proof: %w", errors.Join(errHeads, err))
+				return out, fmt.Errorf("a record that is no proof: %w", errors.Join(errHeads, err))
 			}
 			if held, ok := at(r.Header().Topic, r.Header().Sequence); !ok || held != r.ID() {
 				out = append(out, r)
 			}
-		}
-		if q.Places = differing(a.Heads, ours, at); len(q.Places) == 0 || len(a.Records) > 0 {
-			break
 		}
 	}
 	return out, nil
@@ -264,16 +268,10 @@ func (h *Host) askHeads(ctx context.Context, p peer.ID, q *headsRequest) (*heads
 	return decodeHeadsAnswer(raw)
 }
 
-// differing are the places to ask for: a tip that is not ours, and the place right
-// after our own head, which tells whether the log there goes on from ours.
+// differing are the places to ask for: every tip that is not ours first, then where our own
+// logs end and the places right after, which tell whether the logs there go on from ours.
 func differing(tips []headTip, ours map[protocol.Topic]uint64, at func(protocol.Topic, uint64) (protocol.RecordID, bool)) []headPlace {
-	places := []headPlace{}
-	add := func(topic string, sequence uint64) {
-		p := headPlace{Topic: topic, Sequence: sequence}
-		if len(places) < maxHeadPlaces && !slices.Contains(places, p) {
-			places = append(places, p)
-		}
-	}
+	var places, beside []headPlace
 	for _, tip := range tips {
 		topic, err := protocol.ParseTopic(tip.Topic)
 		if err != nil || tip.Sequence == 0 {
@@ -282,13 +280,13 @@ func differing(tips []headTip, ours map[protocol.Topic]uint64, at func(protocol.
 		if held, ok := at(topic, tip.Sequence); ok && held == tip.ID {
 			continue
 		}
-		if head := ours[topic]; head > 0 && head <= tip.Sequence {
-			add(tip.Topic, head)
+		places = append(places, headPlace{Topic: tip.Topic, Sequence: tip.Sequence})
+		if head := ours[topic]; head > 0 && head < tip.Sequence {
+			beside = append(beside, headPlace{Topic: tip.Topic, Sequence: head})
 		}
-		if next := ours[topic] + 1; next <= tip.Sequence {
-			add(tip.Topic, next)
+		if next := ours[topic] + 1; next < tip.Sequence {
+			beside = append(beside, headPlace{Topic: tip.Topic, Sequence: next})
 		}
-		add(tip.Topic, tip.Sequence)
 	}
-	return places
+	return append(places, beside...)
 }

@@ -99,6 +99,33 @@ func TestOwnHeadsFork(t *testing.T) {
 	})
 }
 
+// TestOwnHeadsManyTopics: the tips of every topic are proven, however many differ.
+func TestOwnHeadsManyTopics(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *mesh) {
+		nodes := m.line(2)
+		author, other := nodes[0], nodes[1]
+		const topics, each = 20, 3
+		tips := map[protocol.RecordID]bool{}
+		for i := range topics {
+			var last *protocol.Record
+			for range each {
+				last = author.author.sign(t, topic(t, "drill-"+string(rune('a'+i))), 100)
+				other.mu.Lock()
+				other.held[last.ID()] = Incoming{Record: last}
+				other.mu.Unlock()
+			}
+			tips[last.ID()] = true
+		}
+		found, took := author.ask(t, m)
+		for _, r := range found.Records {
+			delete(tips, r.ID())
+		}
+		if len(tips) != 0 || took > headsDeadline {
+			t.Errorf("%d of %d tips were not proven, in %v", len(tips), topics, took)
+		}
+	})
+}
+
 // TestOwnHeadsLie: a head without a record that proves it is nobody's head (NET-25).
 func TestOwnHeadsLie(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *mesh) {
