@@ -105,6 +105,10 @@ func (v *inviteResource) accept(ctx context.Context, in *struct{ Body api.Invite
 		}
 		return v.keep(ctx, p)
 	})
+	if reason.Of(err) == reason.PeerDial { // unlike a kept peer, nobody tries this one again
+		return nil, api.NewProblem(reason.PeerDial, err.Error()).
+			WithFix("Ask the inviter whether the node runs and can be reached there from outside ('tocsin invite create --addr' names another address), then accept again.")
+	}
 	if err != nil {
 		return nil, err
 	}
