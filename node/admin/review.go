@@ -144,7 +144,7 @@ func (v *reviewResource) promote(ctx context.Context, i review.Item, why string)
 	} else {
 		e.Scopes = raised(e.Scopes, p.Topic, level)
 	}
-	if err := v.policy.Apply(ctx, policy.Edit{Entry: e, Why: why, Approver: approver(i)}); err != nil {
+	if err := applyOrQueue(ctx, v.policy, v.queue, e, why); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("%s is %s now%s.", v.names.petname(i.Org), level, onTopic(p.Topic)), nil

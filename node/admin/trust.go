@@ -107,7 +107,7 @@ func (t *trustResource) put(ctx context.Context, e trust.Entry, in api.TrustEntr
 	if err := t.change(&e, in); err != nil {
 		return nil, err
 	}
-	if err := t.apply(ctx, e, in.Reason); err != nil {
+	if err := applyOrQueue(ctx, t.policy, t.queue, e, in.Reason); err != nil {
 		return nil, err
 	}
 	accepted, err := t.intake.Rejudge(context.WithoutCancel(ctx), intake.Curable()...)
@@ -118,9 +118,9 @@ func (t *trustResource) put(ctx context.Context, e trust.Entry, in api.TrustEntr
 	return answer(t.entry(e))
 }
 
-// apply puts an entry in force, or queues it for the second person whom the list asks for.
-func (t *trustResource) apply(ctx context.Context, e trust.Entry, why string) error {
-	err := t.policy.Apply(ctx, policy.Edit{Entry: e, Why: why})
+// applyOrQueue puts an entry in force, or queues it for the second person whom the list asks for.
+func applyOrQueue(ctx context.Context, p *policy.Book, q *review.Queue, e trust.Entry, why string) error {
+	err := p.Apply(ctx, policy.Edit{Entry: e, Why: why})
 	if reason.Of(err) != reason.ApprovalNeeded {
 		return err
 	}
@@ -128,12 +128,12 @@ func (t *trustResource) apply(ctx context.Context, e trust.Entry, why string) er
 	if withErr != nil {
 		return withErr
 	}
-	after, withErr := t.policy.List().With(e)
+	after, withErr := p.List().With(e)
 	if withErr != nil {
 		return withErr
 	}
 	title := fmt.Sprintf("list %s as anchor", cmp.Or(e.Petname, e.Org.String()))
-	i, queueErr := enqueue(ctx, t.queue, review.Anchor, e.Org, title, differences(t.policy.List(), after), alone)
+	i, queueErr := enqueue(ctx, q, review.Anchor, e.Org, title, differences(p.List(), after), alone)
 	if queueErr != nil {
 		return queueErr
 	}

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -48,7 +49,7 @@ func (b *Book) Apply(ctx context.Context, ed Edit) error {
 	if err != nil {
 		return err
 	}
-	if raises(before, e) && b.List().TwoApprovers() {
+	if needsTwo(before, e) && b.List().TwoApprovers() {
 		if err := second(ctx, ed); err != nil {
 			return err
 		}
@@ -70,9 +71,11 @@ func second(ctx context.Context, ed Edit) error {
 	return nil
 }
 
-// raises reports whether an edit makes an anchor of an organisation that was none,
-// in any scope.
-func raises(before, after trust.Entry) bool { return isAnchor(after) && !isAnchor(before) }
+// needsTwo reports whether an edit makes an anchor, in any scope, or changes one. To lower
+// one takes nobody else.
+func needsTwo(before, after trust.Entry) bool {
+	return isAnchor(after) && !reflect.DeepEqual(before, after)
+}
 
 func isAnchor(e trust.Entry) bool {
 	return e.Level == trust.Anchor || slices.ContainsFunc(e.Scopes, func(s trust.Scope) bool {
@@ -91,7 +94,7 @@ func (b *Book) Import(ctx context.Context, list *trust.List, why string, approve
 			return err
 		}
 		before, _ := b.List().Entry(e.Org)
-		if raises(before, e) && b.List().TwoApprovers() {
+		if needsTwo(before, e) && b.List().TwoApprovers() {
 			if err := second(ctx, Edit{Entry: e, Approver: approver}); err != nil {
 				return err
 			}

@@ -118,9 +118,11 @@ func TestAnchorsNeedTwo(t *testing.T) {
 			t.Errorf("who agreed is not written down: %q", d)
 		}
 	}
-	// What raises nobody needs one person.
+	// To change an anchor takes two as well; to lower one, or to list others, one.
 	e := entry(2, "deux", trust.Anchor)
-	must(t, b.Apply(as(alice), Edit{Entry: e}))
+	wantCode(t, b.Apply(as(alice), Edit{Entry: e}), reason.ApprovalNeeded, "two people")
+	must(t, b.Apply(as(alice), Edit{Entry: entry(2, "two", trust.Anchor)})) // as it is
+	must(t, b.Apply(as(alice), Edit{Entry: entry(2, "two", trust.Observed)}))
 	must(t, b.Apply(as(alice), Edit{Entry: entry(4, "four", trust.Partner)}))
 	list, err := trust.Parse("offer.toml", []byte(strings.Replace(text(5, "five", in(50)), "partner", "anchor", 1)))
 	must(t, err)

@@ -12,7 +12,9 @@ import (
 const (
 	proposeQ = 9000
 	demoteQ  = 5000
-	day      = 24 * time.Hour
+	// demoteRefuted is how many refuted claims it takes: one dispute is an opinion, not a record.
+	demoteRefuted = 3
+	day           = 24 * time.Hour
 )
 
 // promotion is one step up.
@@ -45,7 +47,7 @@ func (b *Book) consider(look *eye, at seat) {
 		return
 	}
 	q := c.ledger(look.now).Q
-	demote := level >= trust.Partner && q != 0 && q < demoteQ && !c.Demoted
+	demote := level >= trust.Partner && q != 0 && q < demoteQ && !c.Demoted && c.Ledger.Refuted >= demoteRefuted
 	if q >= demoteQ {
 		c.Demoted = false
 	}

@@ -107,18 +107,23 @@ func TestDemotion(t *testing.T) {
 	var said []string
 	k.hooks.Demote = func(org protocol.OrgID, topic, why string) { said = append(said, why) }
 	k.reopen()
-	k.send("partner", 0, claim(1, "a.example"), claim(2, "b.example"))
-	k.send("other", 1, opinion(1, storage.Refutes, id(1))) // q = 4/9
+	k.send("partner", 0, claim(1, "a.example"), claim(2, "b.example"), claim(3, "c.example"), claim(4, "d.example"))
+	k.send("other", 1, opinion(1, storage.Refutes, id(1), id(2))) // q = 4/14
 	k.catchUp()
-	if len(said) != 1 || !strings.Contains(said[0], "q is 0.44 on malicious-code, below 0.50: 0 confirmed, 1 refuted, 0 withdrawn") {
-		t.Fatalf("after one of none: %q", said)
+	if len(said) != 0 {
+		t.Fatalf("after %d of none: %q", demoteRefuted-1, said)
 	}
-	k.send("other", 2, opinion(2, storage.Refutes, id(2)))
+	k.send("other", 1, opinion(5, storage.Refutes, id(3))) // q = 4/19
+	k.catchUp()
+	if len(said) != 1 || !strings.Contains(said[0], "q is 0.21 on malicious-code, below 0.50: 0 confirmed, 3 refuted, 0 withdrawn") {
+		t.Fatalf("after %d of none: %q", demoteRefuted, said)
+	}
+	k.send("other", 2, opinion(2, storage.Refutes, id(4)))
 	k.catchUp()
 	if len(said) != 1 {
 		t.Errorf("told again while below: %q", said)
 	}
-	for i := range 8 { // 12/22
+	for i := range 20 { // 24/44
 		k.send("partner", 3, claim(10+i, fmt.Sprintf("v%d.example", i)))
 		k.send("other", 4, claim(30+i, fmt.Sprintf("v%d.example", i)))
 	}
