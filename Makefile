@@ -2,7 +2,7 @@
 GO ?= go
 BIN := bin/tocsin
 
-.PHONY: help build demo test lint fmt fuzz bench vectors clean
+.PHONY: help build demo test soak lint fmt fuzz bench vectors clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -15,9 +15,13 @@ demo: build ## five organisations and a hostile node on this machine; leaves the
 
 test: lint ## every check: format, vet, modernisers, staticcheck, all tests, short fuzz, the demo
 	$(GO) test ./...
+	TOCSIN_FLEET=50 $(GO) test -run 'Large$$' ./node/nodetest
 	$(MAKE) fuzz FUZZTIME=2000x
 	$(MAKE) build
 	$(BIN) demo --once
+
+soak: ## what takes minutes: the fleet of 50 nodes under a minute of flood
+	TOCSIN_FLEET=50 TOCSIN_FLOOD=60s $(GO) test -count=1 -v -timeout 30m -run 'Large$$' ./node/nodetest
 
 lint: ## gofmt, vet, modernisers, staticcheck
 	@test -z "$$(gofmt -l . )" || { gofmt -l . ; echo 'run make fmt'; exit 1; }

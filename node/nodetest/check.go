@@ -20,10 +20,6 @@ const Graylisted = -2500
 // punished. Every breach is an error of the test.
 func (f *Fleet) CheckFleet() {
 	f.t.Helper()
-	honest := make(map[string]bool)
-	for _, m := range f.Members {
-		honest[m.Host.PeerID()] = true
-	}
 	for _, m := range f.Members {
 		f.checkRecords(m)
 		f.checkLogs(m)
@@ -37,10 +33,20 @@ func (f *Fleet) CheckFleet() {
 		if n := m.Host.Waiting(); n != 0 {
 			f.t.Errorf("node %d: %d records wait for their signer's chain", m.Number, n)
 		}
-		for _, p := range m.Host.Peers() {
-			if honest[p.ID] && (p.Score < 0 || p.Rejected != 0) {
-				f.t.Errorf("node %d punished an honest peer: score %.1f, %d invalid", m.Number, p.Score, p.Rejected)
-			}
+		f.checkPeers(m)
+	}
+}
+
+// checkPeers: nobody honest was punished.
+func (f *Fleet) checkPeers(m *Member) {
+	f.t.Helper()
+	honest := make(map[string]bool)
+	for _, o := range f.Members {
+		honest[o.Host.PeerID()] = true
+	}
+	for _, p := range m.Host.Peers() {
+		if honest[p.ID] && (p.Score < 0 || p.Rejected != 0) {
+			f.t.Errorf("node %d punished an honest peer: score %.1f, %d invalid", m.Number, p.Score, p.Rejected)
 		}
 	}
 }

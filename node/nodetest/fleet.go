@@ -182,6 +182,16 @@ func (f *Fleet) Trust(i, j int, l trust.Level) {
 	}
 }
 
+// ListEverywhere puts j on the trust list of every other node.
+func (f *Fleet) ListEverywhere(j int, l trust.Level) {
+	f.t.Helper()
+	for i := range f.Members {
+		if i != j {
+			f.Trust(i, j, l)
+		}
+	}
+}
+
 // Publish publishes n fresh indicators of node i on a topic, as an operator would.
 func (f *Fleet) Publish(i int, topic string, n int) []Published {
 	f.t.Helper()

@@ -86,7 +86,8 @@ func (h *Hostile) join(ctx context.Context, id libp2pproto.ID, topics ...string)
 		pubsub.WithGossipSubProtocols([]libp2pproto.ID{id}, func(f pubsub.GossipSubFeature, _ libp2pproto.ID) bool {
 			return f != pubsub.GossipSubFeatureExtensions
 		}),
-		pubsub.WithFloodPublish(true), // to every neighbour, in the mesh or not
+		pubsub.WithFloodPublish(true),          // to every neighbour, in the mesh or not
+		pubsub.WithPeerOutboundQueueSize(1024), // what it sends at once must not be lost on the way out
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign), pubsub.WithNoAuthor(),
 		pubsub.WithMessageIdFn(messageID))
 	if err != nil {
