@@ -1,5 +1,7 @@
 package nodetest
 
+//bubble: a flood lives inside Run, where time is virtual.
+
 import (
 	"encoding/binary"
 	"fmt"
