@@ -37,10 +37,8 @@ fmt: ## format all code
 # report its own deadline as a failure (go.dev/issue/75804).
 FUZZTIME ?= 30s
 fuzz: ## run each fuzz target for FUZZTIME (30s)
-	@set -e; $(GO) list ./... | while read -r p; do \
-	  for f in $$($(GO) test -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz' || true); do \
-	    echo "fuzz $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 200x $$p; \
-	  done; \
+	@set -e; grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . | sed 's,/[^/]*:func ,:,' | sort -u | while IFS=: read -r p f; do \
+	  echo "fuzz $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 200x $$p; \
 	done
 
 bench: ## limit, reference and product side by side; prints ratios
