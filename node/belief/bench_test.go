@@ -2,8 +2,10 @@ package belief
 
 import (
 	"fmt"
+	"path/filepath"
 	"testing"
 
+	"tocsin/node/warnings"
 	"tocsin/protocol/trust"
 	"tocsin/storage"
 )
@@ -19,7 +21,13 @@ func BenchmarkCheck(b *testing.B) {
 		}
 		d.publish(a, storage.Accepted, now, leaves...)
 	}
-	for _, bench := range []struct{ name, form string }{{"miss/domain", "good-%d.example"}, {"miss/ipv4", "10.0.3.%d"}, {"hit", "bad-%d.example"}} {
+	lists, err := warnings.Open(filepath.Join(b.TempDir(), "none"))
+	must(b, err)
+	for _, bench := range []struct {
+		name, form string
+		lists      *warnings.Book
+	}{{"miss/domain", "good-%d.example", nil}, {"miss/ipv4", "10.0.3.%d", nil}, {"hit", "bad-%d.example", nil}, {"hit/lists", "bad-%d.example", lists}} {
+		d.Warnings = bench.lists
 		values := make([]string, 2000)
 		for i := range values {
 			if bench.name == "miss/ipv4" {
