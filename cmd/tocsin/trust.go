@@ -219,7 +219,7 @@ func (g *globals) showTrustEntry(w io.Writer, e *api.TrustEntry) {
 	}
 	for _, line := range [][2]string{
 		{"Petname", cmp.Or(e.Petname, "- (not listed)")}, {"Level", level}, {"Expires", e.Expires},
-		{"Topics", strings.Join(e.Topics, ", ")}, {"Automation", automationText(e)}, {"May vouch", vouchText(e)},
+		{"Topics", strings.Join(e.Topics, ", ")}, {"Demoted", strings.Join(e.Demoted, ", ")}, {"Automation", automationText(e)}, {"May vouch", vouchText(e)},
 		{"Vouched by", e.VouchedBy}, {"Reason", e.Reason}, {"Organisation", e.Org},
 		{"Words", strings.Join(e.Words, " ")}, {"Calls itself", strings.TrimSpace(e.Name + " " + e.Country)},
 	} {

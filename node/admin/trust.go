@@ -50,7 +50,7 @@ func (t *trustResource) register(a huma.API) {
 func (t *trustResource) list(context.Context, *nothing) (*body[api.List[api.TrustEntry]], error) {
 	list := api.List[api.TrustEntry]{Items: []api.TrustEntry{}}
 	for _, e := range t.policy.List().Entries() {
-		list.Items = append(list.Items, t.entry(e))
+		list.Items = append(list.Items, t.entry(t.stated(e)))
 	}
 	slices.SortFunc(list.Items, func(a, b api.TrustEntry) int {
 		return cmp.Or(strings.Compare(strings.ToLower(a.Petname), strings.ToLower(b.Petname)), strings.Compare(a.Org, b.Org))
@@ -71,7 +71,15 @@ func (t *trustResource) show(_ context.Context, in *orgIn) (*body[api.TrustEntry
 	if !listed {
 		e = trust.Entry{Org: org, Level: trust.Unknown}
 	}
-	return answer(t.entry(e))
+	return answer(t.entry(t.stated(e)))
+}
+
+// stated is an entry as people wrote it; what machines took away is shown beside it.
+func (t *trustResource) stated(e trust.Entry) trust.Entry {
+	if s, ok := t.policy.Stated(e.Org); ok {
+		return s
+	}
+	return e
 }
 
 func (t *trustResource) add(ctx context.Context, in *struct{ Body api.TrustEntry }) (*body[api.TrustEntry], error) {
@@ -90,7 +98,7 @@ func (t *trustResource) set(ctx context.Context, in *trustSetIn) (*body[api.Trus
 	if err != nil {
 		return nil, err
 	}
-	e, listed := t.policy.List().Entry(org)
+	e, listed := t.policy.Stated(org)
 	if !listed {
 		return nil, reason.New(reason.NotFound, fmt.Sprintf("organisation %s is not listed; list it with trust add", org))
 	}
@@ -245,6 +253,9 @@ func (t *trustResource) entry(e trust.Entry) api.TrustEntry {
 	}
 	for _, s := range e.Scopes {
 		out.Topics = append(out.Topics, s.Topics...)
+	}
+	for _, d := range t.policy.Demotions(e.Org) {
+		out.Demoted = append(out.Demoted, fmt.Sprintf("%s: %s (%s)", d.Topic, d.Level, d.Why))
 	}
 	for _, kind := range e.Automation.Allow {
 		out.Automation = append(out.Automation, string(kind))

@@ -27,22 +27,21 @@ type Edit struct {
 // audit log first: what cannot be written there is not done. An entry of the operator's
 // file is overlaid. What a lowered level cannot have (automation,
 // vouching, a direct connection, scopes of a blocked organisation) goes with the
-// level. Errors are usage.invalid for a faulty entry, conflict for a petname that is
+// level; demotions of the organisation are lifted: a person has decided. Errors are usage.invalid for a faulty entry, conflict for a petname that is
 // taken, and approval.needed when the list asks for two people and only one agreed.
 func (b *Book) Apply(ctx context.Context, ed Edit) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
 	e := ed.Entry
-	before, listed := b.List().Entry(e.Org)
-	if listed {
-		e = lowered(before, e)
+	before, _ := b.List().Entry(e.Org)
+	if stated, listed := b.stated(e.Org); listed {
+		e = lowered(stated, e)
 	}
 	if err := checkDay(e, now); err != nil {
 		return err
 	}
-	after, err := b.List().With(e)
-	if err != nil {
+	if _, err := b.List().With(e); err != nil {
 		return err
 	}
 	overlay, err := b.overlay.With(e)
@@ -50,25 +49,42 @@ func (b *Book) Apply(ctx context.Context, ed Edit) error {
 		return err
 	}
 	if needsTwo(before, e) && b.List().TwoApprovers() {
-		if err := second(ctx, ed); err != nil {
+		if err := second(ctx, "list "+e.Org.String()+" as anchor", ed.Approver); err != nil {
 			return err
 		}
 	}
-	return b.replace(ctx, overlay, now, audit.Event{
-		Action: "trust.set", Target: e.Org.String(), Reason: ed.Why, Detail: detail(b.List(), after, ed.Approver),
+	return b.replace(ctx, change{overlay, b.lifted(func(org protocol.OrgID) bool { return org == e.Org })}, ed.Approver, audit.Event{
+		Action: "trust.set", Target: e.Org.String(), Reason: ed.Why,
 	})
 }
 
 // second checks that another person than the actor of ctx agreed.
-func second(ctx context.Context, ed Edit) error {
-	what := fmt.Sprintf("list %s as anchor", ed.Entry.Org)
-	if ed.Approver == nil {
+func second(ctx context.Context, what string, approver *audit.Actor) error {
+	if approver == nil {
 		return reason.New(reason.ApprovalNeeded, what+": this list asks for two people; the change waits in the review queue for the second one")
 	}
-	if ed.Approver.UID == audit.ActorOf(ctx).UID {
+	if approver.UID == audit.ActorOf(ctx).UID {
 		return reason.New(reason.ApprovalNeeded, what+": whoever asked cannot be the second person; somebody else must accept it")
 	}
 	return nil
+}
+
+// regroupsAnchor reports whether a list changes a group that an anchor is in: to split one
+// makes of one voice two that open the gate.
+func regroupsAnchor(before, list *trust.List) bool {
+	for _, rule := range list.Groups() {
+		was := trust.GroupRule{}
+		if i := slices.IndexFunc(before.Groups(), func(g trust.GroupRule) bool { return g.Name == rule.Name }); i >= 0 {
+			was = before.Groups()[i]
+		}
+		if !reflect.DeepEqual(was, rule) && slices.ContainsFunc(slices.Concat(was.Orgs, rule.Orgs), func(org protocol.OrgID) bool {
+			e, ok := before.Entry(org)
+			return ok && isAnchor(e)
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // needsTwo reports whether an edit makes an anchor, in any scope, or changes one. To lower
@@ -95,103 +111,31 @@ func (b *Book) Import(ctx context.Context, list *trust.List, why string, approve
 		}
 		before, _ := b.List().Entry(e.Org)
 		if needsTwo(before, e) && b.List().TwoApprovers() {
-			if err := second(ctx, Edit{Entry: e, Approver: approver}); err != nil {
+			if err := second(ctx, "list "+e.Org.String()+" as anchor", approver); err != nil {
 				return err
 			}
 		}
 	}
-	overlay := b.overlay.Merge(list)
-	after := b.operator.Merge(overlay)
-	return b.replace(ctx, overlay, now, audit.Event{
-		Action: "trust.import", Reason: why, Detail: detail(b.List(), after, approver),
-	})
-}
-
-// Demote lowers an organisation by one level on a topic because a machine saw
-// reason to: anchor to partner, partner to observed. Only a person raises it again, with
-// 'tocsin trust set'. It does nothing for an organisation that is observed or less there.
-func (b *Book) Demote(ctx context.Context, org protocol.OrgID, topic protocol.Topic, why string) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := time.Now()
-	e, listed := b.List().Entry(org)
-	if !listed {
-		return nil
-	}
-	level := highest(e, topic.String())
-	if level < trust.Partner || !now.Before(e.Expires.Add(24*time.Hour)) {
-		return nil
-	}
-	e.Scopes = demoted(e, topic.String(), level-1)
-	if e.Level < trust.Anchor || level == trust.Anchor {
-		e.Vouch = nil // who is believed less himself does not vouch for others
-	}
-	after, err := b.List().With(e)
-	if err != nil {
-		return fmt.Errorf("demote %s: %w", org, err)
-	}
-	overlay, err := b.overlay.With(e)
-	if err != nil {
-		return fmt.Errorf("demote %s: %w", org, err)
-	}
-	log.Warnw("organisation demoted", "org", org, "topic", topic, "to", level-1, "why", why)
-	return b.replace(ctx, overlay, now, audit.Event{
-		Action: "trust.demote", Target: org.String(), Reason: why, Detail: detail(b.List(), after, nil),
-	})
-}
-
-// highest is the most that an entry gives any kind of observable on topic.
-func highest(e trust.Entry, topic string) trust.Level {
-	if len(e.Scopes) == 0 {
-		return e.Level
-	}
-	level := min(e.Level, trust.Observed)
-	for _, s := range e.Scopes {
-		if !slices.Contains(s.Topics, topic) && !slices.Contains(s.Topics, "*") {
-			continue
-		}
-		if s.Level != nil {
-			level = max(level, *s.Level)
-		} else {
-			level = max(level, e.Level)
+	if b.List().TwoApprovers() && regroupsAnchor(b.List(), list) {
+		if err := second(ctx, "change the group of an anchor", approver); err != nil {
+			return err
 		}
 	}
-	return level
-}
-
-// demoted gives scopes under which no kind of observable on topic has more than
-// ceiling, and everything else stands as it did.
-func demoted(e trust.Entry, topic string, ceiling trust.Level) []trust.Scope {
-	old := e.Scopes
-	if len(old) == 0 {
-		old = []trust.Scope{{Topics: []string{"*"}}}
-	}
-	var scopes []trust.Scope
-	for _, s := range old {
-		if slices.Contains(s.Topics, topic) || slices.Contains(s.Topics, "*") {
-			level := e.Level
-			if s.Level != nil {
-				level = *s.Level
-			}
-			level = min(level, ceiling)
-			lowered := s
-			lowered.Topics, lowered.Level = []string{topic}, &level
-			scopes = append(scopes, lowered)
-		}
-		if !slices.Equal(s.Topics, []string{topic}) {
-			scopes = append(scopes, s)
-		}
-	}
-	return scopes
+	named := func(org protocol.OrgID) bool { _, ok := list.Entry(org); return ok }
+	return b.replace(ctx, change{b.overlay.Merge(list), b.lifted(named)}, approver, audit.Event{Action: "trust.import", Reason: why})
 }
 
 // SetVouches lays vouches over the list in force (trust.WithVouches). They are
-// no part of any file: they stand as long as their records do.
+// no part of any file: they stand as long as their records do. The same again changes nothing:
+// a new edition has everything judged again.
 func (b *Book) SetVouches(facts []trust.VouchFact) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if slices.EqualFunc(facts, b.vouches, func(x, y trust.VouchFact) bool { return reflect.DeepEqual(x, y) }) {
+		return
+	}
 	b.vouches = slices.Clone(facts)
-	b.swap(b.operator.Merge(b.overlay))
+	b.swap(capped(b.operator.Merge(b.overlay), b.demotions))
 }
 
 // detail describes an edit for the audit log: what changes, and which lists these are.

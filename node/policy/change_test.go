@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -133,6 +134,68 @@ func TestAnchorsNeedTwo(t *testing.T) {
 	}
 }
 
+// One person who could edit an anchor freely would be all that two guard against.
+func TestAnchorsChangeWithTwo(t *testing.T) {
+	partner, anchor := trust.Partner, trust.Anchor
+	for name, edit := range map[string]func(*trust.Entry){
+		"wider scope": func(e *trust.Entry) { e.Scopes = nil },
+		"other scope": func(e *trust.Entry) { e.Scopes = []trust.Scope{{Topics: []string{"fraud"}, Level: &anchor}} },
+		"level":       func(e *trust.Entry) { e.Level = trust.Anchor },
+		"vouch": func(e *trust.Entry) {
+			e.Level, e.Vouch = trust.Anchor, &trust.Vouch{Depth: 1, MaxOrgs: 1000, LevelCap: trust.Partner, Scopes: []string{"*"}}
+		},
+		"automation": func(e *trust.Entry) {
+			e.Level, e.Automation = trust.Anchor, trust.Automation{Allow: []pattern.Type{pattern.Domain}, MaxPerDay: 1000}
+		},
+		"expiry":  func(e *trust.Entry) { e.Level, e.Expires = trust.Anchor, in(300) },
+		"petname": func(e *trust.Entry) { e.Level, e.Petname = trust.Anchor, "other" },
+	} {
+		f := newFolder(t)
+		put(t, f.operator, "anchors_need_two_approvers = true\n")
+		b := f.open(t)
+		e := entry(1, "one", trust.Partner)
+		e.Scopes = []trust.Scope{{Topics: []string{"spam"}, Level: &anchor}, {Topics: []string{"*"}, Level: &partner}}
+		as := func(a audit.Actor) context.Context { return audit.WithActor(t.Context(), a) }
+		must(t, b.Apply(as(bob), Edit{Entry: e, Approver: &alice}))
+		edit(&e)
+		if e.Scopes == nil && e.Level != trust.Anchor {
+			e.Level = trust.Anchor
+		}
+		before := b.List().Digest()
+		wantCode(t, b.Apply(as(alice), Edit{Entry: e}), reason.ApprovalNeeded, "two people")
+		alone, err := trust.Empty().With(e)
+		must(t, err)
+		wantCode(t, b.Import(as(alice), alone, "", nil), reason.ApprovalNeeded, "two people")
+		wantCode(t, b.Import(as(alice), alone, "", &alice), reason.ApprovalNeeded, "cannot be the second")
+		if b.List().Digest() != before {
+			t.Errorf("%s: one person changed an anchor", name)
+		}
+		must(t, b.Import(as(bob), alone, "", &alice))
+	}
+}
+
+// A group keeps two anchors one voice; to split it is to change both.
+func TestAnchorsRegroupWithTwo(t *testing.T) {
+	f := newFolder(t)
+	group := func(orgs ...byte) string {
+		var ids []string
+		for _, n := range orgs {
+			ids = append(ids, strconv.Quote(orgID(n).String()))
+		}
+		return "[[group]]\nname = \"holding\"\norgs = [" + strings.Join(ids, ", ") + "]\n"
+	}
+	put(t, f.operator, "anchors_need_two_approvers = true\n"+strings.Replace(text(1, "one", in(50)), "partner", "anchor", 1)+group(1, 2))
+	b := f.open(t)
+	as := func(a audit.Actor) context.Context { return audit.WithActor(t.Context(), a) }
+	for _, raw := range []string{group(2, 3), group(1, 2, 3)} {
+		list, err := trust.Parse("offer.toml", []byte(raw))
+		must(t, err)
+		wantCode(t, b.Import(as(alice), list, "", nil), reason.ApprovalNeeded, "two people")
+		must(t, b.Import(as(bob), list, "", &alice))
+		must(t, b.Import(as(bob), list, "", nil)) // as it is
+	}
+}
+
 func TestImport(t *testing.T) {
 	f := newFolder(t)
 	b := f.open(t)
@@ -191,6 +254,23 @@ func TestDemoteStranger(t *testing.T) {
 	must(t, b.Demote(t.Context(), orgID(1), topic(t, "fraud"), "breaker"))
 	if b.Version() != 0 {
 		t.Error("demoting nobody changed the list")
+	}
+}
+
+// The same vouches again have nothing judged again.
+func TestSameVouchesChangeNothing(t *testing.T) {
+	b := newFolder(t).open(t)
+	now := time.Now()
+	facts := func(topic string) []trust.VouchFact {
+		return []trust.VouchFact{{Voucher: orgID(1), Subject: orgID(2), Topics: []string{topic}, Made: now, Until: now.Add(time.Hour)}}
+	}
+	for i, step := range []struct {
+		facts []trust.VouchFact
+		want  uint64
+	}{{nil, 0}, {facts("fraud"), 1}, {facts("fraud"), 1}, {facts("spam"), 2}, {nil, 3}, {nil, 3}} {
+		if b.SetVouches(step.facts); b.Version() != step.want {
+			t.Errorf("step %d: edition %d, want %d", i, b.Version(), step.want)
+		}
 	}
 }
 

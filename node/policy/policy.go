@@ -1,6 +1,6 @@
 // Package policy is the live trust list: the operator's own file (read only)
-// with the entries that commands changed laid over it, swapped atomically and
-// kept in state/trust.toml.
+// with the entries that commands changed laid over it (state/trust.toml), and over both
+// the ceilings that machines put on organisations (state/demotions.json), swapped atomically.
 package policy
 
 import (
@@ -23,14 +23,15 @@ var log = logging.Logger("tocsin/policy")
 
 // Book is the live trust list. All methods may be called concurrently.
 type Book struct {
-	operatorFile, stateFile string
-	audit                   *audit.Log // nil for none
+	operatorFile, stateFile, demotionsFile string
+	audit                                  *audit.Log // nil for none
 
-	// mu guards the lists, the vouches and the state file: one change at a time.
-	mu       sync.Mutex
-	operator *trust.List
-	overlay  *trust.List
-	vouches  []trust.VouchFact
+	// mu guards the lists, demotions, vouches and the state files: one change at a time.
+	mu        sync.Mutex
+	operator  *trust.List
+	overlay   *trust.List
+	demotions []Demotion
+	vouches   []trust.VouchFact
 
 	// current is read without a lock and replaced under mu.
 	current atomic.Pointer[edition]
@@ -52,7 +53,7 @@ func Open(operatorFile, stateFile string) (*Book, error) {
 
 // OpenAudited is Open for a book that writes each change to the audit log first.
 func OpenAudited(operatorFile, stateFile string, audited *audit.Log) (*Book, error) {
-	b := &Book{operatorFile: operatorFile, stateFile: stateFile, audit: audited}
+	b := &Book{operatorFile: operatorFile, stateFile: stateFile, demotionsFile: demotionsBeside(stateFile), audit: audited}
 	var err error
 	if b.operator, err = read(operatorFile); err != nil {
 		return nil, err
@@ -60,11 +61,14 @@ func OpenAudited(operatorFile, stateFile string, audited *audit.Log) (*Book, err
 	if b.overlay, err = read(stateFile); err != nil {
 		return nil, err
 	}
+	if b.demotions, err = readDemotions(b.demotionsFile); err != nil {
+		return nil, err
+	}
 	list := b.operator.Merge(b.overlay)
 	if err := list.Validate(time.Now()); err != nil {
 		return nil, err
 	}
-	b.current.Store(&edition{list: list, over: make(chan struct{})})
+	b.current.Store(&edition{list: capped(list, b.demotions), over: make(chan struct{})})
 	return b, nil
 }
 
@@ -142,29 +146,35 @@ func (b *Book) Remove(ctx context.Context, org protocol.OrgID, why string) error
 	if _, ok := b.overlay.Entry(org); !ok {
 		return reason.New(reason.NotFound, fmt.Sprintf("remove trust entry %s: no such entry", org))
 	}
-	overlay := b.overlay.Without(org)
-	return b.replace(ctx, overlay, time.Now(), audit.Event{
-		Action: "trust.remove", Target: org.String(), Reason: why, Detail: detail(b.List(), b.operator.Merge(overlay), nil),
-	})
+	left := b.lifted(func(o protocol.OrgID) bool { return o == org })
+	return b.replace(ctx, change{b.overlay.Without(org), left}, nil, audit.Event{Action: "trust.remove", Target: org.String(), Reason: why})
 }
 
-// replace writes an overlay and puts it in force. The audit log comes first, then the file: if we
+// change is what a person's decision leaves of what the book keeps.
+type change struct {
+	overlay   *trust.List
+	demotions []Demotion
+}
+
+// replace writes a change and puts it in force. The audit log comes first, then the files: if we
 // stop between the two, the next start has the change that nobody was told of;
-// never the other way round.
-func (b *Book) replace(ctx context.Context, overlay *trust.List, now time.Time, event audit.Event) error {
-	list := b.operator.Merge(overlay)
-	if err := list.Validate(now); err != nil {
+// never the other way round. Demotions are lifted last: until then there is less trust, not more.
+func (b *Book) replace(ctx context.Context, c change, approver *audit.Actor, event audit.Event) error {
+	merged := b.operator.Merge(c.overlay)
+	if err := merged.Validate(time.Now()); err != nil {
 		return err
 	}
+	event.Detail = detail(b.List(), capped(merged, c.demotions), approver)
 	if err := b.write(ctx, event); err != nil {
 		return err
 	}
-	if err := write(b.stateFile, overlay); err != nil {
+	if err := write(b.stateFile, c.overlay); err != nil {
 		return err
 	}
-	b.overlay = overlay
-	b.swap(list)
-	return nil
+	b.overlay = c.overlay
+	err := b.lift(c.demotions)
+	b.swap(capped(merged, b.demotions))
+	return err
 }
 
 // swap puts a list in force and wakes who waits. The caller holds mu.

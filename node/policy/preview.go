@@ -7,7 +7,7 @@ import (
 )
 
 // Preview gives the list that would be in force if file stood in the place of the
-// operator's own file: what commands changed, and vouches, laid over it. Nothing is
+// operator's own file: what commands changed, demotions and vouches laid over it. Nothing is
 // applied. trust.file when the whole would be refused.
 func (b *Book) Preview(file *trust.List) (*trust.List, error) {
 	b.mu.Lock()
@@ -16,5 +16,5 @@ func (b *Book) Preview(file *trust.List) (*trust.List, error) {
 	if err := list.Validate(time.Now()); err != nil {
 		return nil, err
 	}
-	return list.WithVouches(b.vouches), nil
+	return capped(list, b.demotions).WithVouches(b.vouches), nil
 }

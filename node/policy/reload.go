@@ -34,10 +34,11 @@ func (b *Book) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	before, after := b.operator.Merge(b.overlay), operator.Merge(b.overlay)
-	if err := after.Validate(time.Now()); err != nil {
+	merged := operator.Merge(b.overlay)
+	if err := merged.Validate(time.Now()); err != nil {
 		return err
 	}
+	before, after := b.List(), capped(merged, b.demotions)
 	if after.Digest() == before.Digest() {
 		b.operator = operator
 		return nil

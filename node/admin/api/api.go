@@ -87,6 +87,8 @@ type TrustEntry struct {
 	MayVouch int `json:"may_vouch,omitempty" minimum:"-1"`
 	// VouchedBy is who gives an unlisted organisation its level; answer only.
 	VouchedBy string `json:"vouched_by,omitempty"`
+	// Demoted says where the node lowered it until a person sets the entry: "fraud: partner (why)"; answer only.
+	Demoted []string `json:"demoted,omitempty"`
 	// Effective is the level in force now (expiry applied); answer only.
 	Effective string `json:"effective,omitempty"`
 	// Name and Country are what the organisation says of itself, not identity; answer only.
