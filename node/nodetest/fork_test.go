@@ -50,8 +50,8 @@ func TestFork(t *testing.T) {
 					f.Heal()
 					f.Settle(6 * time.Minute)
 					for i, m := range f.Members {
-						if m.Store.Has(one.ID()) != (i < 4) || m.Store.Has(other.ID()) != (i >= 4) || m.Standing.HeldKey(one.Key()) {
-							t.Errorf("node %d: one %v, other %v, held %v", i, m.Store.Has(one.ID()), m.Store.Has(other.ID()), m.Standing.HeldKey(one.Key()))
+						if m.Store.Has(one.ID()) != (i < 4) || m.Store.Has(other.ID()) != (i >= 4) || m.Standing.HeldKey(one.Org(), one.Key()) {
+							t.Errorf("node %d: one %v, other %v, held %v", i, m.Store.Has(one.ID()), m.Store.Has(other.ID()), m.Standing.HeldKey(one.Org(), one.Key()))
 						}
 					}
 					messenger := f.Hostile("messenger", []string{malware}, 2)
@@ -62,7 +62,7 @@ func TestFork(t *testing.T) {
 				}
 				took := f.WaitFor(time.Minute, "the key held by every node", func() bool {
 					for _, m := range f.Members {
-						if !m.Standing.HeldKey(h.author.Key.Public().ID()) {
+						if !m.Standing.HeldKey(h.author.Org, h.author.Key.Public().ID()) {
 							return false
 						}
 					}

@@ -40,6 +40,7 @@ const (
 // headsRequest asks for the tips of a key's logs and, as proof, for records at places of them (NET-24).
 type headsRequest struct {
 	_      struct{} `cbor:",toarray"`
+	Org    protocol.OrgID
 	Key    protocol.KeyID
 	Places []headPlace
 }
@@ -144,7 +145,7 @@ func headsExchange(deps *Deps) service {
 
 func answerHeads(deps *Deps, q *headsRequest) *headsAnswer {
 	a := &headsAnswer{Heads: []headTip{}, Records: [][]byte{}}
-	for _, h := range deps.Heads(q.Key) {
+	for _, h := range deps.Heads(q.Org, q.Key) {
 		if len(a.Heads) < maxHeads {
 			a.Heads = append(a.Heads, headTip{Topic: h.Topic.String(), Sequence: h.Sequence, ID: h.ID})
 		}
@@ -154,7 +155,7 @@ func answerHeads(deps *Deps, q *headsRequest) *headsAnswer {
 		if err != nil {
 			continue
 		}
-		if raw := deps.RecordAt(q.Key, topic, p.Sequence); raw != nil && len(raw) <= protocol.MaxGossipBytes {
+		if raw := deps.RecordAt(q.Org, q.Key, topic, p.Sequence); raw != nil && len(raw) <= protocol.MaxGossipBytes {
 			a.Records = append(a.Records, raw)
 		}
 	}
@@ -174,7 +175,7 @@ type Elsewhere struct {
 // hold of a key's logs (NET-23). at gives the record that we hold at a place;
 // head how far our log of a topic goes. A peer's word alone counts for nothing: what
 // differs from ours is asked for and verified. While kept peers are not connected yet it waits for them.
-func (h *Host) OwnHeads(ctx context.Context, key protocol.KeyID, heads []protocol.Head,
+func (h *Host) OwnHeads(ctx context.Context, org protocol.OrgID, key protocol.KeyID, heads []protocol.Head,
 	at func(protocol.Topic, uint64) (protocol.RecordID, bool)) Elsewhere {
 	ctx, cancel := context.WithTimeout(ctx, headsDeadline)
 	defer cancel()
@@ -201,7 +202,7 @@ func (h *Host) OwnHeads(ctx context.Context, key protocol.KeyID, heads []protoco
 					first = time.Now()
 				}
 				busy.Go(func() {
-					records, err := h.elsewhere(ctx, p, key, ours, at)
+					records, err := h.elsewhere(ctx, p, headsRequest{Org: org, Key: key}, ours, at)
 					mu.Lock()
 					defer mu.Unlock()
 					found.Records = append(found.Records, records...)
@@ -224,9 +225,9 @@ func (h *Host) OwnHeads(ctx context.Context, key protocol.KeyID, heads []protoco
 
 // elsewhere asks one peer for the tips, and then for the records that show that it
 // holds something else than we do.
-func (h *Host) elsewhere(ctx context.Context, p peer.ID, key protocol.KeyID, ours map[protocol.Topic]uint64,
+func (h *Host) elsewhere(ctx context.Context, p peer.ID, of headsRequest, ours map[protocol.Topic]uint64,
 	at func(protocol.Topic, uint64) (protocol.RecordID, bool)) ([]*protocol.Record, error) {
-	tips, err := h.askHeads(ctx, p, &headsRequest{Key: key, Places: []headPlace{}})
+	tips, err := h.askHeads(ctx, p, &headsRequest{Org: of.Org, Key: of.Key, Places: []headPlace{}})
 	if err != nil {
 		return nil, err
 	}
@@ -236,13 +237,13 @@ func (h *Host) elsewhere(ctx context.Context, p peer.ID, key protocol.KeyID, our
 		if asked++; asked > headsAnswers {
 			break
 		}
-		a, err := h.askHeads(ctx, p, &headsRequest{Key: key, Places: places})
+		a, err := h.askHeads(ctx, p, &headsRequest{Org: of.Org, Key: of.Key, Places: places})
 		if err != nil {
 			return out, nil // what is proven is enough to act on
 		}
 		for _, raw := range a.Records {
 			r, err := protocol.VerifyOffline(raw, h.deps.Chains())
-			if err != nil || r.Key() != key {
+			if err != nil || r.Key() != of.Key || r.Org() != of.Org {
 				return out, fmt.Errorf("a record that is no proof: %w", errors.Join(errHeads, err))
 			}
 			if held, ok := at(r.Header().Topic, r.Header().Sequence); !ok || held != r.ID() {

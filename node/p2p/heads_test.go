@@ -16,7 +16,7 @@ import (
 // mine gives what OwnHeads wants to know of a node's own logs.
 func (n *testNode) mine() ([]protocol.Head, func(protocol.Topic, uint64) (protocol.RecordID, bool)) {
 	key := n.author.Key.Public().ID()
-	return n.heads(key), func(on protocol.Topic, sequence uint64) (protocol.RecordID, bool) {
+	return n.heads(n.author.Org, key), func(on protocol.Topic, sequence uint64) (protocol.RecordID, bool) {
 		for _, in := range n.held {
 			if h := in.Record.Header(); in.Record.Key() == key && h.Topic == on && h.Sequence == sequence {
 				return in.Record.ID(), true
@@ -31,7 +31,7 @@ func (n *testNode) ask(t *testing.T, m *mesh) (Elsewhere, time.Duration) {
 	t.Helper()
 	heads, at := n.mine()
 	began := time.Now()
-	found := n.OwnHeads(m.ctx, n.author.Key.Public().ID(), heads, at)
+	found := n.OwnHeads(m.ctx, n.author.Org, n.author.Key.Public().ID(), heads, at)
 	return found, time.Since(began)
 }
 
@@ -134,14 +134,16 @@ func TestOwnHeadsLie(t *testing.T) {
 		author, other := nodes[0], nodes[1]
 		author.publish(t, fraud, 500)
 		key := author.author.Key.Public().ID()
-		lie := func(protocol.KeyID) []protocol.Head {
+		lie := func(protocol.OrgID, protocol.KeyID) []protocol.Head {
 			return []protocol.Head{{Key: key, Topic: fraud, Sequence: 1 << 40, ID: protocol.RecordID{9}}}
 		}
 		forged := other.author.sign(t, fraud, 500)
-		for name, at := range map[string]func(protocol.KeyID, protocol.Topic, uint64) []byte{
-			"no record":      func(protocol.KeyID, protocol.Topic, uint64) []byte { return nil },
-			"another key's":  func(protocol.KeyID, protocol.Topic, uint64) []byte { return forged.Raw() },
-			"spoiled record": func(protocol.KeyID, protocol.Topic, uint64) []byte { return append(forged.Raw()[:40:40], 1) },
+		for name, at := range map[string]func(protocol.OrgID, protocol.KeyID, protocol.Topic, uint64) []byte{
+			"no record":     func(protocol.OrgID, protocol.KeyID, protocol.Topic, uint64) []byte { return nil },
+			"another key's": func(protocol.OrgID, protocol.KeyID, protocol.Topic, uint64) []byte { return forged.Raw() },
+			"spoiled record": func(protocol.OrgID, protocol.KeyID, protocol.Topic, uint64) []byte {
+				return append(forged.Raw()[:40:40], 1)
+			},
 		} {
 			other.Host.deps.Heads, other.Host.deps.RecordAt = lie, at
 			if found, _ := author.ask(t, m); len(found.Records) != 0 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	libp2pproto "github.com/libp2p/go-libp2p/core/protocol"
 
@@ -17,6 +18,7 @@ import (
 // attacker speaks our protocols and checks nothing.
 type attacker struct {
 	id     peer.ID
+	host   host.Host
 	data   *pubsub.PubSub
 	topics map[protocol.Topic]*pubsub.Topic
 }
@@ -25,7 +27,7 @@ type attacker struct {
 func (m *mesh) attacker(n *testNode, topics ...protocol.Topic) *attacker {
 	m.t.Helper()
 	h := m.stranger()
-	a := &attacker{id: h.ID(), topics: make(map[protocol.Topic]*pubsub.Topic)}
+	a := &attacker{id: h.ID(), host: h, topics: make(map[protocol.Topic]*pubsub.Topic)}
 	for _, id := range []libp2pproto.ID{controlProtocol, dataProtocol} {
 		ps, err := pubsub.NewGossipSub(m.ctx, h,
 			pubsub.WithGossipSubProtocols([]libp2pproto.ID{id}, features), pubsub.WithFloodPublish(true),

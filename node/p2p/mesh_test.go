@@ -136,13 +136,13 @@ func (n *testNode) deps() Deps {
 }
 
 // heads are the tips of a key's logs among what n holds.
-func (n *testNode) heads(key protocol.KeyID) (list []protocol.Head) {
+func (n *testNode) heads(org protocol.OrgID, key protocol.KeyID) (list []protocol.Head) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	tips := map[protocol.Topic]*protocol.Record{}
 	for _, in := range n.held {
 		h := in.Record.Header()
-		if tip := tips[h.Topic]; in.Record.Key() == key && (tip == nil || tip.Header().Sequence < h.Sequence) {
+		if tip := tips[h.Topic]; in.Record.Key() == key && in.Record.Org() == org && (tip == nil || tip.Header().Sequence < h.Sequence) {
 			tips[h.Topic] = in.Record
 		}
 	}
@@ -152,11 +152,11 @@ func (n *testNode) heads(key protocol.KeyID) (list []protocol.Head) {
 	return list
 }
 
-func (n *testNode) recordAt(key protocol.KeyID, on protocol.Topic, sequence uint64) []byte {
+func (n *testNode) recordAt(org protocol.OrgID, key protocol.KeyID, on protocol.Topic, sequence uint64) []byte {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, in := range n.held {
-		if h := in.Record.Header(); in.Record.Key() == key && h.Topic == on && h.Sequence == sequence {
+		if h := in.Record.Header(); in.Record.Key() == key && in.Record.Org() == org && h.Topic == on && h.Sequence == sequence {
 			return in.Record.Raw()
 		}
 	}

@@ -67,9 +67,9 @@ type Deps struct {
 	// Announcement gives the node's own identity record to announce, nil before there is one.
 	Announcement func() *protocol.Record
 	// Heads lists the tips of a key's logs that this node holds; nil when it answers nobody.
-	Heads func(protocol.KeyID) []protocol.Head
+	Heads func(protocol.OrgID, protocol.KeyID) []protocol.Head
 	// RecordAt gives the record at a place of a key log as sent, nil when its body is not held.
-	RecordAt func(protocol.KeyID, protocol.Topic, uint64) []byte
+	RecordAt func(protocol.OrgID, protocol.KeyID, protocol.Topic, uint64) []byte
 	// Invited answers a peer, by its transport id in binary form, that says it was invited; nil when nobody is.
 	Invited func(ctx context.Context, from []byte, q InviteRequest) (InviteAnswer, error)
 }

@@ -47,6 +47,7 @@ const (
 
 // logPlace is one place in one key log.
 type logPlace struct {
+	org      protocol.OrgID
 	key      protocol.KeyID
 	topic    protocol.Topic
 	sequence uint64
@@ -116,7 +117,7 @@ func (j *judge) verify(t protocol.Topic, from peer.ID, raw []byte, now time.Time
 // mark remembers an accepted record until the store knows it. Never earlier: a
 // record that is not accepted must not keep a genuine one out.
 func (j *judge) mark(r *protocol.Record) error {
-	place := logPlace{r.Key(), r.Header().Topic, r.Header().Sequence}
+	place := logPlace{r.Org(), r.Key(), r.Header().Topic, r.Header().Sequence}
 	there, added := j.recent.add(place, r.ID())
 	switch {
 	case added:

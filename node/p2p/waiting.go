@@ -2,7 +2,9 @@ package p2p
 
 import (
 	"context"
+	"iter"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -18,7 +20,8 @@ import (
 const (
 	askAgain    = 5 * time.Second // a chain that did not come is asked for again after it
 	askInterval = time.Second     // between two requests to one peer, or for one certificate
-	askAtOnce   = 8               // peers asked in parallel
+	askPatience = 5 * time.Second // how long one request may take
+	askAtOnce   = 4               // listed peers asked in parallel, and as many others
 )
 
 // waitingRoom keeps records whose signer's certificate is unknown until the
@@ -33,14 +36,16 @@ type waitingRoom struct {
 	count    int
 	byPeer   map[peer.ID]int // bytes by forwarder
 	askedAt  map[peer.ID]time.Time
+	busy     map[peer.ID]bool // being asked
 	groups   map[protocol.Digest]*waitingGroup
 }
 
 // waitingGroup is what waits for one certificate.
 type waitingGroup struct {
 	records []waitingRecord
-	last    time.Time             // when somebody was last asked
-	asked   map[peer.ID]time.Time // when each forwarder was
+	turns   int                   // how often somebody was asked
+	last    time.Time             // when somebody last was
+	asked   map[peer.ID]time.Time // when each peer was
 }
 
 type waitingRecord struct {
@@ -58,6 +63,7 @@ func newWaitingRoom() *waitingRoom {
 		wake:    make(chan struct{}, 1),
 		byPeer:  make(map[peer.ID]int),
 		askedAt: make(map[peer.ID]time.Time),
+		busy:    make(map[peer.ID]bool),
 		groups:  make(map[protocol.Digest]*waitingGroup),
 	}
 }
@@ -149,60 +155,84 @@ func (w *waitingRoom) release(r waitingRecord) {
 	}
 }
 
-// due says whom to ask for what now.
-func (w *waitingRoom) due(now time.Time) map[peer.ID][]protocol.Digest {
+// due says whom to ask for what now; others lists connected peers, listed ones first.
+func (w *waitingRoom) due(now time.Time, others func() []peer.ID) map[peer.ID][]protocol.Digest {
+	others = sync.OnceValue(others) // mostly nobody wants them
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	out := make(map[peer.ID][]protocol.Digest)
+	free := func(p peer.ID) bool {
+		return !w.busy[p] && now.Sub(w.askedAt[p]) >= askInterval && len(out[p]) < maxWanted
+	}
 	for d, g := range w.groups {
 		if now.Sub(g.last) < askInterval {
 			continue
 		}
-		p, ok := g.next(now, func(p peer.ID) bool {
-			return now.Sub(w.askedAt[p]) >= askInterval && len(out[p]) < maxWanted
-		})
-		if ok {
+		if p, ok := g.next(now, others, free); ok {
 			out[p] = append(out[p], d)
 		}
 	}
 	return out
 }
 
-// next chooses whom to ask among the forwarders that are free: the one asked
-// longest ago, of those not asked yet a listed one, then the earliest. So each has
-// its turn, and none gets ahead of those before it by being many.
-func (g *waitingGroup) next(now time.Time, free func(peer.ID) bool) (p peer.ID, ok bool) {
-	var best *waitingRecord
-	for i := range g.records {
-		r := &g.records[i]
-		if now.Sub(g.asked[r.from]) < askAgain || !free(r.from) {
-			continue
+// next chooses whom to ask: a forwarder, and turn about another peer once the forwarders had
+// time to answer. Gossip delivers one copy of a record, so that a forwarder who says nothing
+// would else hold it back for ever.
+func (g *waitingGroup) next(now time.Time, others func() []peer.ID, free func(peer.ID) bool) (peer.ID, bool) {
+	may := func(p peer.ID) bool { return now.Sub(g.asked[p]) >= askAgain && free(p) }
+	forwarder, ok := g.forwarder(may)
+	if now.Sub(g.records[0].since) < askInterval || ok && g.turns%2 == 0 {
+		return forwarder, ok
+	}
+	if other, ok := g.longestAgo(slices.Values(others()), may); ok {
+		return other, true
+	}
+	return forwarder, ok
+}
+
+// forwarder chooses among the forwarders that may be asked: the one asked longest ago, of
+// those not asked yet a listed one, then the earliest. So each has its turn, and none gets
+// ahead of those before it by being many.
+func (g *waitingGroup) forwarder(may func(peer.ID) bool) (peer.ID, bool) {
+	return g.longestAgo(func(yield func(peer.ID) bool) {
+		for _, listed := range []bool{true, false} {
+			for i := range g.records {
+				if r := &g.records[i]; r.listed == listed && !yield(r.from) {
+					return
+				}
+			}
 		}
-		if best == nil {
-			best = r
-			continue
-		}
-		order := g.asked[r.from].Compare(g.asked[best.from])
-		if order < 0 || order == 0 && r.listed && !best.listed {
-			best = r
+	}, may)
+}
+
+// longestAgo is the first of those that may be asked and were so longest ago.
+func (g *waitingGroup) longestAgo(peers iter.Seq[peer.ID], may func(peer.ID) bool) (best peer.ID, ok bool) {
+	for p := range peers {
+		if may(p) && (!ok || g.asked[p].Before(g.asked[best])) {
+			best, ok = p, true
 		}
 	}
-	if best == nil {
-		return "", false
-	}
-	return best.from, true
+	return best, ok
 }
 
 // asked notes that p is being asked.
 func (w *waitingRoom) asked(p peer.ID, wanted []protocol.Digest, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.askedAt[p] = now
+	w.askedAt[p], w.busy[p] = now, true
 	for _, d := range wanted {
 		if g, ok := w.groups[d]; ok {
 			g.last, g.asked[p] = now, now
+			g.turns++
 		}
 	}
+}
+
+// answered notes that p is no longer being asked, whether or not it answered.
+func (w *waitingRoom) answered(p peer.ID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.busy, p)
 }
 
 func (w *waitingRoom) len() int {
@@ -214,18 +244,40 @@ func (w *waitingRoom) len() int {
 // Waiting counts records that wait for their signer's chain.
 func (h *Host) Waiting() int { return h.waiting.len() }
 
-// runWaiting asks forwarders for missing chains and lets records go on once
-// they verify, until ctx ends.
+// connected are the peers that are connected, listed ones first, within that by chance:
+// peer ids of any order can be made.
+func (t *peerTable) connected() []peer.ID {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var listed, others []peer.ID
+	for p, e := range t.peers {
+		switch {
+		case !e.connected:
+		case e.listed():
+			listed = append(listed, p)
+		default:
+			others = append(others, p)
+		}
+	}
+	for _, list := range [][]peer.ID{listed, others} {
+		rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	}
+	return append(listed, others...)
+}
+
+// runWaiting asks for missing chains and lets records go on once they verify, until ctx ends.
 func (h *Host) runWaiting(ctx context.Context) error {
-	var asks, work errgroup.Group
-	asks.SetLimit(askAtOnce)
+	var work errgroup.Group
 	work.SetLimit(receivers)
+	var asks askers
+	asks.listed.SetLimit(askAtOnce)
+	asks.others.SetLimit(askAtOnce)
 	ticker := time.NewTicker(askInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			_ = asks.Wait()
+			_, _ = asks.listed.Wait(), asks.others.Wait()
 			return work.Wait()
 		case <-h.waiting.wake:
 		case <-ticker.C:
@@ -236,20 +288,39 @@ func (h *Host) runWaiting(ctx context.Context) error {
 		for _, r := range h.waiting.take(func(d protocol.Digest) bool { _, ok := chains.Certificate(d); return ok }) {
 			h.goOn(ctx, r, &work)
 		}
-		for p, wanted := range h.waiting.due(now) {
-			started := asks.TryGo(func() error {
-				h.askFor(ctx, p, wanted)
-				return nil
-			})
-			if started {
-				h.waiting.asked(p, wanted, now)
-			}
+		h.askDue(ctx, now, &asks)
+	}
+}
+
+// askers are the requests under way. Listed peers have a part of their own, so that
+// however many others take their time, they are asked.
+type askers struct{ listed, others errgroup.Group }
+
+// askDue starts the requests that are due, as far as there is room for them.
+func (h *Host) askDue(ctx context.Context, now time.Time, asks *askers) {
+	for p, wanted := range h.waiting.due(now, h.peers.connected) {
+		group := &asks.others
+		if h.peers.listed(p) {
+			group = &asks.listed
+		}
+		begin := make(chan struct{}) // it must not end before it is noted
+		started := group.TryGo(func() error {
+			<-begin
+			defer h.waiting.answered(p)
+			h.askFor(ctx, p, wanted)
+			return nil
+		})
+		if started {
+			h.waiting.asked(p, wanted, now)
+			close(begin)
 		}
 	}
 }
 
 // askFor asks p for the chains of certificates and keeps what comes.
 func (h *Host) askFor(ctx context.Context, p peer.ID, wanted []protocol.Digest) {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
 	statements, err := h.askChains(ctx, p, &chainRequest{Wanted: wanted})
 	if err != nil {
 		log.Debugw("chain not received", "peer", p, "wanted", len(wanted), "err", err)

@@ -1,10 +1,15 @@
 package p2p
 
+//bubble: every test in this file that sleeps runs inside inBubble, where time is virtual.
+
 import (
 	"fmt"
+	"io"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"tocsin/protocol"
@@ -89,12 +94,17 @@ func TestWaitingForListed(t *testing.T) {
 }
 
 // round plays one round of asking at now.
-func round(w *waitingRoom, now time.Time) map[peer.ID][]protocol.Digest {
-	due := w.due(now)
+func round(w *waitingRoom, now time.Time, others ...peer.ID) map[peer.ID][]protocol.Digest {
+	due := dueOf(w, now, others...)
 	for p, wanted := range due {
 		w.asked(p, wanted, now)
+		w.answered(p)
 	}
 	return due
+}
+
+func dueOf(w *waitingRoom, now time.Time, others ...peer.ID) map[peer.ID][]protocol.Digest {
+	return w.due(now, func() []peer.ID { return others })
 }
 
 // TestWaitingTurns: every forwarder of a certificate is asked in its turn, a listed one
@@ -119,7 +129,7 @@ func TestWaitingTurns(t *testing.T) {
 		}
 		// Newcomers do not get ahead of those who wait for their turn.
 		put(peer.ID(fmt.Sprintf("later%d", len(order))), false, 1, 100)
-		if again := w.due(now.Add(askInterval - 1)); len(again) != 0 {
+		if again := dueOf(w, now.Add(askInterval-1)); len(again) != 0 {
 			t.Fatalf("asked again too early: %v", again)
 		}
 		now = now.Add(askInterval)
@@ -146,10 +156,86 @@ func TestWaitingAsksAgain(t *testing.T) {
 	if due := round(w, now.Add(askInterval)); len(due["a"]) != 10 {
 		t.Errorf("then asked for %d certificates, want the other 10", len(due["a"]))
 	}
-	if due := w.due(now.Add(askAgain - 1)); len(due) != 0 {
+	if due := dueOf(w, now.Add(askAgain-1)); len(due) != 0 {
 		t.Errorf("asked again too early: %v", due)
 	}
-	if due := w.due(now.Add(askAgain)); len(due["a"]) != maxWanted {
+	if due := dueOf(w, now.Add(askAgain)); len(due["a"]) != maxWanted {
 		t.Errorf("not asked again: %d", len(due["a"]))
+	}
+}
+
+// TestWaitingOthers: when the forwarder had time to answer, other peers are asked turn about, in
+// the order given, and none of them before (NET-14).
+func TestWaitingOthers(t *testing.T) {
+	w, now := newWaitingRoom(), time.Now()
+	put := putter(w, now)
+	others := []peer.ID{"listed", "other", "last"}
+	put("mute", false, 1, 100)
+	var order []peer.ID
+	for step := range 9 {
+		put(peer.ID(fmt.Sprintf("junk%d", step)), false, 1, 100)
+		due := round(w, now, others...)
+		if len(due) != 1 {
+			t.Fatalf("one certificate is asked of %d peers at once", len(due))
+		}
+		for p := range due {
+			order = append(order, p)
+		}
+		now = now.Add(askInterval)
+	}
+	want := []peer.ID{"mute", "listed", "junk0", "other", "junk1", "last", "junk2", "listed", "junk3"}
+	if !slices.Equal(order, want) {
+		t.Errorf("in order %q, want %q", order, want)
+	}
+}
+
+// TestWaitingBusy: who is being asked is not asked for anything else, and what waits for it goes to
+// others (NET-14).
+func TestWaitingBusy(t *testing.T) {
+	w, now := newWaitingRoom(), time.Now()
+	put := putter(w, now)
+	put("mute", true, 1, 100)
+	w.asked("mute", []protocol.Digest{{1}}, now)
+	now = now.Add(2 * askAgain)
+	if due := dueOf(w, now); len(due) != 0 {
+		t.Errorf("asked while it is being asked: %v", due)
+	}
+	if due := dueOf(w, now, "mute", "other"); len(due) != 1 || len(due["other"]) != 1 {
+		t.Errorf("asked %v, want the other", due)
+	}
+	w.answered("mute")
+	if due := dueOf(w, now); len(due["mute"]) != 1 {
+		t.Errorf("not asked when it is free again: %v", due)
+	}
+}
+
+// TestMuteForwarder: who passes a record on first and answers no question about its chain does
+// not hold it back: an honest peer's copy is dropped as seen, but that peer is asked (NET-14).
+func TestMuteForwarder(t *testing.T) {
+	for name, handler := range map[string]network.StreamHandler{
+		"no such protocol": nil,
+		"no answer":        func(s network.Stream) { _, _ = io.ReadAll(s) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, m *mesh) {
+				fraud := topic(t, "fraud")
+				nodes := m.line(2, fraud)
+				mute := m.attacker(nodes[0], fraud)
+				if handler != nil {
+					mute.host.SetStreamHandler(identityProtocol, handler)
+				}
+				far := newAuthor(t)
+				nodes[1].deps().AddStatements(far.Statements...)
+				r := far.sign(t, fraud, 500)
+				mute.send(t, fraud, r.Raw())
+				if nodes[0].Waiting() != 1 {
+					t.Fatal("the record does not wait")
+				}
+				if err := nodes[1].Announce(m.ctx, r); err != nil {
+					t.Fatal(err)
+				}
+				waitFor(t, 3*askInterval, "the record", func() bool { return nodes[0].has(r.ID()) })
+			})
+		})
 	}
 }
