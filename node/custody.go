@@ -58,16 +58,16 @@ func (n *Node) openCustody(paths Paths, o Options, keys *keystore.Keys, chains *
 // elsewhere asks peers what they hold of this node's own key.
 func (n *Node) elsewhere(ctx context.Context, key protocol.KeyID, heads []protocol.Head,
 	at func(protocol.Topic, uint64) (protocol.RecordID, bool)) []*protocol.Record {
-	found := n.Host.OwnHeads(ctx, key, heads, at)
+	found := n.Host.OwnHeads(ctx, n.own, key, heads, at)
 	log.Debugw("asked peers for own heads", "key", key, "asked", found.Asked, "records", len(found.Records))
 	return found.Records
 }
 
 // heads are the ends of a key's logs that this node holds, for whoever asks.
-func (n *Node) heads(key protocol.KeyID) []protocol.Head {
+func (n *Node) heads(org protocol.OrgID, key protocol.KeyID) []protocol.Head {
 	var out []protocol.Head
 	for _, l := range n.Store.Logs() {
-		if l.Key == key {
+		if l.Key == key && l.Org == org {
 			out = append(out, protocol.Head{Key: key, Topic: l.Topic, Sequence: l.Head, ID: l.HeadID})
 		}
 	}
@@ -75,8 +75,8 @@ func (n *Node) heads(key protocol.KeyID) []protocol.Head {
 }
 
 // recordAt is the record at a place of a key log as sent, nil when it is not held.
-func (n *Node) recordAt(key protocol.KeyID, topic protocol.Topic, sequence uint64) []byte {
-	id, ok := n.Store.At(key, topic, sequence)
+func (n *Node) recordAt(org protocol.OrgID, key protocol.KeyID, topic protocol.Topic, sequence uint64) []byte {
+	id, ok := n.Store.At(org, key, topic, sequence)
 	if !ok {
 		return nil
 	}

@@ -30,15 +30,7 @@ func (n *Node) openStanding(paths Paths, chains *identity.Book) error {
 	b.Attach(standing.Surroundings{
 		Own:    n.own,
 		Listed: func(org protocol.OrgID) bool { return org == n.own || n.Policy.List().Known(org, time.Now()) },
-		Heads: func(key protocol.KeyID) []protocol.Head {
-			var heads []protocol.Head
-			for _, l := range n.Store.Logs() {
-				if l.Key == key {
-					heads = append(heads, protocol.Head{Key: key, Topic: l.Topic, Sequence: l.Head, ID: l.HeadID})
-				}
-			}
-			return heads
-		},
+		Heads:  n.heads,
 	})
 	chains.Notify(b.Learned)
 	n.Standing = b
@@ -112,13 +104,13 @@ func (n *Node) known(r *protocol.Record) error {
 		return reason.New(reason.DupHeld, "record "+r.ID().String()+" is already held")
 	}
 	// FRK-06: of a key's forks the first is passed on; more of them tell nobody anything.
-	if f := r.Fork(); f != nil && n.Standing.HeldKey(f.Key) {
+	if f := r.Fork(); f != nil && n.Standing.HeldKey(f.Org, f.Key) {
 		return reason.New(reason.DupHeld, "record "+r.ID().String()+" proves a fork of key "+f.Key.String()+", which is held already")
 	}
 	// Somebody else writes this node's log: it must not sign before that is dealt with.
 	n.Outbox.Saw(r)
 	h := r.Header()
-	if other, ok := n.Store.At(r.Key(), h.Topic, h.Sequence); ok && other != r.ID() {
+	if other, ok := n.Store.At(r.Org(), r.Key(), h.Topic, h.Sequence); ok && other != r.ID() {
 		n.second(r)
 		return reason.New(reason.LogFork, fmt.Sprintf("record %s: %s stands at %s %d of its key log", r.ID(), other, h.Topic, h.Sequence))
 	}
@@ -134,7 +126,7 @@ func (n *Node) known(r *protocol.Record) error {
 // neither relayed nor stored, and comes this way perhaps never again. One of a key that
 // is held already proves nothing new.
 func (n *Node) second(r *protocol.Record) {
-	if n.Standing.HeldKey(r.Key()) {
+	if n.Standing.HeldKey(r.Org(), r.Key()) {
 		return
 	}
 	select {

@@ -266,7 +266,7 @@ func (w *writer) writes(steps []step, changes []Change) []write {
 	for i, n := range expired {
 		l := w.s.tables.logs[i].Log
 		l.Count = w.s.tables.logs[i].expired + n
-		out = append(out, write{logRecordKey(logKey{l.Key, l.Topic}), packLog(l)})
+		out = append(out, write{logRecordKey(l.logKey()), packLog(l)})
 	}
 	return append(out, write{metaKey(metaTotals), packTotals(totals, w.s.seq+uint64(len(changes)))})
 }

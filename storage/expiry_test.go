@@ -53,7 +53,7 @@ func TestExpire(t *testing.T) {
 		if lookup(t, s, domain(0)) != nil || lookup(t, s, domain(20)) != nil || len(lookup(t, s, domain(10))) != 1 {
 			t.Error("look-ups are wrong")
 		}
-		l, ok := s.Head(short.Record.Key(), topic)
+		l, ok := s.Head(short.Record.Org(), short.Record.Key(), topic)
 		if !ok || l.Head != 2 || l.HeadID != short.Record.ID() || l.Count != 2 || !l.HeadCreated.Equal(testNow) {
 			t.Errorf("log %+v", l)
 		}
@@ -73,7 +73,7 @@ func TestExpire(t *testing.T) {
 	}
 	must(t, s.Close())
 	s = openDisk(t, dir)
-	if l, ok := s.Head(short.Record.Key(), topic); !ok || l.Head != 3 || l.Count != 3 {
+	if l, ok := s.Head(short.Record.Org(), short.Record.Key(), topic); !ok || l.Head != 3 || l.Count != 3 {
 		t.Errorf("log %+v", l)
 	}
 }

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -100,6 +101,7 @@ type checker struct {
 }
 
 type fsckLog struct {
+	org   [32]byte
 	key   [32]byte
 	topic string
 }
@@ -132,7 +134,7 @@ func (c *checker) run() {
 	c.checkLogs()
 	c.checkChanges()
 	c.report.Records, c.report.Objects, c.report.Held = int(c.sum.Records), int(c.sum.Objects), int(c.sum.Held)
-	if c.version == 2 && c.sum.HeldBytes != c.totals.HeldBytes {
+	if c.version != 1 && c.sum.HeldBytes != c.totals.HeldBytes {
 		c.complain("the quarantine should take %d bytes, found are %d", c.totals.HeldBytes, c.sum.HeldBytes)
 	}
 	c.sum.Sequence, c.sum.HeldBytes = c.totals.Sequence, c.totals.HeldBytes
@@ -162,8 +164,8 @@ func (c *checker) checkMeta() {
 	if v := meta["version"]; len(v) == 4 {
 		c.version = binary.BigEndian.Uint32(v)
 	}
-	if c.version != 1 && c.version != 2 {
-		c.complain("the schema version is %x, this program knows 1 and 2", meta["version"])
+	if c.version < 1 || c.version > 3 {
+		c.complain("the schema version is %x, this program knows 1 to 3", meta["version"])
 	}
 	c.network = string(meta["network"])
 	if v, ok := meta["totals"]; ok {
@@ -275,7 +277,7 @@ func (c *checker) count(sp byte, id protocol.RecordID, x fsckIndex) {
 
 // place notes where in its key log a record stands.
 func (c *checker) place(x fsckIndex, p fsckPlace) {
-	log := fsckLog{x.head.Key, x.topic}
+	log := fsckLog{x.head.Org, x.head.Key, x.topic}
 	if c.logs[log] == nil {
 		c.logs[log] = map[uint64]fsckPlace{}
 	}
@@ -349,11 +351,15 @@ func (c *checker) checkLogs() {
 		}
 	}
 	c.each([]byte("l"), func(key, value []byte) {
-		if len(key) < 34 || len(value) != 88 {
+		name := key[1:]
+		if len(value) == 88 {
+			name = bytes.TrimPrefix(name, value[:32]) // not there before version 3
+		}
+		if len(name) < 33 || len(value) != 88 {
 			c.complain("key %x: it is no key log", key)
 			return
 		}
-		log := fsckLog{[32]byte(key[1:33]), string(key[33:])}
+		log := fsckLog{[32]byte(value), [32]byte(name), string(name[32:])}
 		count, head := binary.LittleEndian.Uint64(value[80:]), binary.LittleEndian.Uint64(value[32:])
 		if held := uint64(len(c.logs[log])); count == 0 || head < count || held+count > max(head, slices.Max(append(slices.Collect(maps.Keys(c.logs[log])), 0))) {
 			c.complain("log %x %s has more records than places: %d held, %d expired, head %d", log.key, log.topic, held, count, head)

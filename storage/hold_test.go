@@ -153,10 +153,10 @@ func checkOnHold(t *testing.T, s *Store, e Entry, since time.Time) {
 	held := e
 	held.State = Held
 	wantCode(t, s.Accept(t.Context(), held), reason.DupHeld)
-	if l, ok := s.Head(e.Record.Key(), e.Record.Header().Topic); !ok || l.Count != 1 || l.HeadID != id {
+	if l, ok := s.Head(e.Record.Org(), e.Record.Key(), e.Record.Header().Topic); !ok || l.Count != 1 || l.HeadID != id {
 		t.Errorf("log %+v", l)
 	}
-	if at, ok := s.At(e.Record.Key(), e.Record.Header().Topic, 1); !ok || at != id {
+	if at, ok := s.At(e.Record.Org(), e.Record.Key(), e.Record.Header().Topic, 1); !ok || at != id {
 		t.Errorf("place 1 holds %s", at)
 	}
 }

@@ -13,7 +13,7 @@ import (
 //	'x' kind id [gen part]  rejected records: 'r' holds the header only, 'p' has no leaves
 //	'h' id                  a hold: the accepted record of this id is in quarantine where it is
 //	'c' seq                 the change sequence, 8 bytes big endian
-//	'l' key topic           a key log of which records have expired
+//	'l' org key topic       a key log of which records have expired
 //	'm' name                facts of the store as a whole: version, network, totals
 //
 // What makes a record exist is its packed key without gen and part: it is
@@ -44,9 +44,9 @@ const (
 type space byte
 
 // schemaVersion is raised whenever an older program would misread the store. Version 2
-// brought voices, holds and the bytes held; a store of version 1 is brought forward
-// at its first open, see upgrade.
-const schemaVersion = 2
+// brought voices, holds and the bytes held, version 3 the organisation in the keys of key
+// logs; an older store is brought forward at its first open, see upgrade.
+const schemaVersion = 3
 
 // partBytes is the largest single value: some of them fit in a transaction, and
 // a store in memory takes them, which has no value log.
@@ -72,7 +72,8 @@ func changeKey(seq uint64) []byte {
 }
 
 func logRecordKey(k logKey) []byte {
-	b := append([]byte{familyLog}, k.key[:]...)
+	b := append([]byte{familyLog}, k.org[:]...)
+	b = append(b, k.key[:]...)
 	return append(b, k.topic.String()...)
 }
 

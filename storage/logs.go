@@ -9,11 +9,13 @@ import (
 	"tocsin/protocol/reason"
 )
 
-// At returns the record at a place of a key log. Memory only.
-func (s *Store) At(key protocol.KeyID, topic protocol.Topic, seq uint64) (protocol.RecordID, bool) {
+func (l *Log) logKey() logKey { return logKey{l.Org, l.Key, l.Topic} }
+
+// At returns the record at a place of a key log (REC-09). Memory only.
+func (s *Store) At(org protocol.OrgID, key protocol.KeyID, topic protocol.Topic, seq uint64) (protocol.RecordID, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	ord, ok := s.tables.at(logKey{key, topic}, seq)
+	ord, ok := s.tables.at(logKey{org, key, topic}, seq)
 	if !ok {
 		return protocol.RecordID{}, false
 	}
@@ -21,10 +23,10 @@ func (s *Store) At(key protocol.KeyID, topic protocol.Topic, seq uint64) (protoc
 }
 
 // Head returns the state of one key log; ok is false when nothing was ever held.
-func (s *Store) Head(key protocol.KeyID, topic protocol.Topic) (l Log, ok bool) {
+func (s *Store) Head(org protocol.OrgID, key protocol.KeyID, topic protocol.Topic) (l Log, ok bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	i, ok := s.tables.logOf[logKey{key, topic}]
+	i, ok := s.tables.logOf[logKey{org, key, topic}]
 	if !ok {
 		return Log{}, false
 	}
@@ -54,11 +56,11 @@ func (s *Store) Logs() []Log {
 // Range lists the records held at places from..to of a key log, in order; gaps are left
 // out. A log may be all gaps, its numbers are the publisher's: it looks at no more places
 // than there are records. Memory only.
-func (s *Store) Range(key protocol.KeyID, topic protocol.Topic, from, to uint64) []protocol.RecordID {
+func (s *Store) Range(org protocol.OrgID, key protocol.KeyID, topic protocol.Topic, from, to uint64) []protocol.RecordID {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	t := s.tables
-	log, ok := t.logOf[logKey{key, topic}]
+	log, ok := t.logOf[logKey{org, key, topic}]
 	if !ok {
 		return nil
 	}

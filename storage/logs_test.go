@@ -1,18 +1,20 @@
 package storage
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"slices"
 	"testing"
 	"time"
 
 	"tocsin/protocol"
+	"tocsin/protocol/protocoltest"
 	"tocsin/protocol/reason"
 )
 
 // rangeOf asks for places of a log and numbers the answer by what ids says.
 func rangeOf(s *Store, e Entry, from, to uint64) []protocol.RecordID {
-	return s.Range(e.Record.Key(), e.Record.Header().Topic, from, to)
+	return s.Range(e.Record.Org(), e.Record.Key(), e.Record.Header().Topic, from, to)
 }
 
 // TestRange: in order, with gaps, whatever the states; and no publisher's number makes it long.
@@ -45,7 +47,7 @@ func TestRange(t *testing.T) {
 			t.Errorf("places %d to %d: %d records, want %v", c.from, c.to, len(got), c.want)
 		}
 	}
-	if got := s.Range(protocol.KeyID{1}, topicOf(t, "fraud"), 1, 10); got != nil {
+	if got := s.Range(protocol.OrgID{1}, protocol.KeyID{1}, topicOf(t, "fraud"), 1, 10); got != nil {
 		t.Errorf("an unknown log has %v", got)
 	}
 	must(t, s.Reject(t.Context(), byPlace[9], ""))
@@ -106,4 +108,50 @@ func TestRecords(t *testing.T) {
 		t.Errorf("%d expired, %v", n, err)
 	}
 	list(protocol.KindVouch, first, tie2)
+}
+
+// TestLogOfTwoOrgs: a record key that two organisations certified has two logs. Neither takes
+// a place of the other, moves its head or counts its records, also after a restart (REC-09).
+func TestLogOfTwoOrgs(t *testing.T) {
+	dir := t.TempDir()
+	s := openDisk(t, dir)
+	victim, on := newAuthor(t, "Victim"), topicOf(t, "fraud")
+	made, err := protocoltest.Found(testNetwork, "Thief", testNow, rand.Reader, func(c *protocol.Certificate) { c.RecordKey = victim.Key.Public() })
+	must(t, err)
+	made.Key = victim.Key
+	thief := &author{made, t}
+	squat := thief.entry(draft{leaves: indicators(0, 1), topic: on, expires: testNow.Add(time.Hour)})
+	squatted := accept(t, s, squat)
+	var ids []protocol.RecordID
+	for i := range 3 {
+		ids = append(ids, accept(t, s, victim.entry(draft{leaves: indicators(10+i, 1), topic: on})))
+	}
+	key := victim.Key.Public().ID()
+	for range 2 {
+		if got, ok := s.At(victim.Org, key, on, 1); !ok || got != ids[0] {
+			t.Errorf("place 1 of the victim holds %s", got)
+		}
+		if got, ok := s.At(thief.Org, key, on, 1); ok && got != squatted {
+			t.Errorf("place 1 of the thief holds %s", got)
+		}
+		if got := s.Range(victim.Org, key, on, 1, 9); !slices.Equal(got, ids) {
+			t.Errorf("the victim's log is %v, want %v", got, ids)
+		}
+		for org, want := range map[protocol.OrgID]uint64{victim.Org: 3, thief.Org: 1} {
+			if l, ok := s.Head(org, key, on); !ok || l.Org != org || l.Head != want || l.Count != want {
+				t.Errorf("head of %s: %+v, want %d", org, l, want)
+			}
+		}
+		if n := len(s.Logs()); n != 2 {
+			t.Errorf("%d logs, want 2", n)
+		}
+		_, err := s.Expire(t.Context(), testNow.Add(2*time.Hour))
+		must(t, err)
+		report, err := checkClosed(t, s, dir)
+		must(t, err)
+		if len(report.Problems) > 0 {
+			t.Errorf("problems %q", report.Problems)
+		}
+		s = openDisk(t, dir)
+	}
 }

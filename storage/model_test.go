@@ -264,7 +264,7 @@ func compareModel(t *testing.T, s *Store, m model) {
 			t.Fatalf("record %s has gone", id)
 		}
 		h := rec.entry.Record.Header()
-		if at, ok := s.At(rec.entry.Record.Key(), h.Topic, h.Sequence); !ok || at != id {
+		if at, ok := s.At(rec.entry.Record.Org(), rec.entry.Record.Key(), h.Topic, h.Sequence); !ok || at != id {
 			t.Fatalf("place %d holds %s", h.Sequence, at)
 		}
 		if rec.space == spaceRejected {

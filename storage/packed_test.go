@@ -163,7 +163,7 @@ func TestLogRoundTrip(t *testing.T) {
 		Org: protocol.OrgID{1}, Key: protocol.KeyID{2}, Topic: topicOf(t, "fraud"), Head: 1 << 62,
 		HeadID: protocol.RecordID{3}, HeadCreated: testNow, Count: 77,
 	}
-	key, value := logRecordKey(logKey{l.Key, l.Topic}), packLog(l)
+	key, value := logRecordKey(l.logKey()), packLog(l)
 	got, err := unpackLog(key, value)
 	if err != nil || got != l {
 		t.Errorf("%+v, %v; want %+v", got, err, l)
@@ -173,7 +173,7 @@ func TestLogRoundTrip(t *testing.T) {
 			t.Errorf("%d bytes pass", n)
 		}
 	}
-	if _, err := unpackLog(key[:33], value); err == nil {
+	if _, err := unpackLog(key[:65], value); err == nil {
 		t.Error("a log without topic passes")
 	}
 }

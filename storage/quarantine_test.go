@@ -122,7 +122,7 @@ func TestRelease(t *testing.T) {
 	if hits := lookup(t, s, domain(1)); len(hits) != 1 || hits[0].RecordHeld {
 		t.Errorf("look-up gives %+v", hits)
 	}
-	if l, _ := s.Head(e.Record.Key(), e.Record.Header().Topic); l.Count != 1 || l.Head != 1 {
+	if l, _ := s.Head(e.Record.Org(), e.Record.Key(), e.Record.Header().Topic); l.Count != 1 || l.Head != 1 {
 		t.Errorf("log %+v", l)
 	}
 	_, state, err := s.Record(id)
@@ -225,7 +225,7 @@ func TestReject(t *testing.T) {
 		if !s.Has(id) {
 			t.Fatal("a rejected record would be taken again")
 		}
-		if got, ok := s.At(e.Record.Key(), e.Record.Header().Topic, 1); !ok || got != id {
+		if got, ok := s.At(e.Record.Org(), e.Record.Key(), e.Record.Header().Topic, 1); !ok || got != id {
 			t.Error("a rejected record lost its place")
 		}
 		if s.Counts() != (Counts{}) || lookup(t, s, domain(1)) != nil {
@@ -246,7 +246,7 @@ func TestReject(t *testing.T) {
 	if n != 1 || s.Has(id) {
 		t.Errorf("%d expired, still there: %v", n, s.Has(id))
 	}
-	if l, ok := s.Head(e.Record.Key(), e.Record.Header().Topic); !ok || l.Head != 1 || l.Count != 1 || l.HeadID != id {
+	if l, ok := s.Head(e.Record.Org(), e.Record.Key(), e.Record.Header().Topic); !ok || l.Head != 1 || l.Count != 1 || l.HeadID != id {
 		t.Errorf("log %+v", l)
 	}
 }

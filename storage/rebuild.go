@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -216,19 +217,32 @@ func packLog(l Log) []byte {
 }
 
 func unpackLog(key, b []byte) (Log, error) {
-	if len(key) < 1+32 || len(b) != logBytes {
+	if len(b) != logBytes {
 		return Log{}, fmt.Errorf("%d bytes are no key log", len(b))
 	}
-	topic, err := protocol.ParseTopic(string(key[33:]))
+	rest := logName(key, b)
+	if len(rest) < 32 {
+		return Log{}, fmt.Errorf("%x is no key of a key log", key)
+	}
+	topic, err := protocol.ParseTopic(string(rest[32:]))
 	if err != nil {
 		return Log{}, err
 	}
 	le := binary.LittleEndian
 	return Log{
-		Org: protocol.OrgID(b[:32]), Key: protocol.KeyID(key[1:33]), Topic: topic,
+		Org: protocol.OrgID(b[:32]), Key: protocol.KeyID(rest), Topic: topic,
 		Head: le.Uint64(b[32:]), HeadID: protocol.RecordID(b[40:72]),
 		HeadCreated: time.UnixMilli(int64(le.Uint64(b[72:]))).UTC(), Count: le.Uint64(b[80:]),
 	}, nil
+}
+
+// logName is what follows the organisation in the key of a log: record key and topic. Before
+// schema version 3 the organisation stood in the value only.
+func logName(key, value []byte) []byte {
+	if rest, ok := bytes.CutPrefix(key[1:], value[:32]); ok {
+		return rest
+	}
+	return key[1:]
 }
 
 // packTotals encodes what every commit leaves behind, so that a start notices what is missing.

@@ -39,7 +39,7 @@ func (s *Store) Accept(ctx context.Context, e Entry) error {
 
 func (s *Store) planAccept(id protocol.RecordID, info recordInfo, leaves []packedLeaf, p packed, raw []byte) (step, error) {
 	t := s.tables
-	place := logKey{info.key, info.topic}
+	place := logKey{info.org, info.key, info.topic}
 	st := step{touches: []subject{{id: id}, {log: place, seq: info.sequence}}}
 	if !t.room(len(leaves)) {
 		return step{}, reason.New(reason.StoreFull, fmt.Sprintf("accept record %s: no numbers left for its objects", id))

@@ -148,24 +148,6 @@ func (s *Store) start(network string) error {
 	return err
 }
 
-// upgrade brings a store of an older version forward. It is one transaction: if we stop before
-// it is through, the next start does it again. From version 1 only the totals
-// change, which now have the bytes held: packed values without voices are read as they are and
-// written anew when their record changes.
-func (s *Store) upgrade(from uint32, totals Counts) error {
-	err := s.db.Update(func(txn *badger.Txn) error {
-		if err := txn.Set(metaKey(metaTotals), packTotals(totals, s.seq)); err != nil {
-			return err
-		}
-		return txn.Set(metaKey(metaVersion), binary.BigEndian.AppendUint32(nil, schemaVersion))
-	})
-	if err != nil {
-		return fmt.Errorf("bring the store from schema version %d to %d: %w", from, schemaVersion, err)
-	}
-	log.Infow("store brought forward", "from", from, "to", schemaVersion)
-	return nil
-}
-
 // checkSchema refuses a store that this program would misread, and marks an empty
 // one. It returns the version that the store has.
 func (s *Store) checkSchema(network string) (version uint32, err error) {

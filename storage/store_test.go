@@ -116,7 +116,7 @@ func TestDuplicateAndFork(t *testing.T) {
 		if s.Has(fork.Record.ID()) || s.Counts() != before || s.Sequence() != seq || lookup(t, s, domain(1)) != nil {
 			t.Error("a fork left something behind")
 		}
-		got, ok := s.At(e.Record.Key(), topic, 1)
+		got, ok := s.At(e.Record.Org(), e.Record.Key(), topic, 1)
 		if !ok || got != id {
 			t.Errorf("place 1 holds %s", got)
 		}
@@ -130,7 +130,7 @@ func TestHeads(t *testing.T) {
 	s := openMemory(t)
 	a := newAuthor(t, "A")
 	topic := topicOf(t, "malicious-code")
-	if _, ok := s.Head(a.Key.Public().ID(), topic); ok {
+	if _, ok := s.Head(a.Org, a.Key.Public().ID(), topic); ok {
 		t.Error("an empty log has a head")
 	}
 	type want struct{ head, count uint64 }
@@ -140,18 +140,18 @@ func TestHeads(t *testing.T) {
 	}{{3, want{3, 1}}, {1, want{3, 2}}, {1 << 62, want{1 << 62, 3}}, {2, want{1 << 62, 4}}} {
 		e := a.entry(draft{leaves: indicators(i, 1), sequence: c.seq, created: testNow.Add(time.Duration(i) * time.Minute)})
 		id := accept(t, s, e)
-		l, ok := s.Head(e.Record.Key(), topic)
+		l, ok := s.Head(e.Record.Org(), e.Record.Key(), topic)
 		if !ok || l.Head != c.want.head || l.Count != c.want.count || l.Org != e.Record.Org() {
 			t.Fatalf("after sequence %d the log is %+v", c.seq, l)
 		}
 		if l.Head == c.seq && (l.HeadID != id || !l.HeadCreated.Equal(e.Record.Header().Created)) {
 			t.Errorf("head %+v is not record %s", l, id)
 		}
-		if got, ok := s.At(e.Record.Key(), topic, c.seq); !ok || got != id {
+		if got, ok := s.At(e.Record.Org(), e.Record.Key(), topic, c.seq); !ok || got != id {
 			t.Errorf("place %d holds %s", c.seq, got)
 		}
 	}
-	if _, ok := s.At(a.Key.Public().ID(), topic, 4); ok {
+	if _, ok := s.At(a.Org, a.Key.Public().ID(), topic, 4); ok {
 		t.Error("place 4 is taken")
 	}
 	accept(t, s, newAuthor(t, "B").entry(draft{leaves: indicators(9, 1)}))

@@ -79,7 +79,10 @@ type keyLog struct {
 	expired uint64
 }
 
+// logKey names a key log. The organisation is part of it: whoever has taken a record key
+// can have an organisation of his own certify it, and must not reach into the other's log.
 type logKey struct {
+	org   protocol.OrgID
 	key   protocol.KeyID
 	topic protocol.Topic
 }
@@ -293,7 +296,7 @@ func networkOf(o pattern.Observable) (netip.Prefix, bool) {
 
 // note takes part of a log in: its head if it is higher, its count added.
 func (t *tables) note(l Log) uint32 {
-	k := logKey{l.Key, l.Topic}
+	k := l.logKey()
 	i, ok := t.logOf[k]
 	if !ok {
 		i = uint32(len(t.logs))

@@ -3,7 +3,9 @@ package storage
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -11,12 +13,16 @@ import (
 	"tocsin/protocol/reason"
 )
 
-// age makes a store what a program of schema version 1 would have left behind.
-func age(t *testing.T, dir string) {
+// age makes a store what a program of an older schema version would have left behind.
+func age(t *testing.T, dir string, version byte) {
 	t.Helper()
 	db, err := badger.Open(badgerOptions(dir, Options{}).WithLogger(nil))
 	must(t, err)
 	must(t, db.Update(func(txn *badger.Txn) error {
+		ageLogs(t, txn)
+		if version == 2 {
+			return txn.Set(metaKey(metaVersion), []byte{0, 0, 0, 2})
+		}
 		for _, sp := range []space{spaceAccepted, spaceHeld, spaceRejected} {
 			it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{byte(sp), kindPacked}})
 			for it.Rewind(); it.Valid(); it.Next() {
@@ -37,14 +43,42 @@ func age(t *testing.T, dir string) {
 	must(t, db.Close())
 }
 
-// TestUpgrade: a store of version 1 answers as before, and is one of version 2 from then on.
+// ageLogs takes the organisation out of the keys of key logs.
+func ageLogs(t *testing.T, txn *badger.Txn) {
+	t.Helper()
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{familyLog}})
+	defer it.Close()
+	for it.Rewind(); it.Valid(); it.Next() {
+		value, err := it.Item().ValueCopy(nil)
+		must(t, err)
+		key := it.Item().KeyCopy(nil)
+		must(t, txn.Delete(key))
+		must(t, txn.Set(append([]byte{familyLog}, key[33:]...), value))
+	}
+}
+
+// TestUpgrade: a store of version 1 or 2 answers as before, and is one of version 3 from then on.
 func TestUpgrade(t *testing.T) {
+	for _, version := range []byte{1, 2} {
+		t.Run(fmt.Sprint(version), func(t *testing.T) { testUpgrade(t, version) })
+	}
+}
+
+func testUpgrade(t *testing.T, from byte) {
 	dir := t.TempDir()
 	ids := soundStore(t, dir)
 	s := openDisk(t, dir)
+	a := newAuthor(t, "Expired")
+	short := a.entry(draft{leaves: indicators(500, 1), expires: testNow.Add(time.Hour)})
+	accept(t, s, short)
+	accept(t, s, a.entry(draft{leaves: indicators(501, 1)}))
+	n, err := s.Expire(t.Context(), testNow.Add(2*time.Hour))
+	if n != 1 || err != nil {
+		t.Fatalf("%d expired, %v", n, err)
+	}
 	before, counts := answers(t, s, ids), s.Counts()
 	must(t, s.Close())
-	age(t, dir)
+	age(t, dir, from)
 	report, err := Check(dir)
 	must(t, err)
 	if len(report.Problems) > 0 {
@@ -65,7 +99,7 @@ func TestUpgrade(t *testing.T) {
 		must(t, err)
 		totals, _, err := s.meta(metaTotals)
 		must(t, err)
-		if binary.BigEndian.Uint32(version) != 2 || len(totals) != totalsBytes {
+		if binary.BigEndian.Uint32(version) != schemaVersion || len(totals) != totalsBytes {
 			t.Errorf("version %x, totals of %d bytes", version, len(totals))
 		}
 		report, err := checkClosed(t, s, dir)
@@ -94,7 +128,7 @@ func TestUpgrade(t *testing.T) {
 func TestUpgradeDamaged(t *testing.T) {
 	dir := t.TempDir()
 	ids := soundStore(t, dir)
-	age(t, dir)
+	age(t, dir, 1)
 	tamper(t, dir, recordKey('a', 'p', ids[0]), func([]byte) []byte { return nil })
 	for range 2 {
 		s := openDisk(t, dir)

@@ -36,7 +36,7 @@ func reportSurvey(ctx context.Context, store *storage.Store) error {
 func reportHold(ctx context.Context, store *storage.Store) error {
 	var ids []protocol.RecordID
 	for _, l := range store.Logs() {
-		ids = append(ids, store.Range(l.Key, l.Topic, 1, l.Head)...)
+		ids = append(ids, store.Range(l.Org, l.Key, l.Topic, 1, l.Head)...)
 	}
 	s, err := measure(func() (int, error) {
 		moved, err := store.Hold(ctx, ids, reason.KeyRolledBack)

@@ -14,6 +14,7 @@ import (
 	"tocsin/node/audit"
 	"tocsin/node/belief"
 	"tocsin/node/standing"
+	"tocsin/protocol"
 	"tocsin/protocol/pattern"
 	"tocsin/protocol/reason"
 	"tocsin/storage"
@@ -46,11 +47,12 @@ func (b *rollbackResource) rollBack(ctx context.Context, in *struct{ Body api.Ro
 	if err != nil {
 		return nil, err
 	}
-	first := logs[0]
-	if first.Org == b.names.self.Org {
-		return nil, api.NewProblem(reason.Conflict, "roll back "+first.Key.String()+": it is this organisation's own key").
+	if slices.Contains(orgs(logs), b.names.self.Org) {
+		return nil, api.NewProblem(reason.Conflict, "roll back "+logs[0].Key.String()+": it is this organisation's own key").
 			WithFix("Revoke it instead, so that everybody hears of it: 'tocsin keys revoke'.")
 	}
+	// The organisation that has a name here is the one that the operator means.
+	first := logs[max(0, slices.IndexFunc(logs, func(l storage.Log) bool { return b.names.petname(l.Org) != "" }))]
 	out := api.RolledBack{Key: first.Key.String(), Org: first.Org.String(), Petname: b.names.petname(first.Org), Undone: []api.UndoneValue{}}
 	values, err := b.touched(logs, in.Body.After, &out)
 	if err != nil {
@@ -66,11 +68,13 @@ func (b *rollbackResource) rollBack(ctx context.Context, in *struct{ Body api.Ro
 	if _, err := b.audit.Append(ctx, e); err != nil {
 		return nil, undone(err)
 	}
-	err = b.standing.RollBack(standing.Rollback{
-		Org: first.Org, Key: first.Key, Topic: in.Body.Topic, After: in.Body.After, At: time.Now(), Why: in.Body.Reason,
-	})
-	if err != nil {
-		return nil, err
+	for _, org := range orgs(logs) { // who has the key may say the same under another organisation
+		err = b.standing.RollBack(standing.Rollback{
+			Org: org, Key: first.Key, Topic: in.Body.Topic, After: in.Body.After, At: time.Now(), Why: in.Body.Reason,
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
 	// The decision stands from here on, whether or not the client waits for its effect.
 	if err := b.sweep(context.WithoutCancel(ctx)); err != nil {
@@ -110,12 +114,23 @@ func (b *rollbackResource) logs(key, topic string) ([]storage.Log, error) {
 	return found, nil
 }
 
+// orgs are the organisations of some logs, each once.
+func orgs(logs []storage.Log) []protocol.OrgID {
+	var out []protocol.OrgID
+	for _, l := range logs {
+		if !slices.Contains(out, l.Org) {
+			out = append(out, l.Org)
+		}
+	}
+	return out
+}
+
 // touched counts what a rollback voids and collects the values it was about.
 func (b *rollbackResource) touched(logs []storage.Log, after uint64, out *api.RolledBack) ([]string, error) {
 	seen := map[pattern.Observable]bool{}
 	var values []string
 	for _, l := range logs {
-		for _, id := range b.store.Range(l.Key, l.Topic, after+1, l.Head) {
+		for _, id := range b.store.Range(l.Org, l.Key, l.Topic, after+1, l.Head) {
 			leaves, err := b.store.Leaves(id)
 			if err != nil {
 				return nil, err

@@ -108,7 +108,7 @@ func TestRotateRecord(t *testing.T) {
 		t.Errorf("announced last: %s by %s", last.ID(), last.Key())
 	}
 	check(t, h.publish(protocol.TopicDrill)) // under the new key, from 1 on
-	if head, ok := h.d.Store.Head(fresh, protocol.TopicDrill); !ok || head.Head != 1 {
+	if head, ok := h.d.Store.Head(h.d.Own, fresh, protocol.TopicDrill); !ok || head.Head != 1 {
 		t.Errorf("head of the new key %+v", head)
 	}
 	// The emergency revocation ends it, above the newest status.

@@ -38,7 +38,7 @@ func (o *Office) Replace(ctx context.Context, loss outbox.Loss) (protocol.Signer
 	}
 	var revocation *protocol.Revocation
 	if heads, proven := positions(loss, func(t protocol.Topic, n uint64) (protocol.RecordID, bool) {
-		return o.d.Store.At(loss.Key, t, n)
+		return o.d.Store.At(o.d.Own, loss.Key, t, n)
 	}); proven && !loss.Revoked {
 		revocation = &protocol.Revocation{Key: loss.Key, Reason: protocol.RevokedSuperseded, Heads: heads}
 	}

@@ -86,7 +86,7 @@ func (o *Office) heads(r Revocation) ([]protocol.Head, error) {
 			delete(last, p.Topic)
 			continue
 		}
-		id, ok := o.d.Store.At(r.Key, p.Topic, p.Sequence)
+		id, ok := o.d.Store.At(o.d.Own, r.Key, p.Topic, p.Sequence)
 		if !ok {
 			return nil, reason.New(reason.NotFound, fmt.Sprintf("revoke key %s after %d on %s: this node does not hold that record", r.Key, p.Sequence, p.Topic))
 		}

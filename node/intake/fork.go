@@ -28,7 +28,7 @@ func (p *Pipeline) prove(r *protocol.Record) {
 // proof is nil when there is nothing to prove.
 func (p *Pipeline) proof(r *protocol.Record) (*protocol.ForkProof, []byte, error) {
 	h := r.Header()
-	id, ok := p.d.Store.At(r.Key(), h.Topic, h.Sequence)
+	id, ok := p.d.Store.At(r.Org(), r.Key(), h.Topic, h.Sequence)
 	if !ok || id == r.ID() {
 		return nil, nil, nil // it has expired just now, or came twice at once
 	}

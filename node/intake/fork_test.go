@@ -66,8 +66,8 @@ func TestForkRecord(t *testing.T) {
 			if limit == 0 && err != nil || limit == 1 && reason.Of(err) != reason.QuarantineFull {
 				t.Errorf("the record of a stranger: %v", err)
 			}
-			if !d.d.Standing.HeldKey(one.Key()) || len(d.forked) != 1 || len(d.equivocated) != 0 {
-				t.Errorf("held %v, noted %d, handed on %d", d.d.Standing.HeldKey(one.Key()), len(d.forked), len(d.equivocated))
+			if !d.d.Standing.HeldKey(one.Org(), one.Key()) || len(d.forked) != 1 || len(d.equivocated) != 0 {
+				t.Errorf("held %v, noted %d, handed on %d", d.d.Standing.HeldKey(one.Org(), one.Key()), len(d.forked), len(d.equivocated))
 			}
 			if out := d.receive(one); out.State != storage.Held {
 				t.Errorf("the first record, which comes after the proof: %+v", out)
@@ -101,7 +101,7 @@ func TestOwnFork(t *testing.T) {
 	if _, err := d.Receive(context.Background(), own, Local); reason.Of(err) != reason.LogFork {
 		t.Errorf("%v", err)
 	}
-	if d.d.Standing.HeldKey(own.Key()) || len(d.equivocated) != 0 {
+	if d.d.Standing.HeldKey(own.Org(), own.Key()) || len(d.equivocated) != 0 {
 		t.Error("the own key is held")
 	}
 }

@@ -195,7 +195,7 @@ func (p *Publisher) write(ctx context.Context, d protocol.Draft) (*protocol.Reco
 	}
 	d.Created = time.Now().Truncate(time.Millisecond)
 	d.Sequence, d.Previous = 1, protocol.RecordID{}
-	if head, ok := p.store.Head(key.Public().ID(), d.Topic); ok {
+	if head, ok := p.store.Head(p.own, key.Public().ID(), d.Topic); ok {
 		d.Sequence, d.Previous = head.Head+1, head.HeadID
 		d.Created = later(d.Created, head.HeadCreated)
 	}

@@ -282,7 +282,7 @@ func TestLogs(t *testing.T) {
 		t.Errorf("identity record: %+v", r.Header())
 	}
 	for _, name := range []string{"fraud", "drill"} {
-		l, ok := o.store.Head(o.pen.signer.Public().ID(), topic(t, name))
+		l, ok := o.store.Head(o.own, o.pen.signer.Public().ID(), topic(t, name))
 		if !ok || l.Head != 20 || l.Count != 20 {
 			t.Errorf("%s: head %d, count %d, want 20 and 20", name, l.Head, l.Count)
 		}

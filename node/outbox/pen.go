@@ -102,7 +102,7 @@ func (p *Publisher) Stopped() error {
 // dealt with. Memory only, so the validator may call it.
 func (p *Publisher) Saw(r *protocol.Record) {
 	key := *p.pen.id.Load()
-	if r.Key() != key || p.store.Has(r.ID()) {
+	if r.Key() != key || r.Org() != p.own || p.store.Has(r.ID()) {
 		return
 	}
 	p.suspected(&Loss{Key: key, Records: []*protocol.Record{r}, Why: fmt.Sprintf(
@@ -112,7 +112,7 @@ func (p *Publisher) Saw(r *protocol.Record) {
 // SawFork takes note of a proof that our own key signed two records for one place.
 func (p *Publisher) SawFork(f *protocol.ForkProof) {
 	key := *p.pen.id.Load()
-	if f.Key != key {
+	if f.Key != key || f.Org != p.own {
 		return
 	}
 	p.suspected(&Loss{Key: key, Fork: f, Why: fmt.Sprintf("this node's key signed two records for place %d on %s", f.Sequence, f.Topic)})
@@ -245,7 +245,7 @@ func (p *Publisher) loss(ctx context.Context) (*Loss, error) {
 	l := p.fileLoss(key)
 	// NET-23: who never signed, by the store or by the file, has nothing to ask for.
 	if heads := p.heads(key); (len(heads) > 0 || l != nil) && p.pen.safety.Elsewhere != nil {
-		at := func(t protocol.Topic, n uint64) (protocol.RecordID, bool) { return p.store.At(key, t, n) }
+		at := func(t protocol.Topic, n uint64) (protocol.RecordID, bool) { return p.store.At(p.own, key, t, n) }
 		if records := p.pen.safety.Elsewhere(ctx, key, heads, at); len(records) > 0 {
 			last := records[len(records)-1]
 			l = &Loss{Key: key, Records: records, Why: fmt.Sprintf(
@@ -267,7 +267,7 @@ func (p *Publisher) fileLoss(key protocol.KeyID) *Loss {
 		return nil
 	}
 	topic, behind := r.Behind(key, func(t protocol.Topic) uint64 {
-		head, _ := p.store.Head(key, t)
+		head, _ := p.store.Head(p.own, key, t)
 		return head.Head
 	})
 	if !behind {
@@ -293,8 +293,8 @@ func (p *Publisher) chainLoss(key protocol.KeyID) *Loss {
 	var named []protocol.Head
 	if org.Status != nil {
 		named = slices.DeleteFunc(slices.Clone(org.Status.Heads), func(h protocol.Head) bool {
-			id, held := p.store.At(key, h.Topic, h.Sequence)
-			head, _ := p.store.Head(key, h.Topic)
+			id, held := p.store.At(p.own, key, h.Topic, h.Sequence)
+			head, _ := p.store.Head(p.own, key, h.Topic)
 			return h.Key != key || held && id == h.ID || !held && h.Sequence <= head.Head
 		})
 	}

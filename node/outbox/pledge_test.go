@@ -33,7 +33,7 @@ func TestPledge(t *testing.T) {
 	if _, err := o.Pledge(ctx, kind, make([]byte, protocol.MaxOpaqueControl)); err != nil {
 		t.Errorf("a body of the limit: %v", err)
 	}
-	if head, _ := o.store.Head(o.Key(), protocol.TopicControl); head.Head != 3 {
+	if head, _ := o.store.Head(o.own, o.Key(), protocol.TopicControl); head.Head != 3 {
 		t.Errorf("head %d, want 3", head.Head)
 	}
 }

@@ -28,7 +28,7 @@ const (
 func (b *Book) Forked(p *protocol.ForkProof, at time.Time) (first bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	known, held := b.current.Load().forks[p.Key]
+	known, held := b.current.Load().forks[holder{p.Org, p.Key}]
 	topic := p.Topic.String()
 	if held && p.Sequence > known.stands(topic) {
 		return false, nil
@@ -37,11 +37,11 @@ func (b *Book) Forked(p *protocol.ForkProof, at time.Time) (first bool, err erro
 	if held {
 		known = known.earlier(topic, p.Sequence)
 		next.Forks = slices.Clone(next.Forks)
-		i := slices.IndexFunc(next.Forks, func(f Fork) bool { return f.Key == p.Key })
+		i := slices.IndexFunc(next.Forks, func(f Fork) bool { return f.Org == p.Org && f.Key == p.Key })
 		next.Forks[i] = known
 		return false, b.replace(next)
 	}
-	f := Fork{Org: p.Org, Key: p.Key, Topic: topic, Sequence: p.Sequence, At: at.UTC().Round(0), Heads: b.heads(p.Key, topic)}
+	f := Fork{Org: p.Org, Key: p.Key, Topic: topic, Sequence: p.Sequence, At: at.UTC().Round(0), Heads: b.heads(p.Org, p.Key, topic)}
 	if next.Forks, err = b.withRoom(append(slices.Clone(next.Forks), f)); err != nil {
 		return false, err
 	}
@@ -65,13 +65,13 @@ func (f Fork) earlier(topic string, sequence uint64) Fork {
 
 // heads are the key's places on other topics that this node holds now: a thief
 // goes on behind them, and may claim any time for what he signs.
-func (b *Book) heads(key protocol.KeyID, but string) map[string]uint64 {
+func (b *Book) heads(org protocol.OrgID, key protocol.KeyID, but string) map[string]uint64 {
 	of := b.around.Load().Heads
 	if of == nil {
 		return nil
 	}
 	heads := map[string]uint64{}
-	for _, h := range of(key) {
+	for _, h := range of(org, key) {
 		if topic := h.Topic.String(); topic != but && len(heads) < maxHeads {
 			heads[topic] = h.Sequence
 		}

@@ -16,11 +16,17 @@ type edition struct {
 	// over is closed when the next edition is in force.
 	over chan struct{}
 
-	forks     map[protocol.KeyID]Fork
-	rollbacks map[protocol.KeyID][]Rollback
+	forks     map[holder]Fork
+	rollbacks map[holder][]Rollback
 	trips     map[scope]Trip
 	// forkers are when keys of an organisation forked, in order; only of those that ever reached MaxForks.
 	forkers map[protocol.OrgID][]time.Time
+}
+
+// holder is a record key as one organisation certified it; another may certify the same.
+type holder struct {
+	org protocol.OrgID
+	key protocol.KeyID
 }
 
 // scope is an organisation on a topic.
@@ -32,13 +38,13 @@ type scope struct {
 func newEdition(k kept, version uint64) *edition {
 	e := &edition{
 		kept: k, version: version, over: make(chan struct{}),
-		forks:     make(map[protocol.KeyID]Fork, len(k.Forks)),
-		rollbacks: make(map[protocol.KeyID][]Rollback, len(k.Rollbacks)),
+		forks:     make(map[holder]Fork, len(k.Forks)),
+		rollbacks: make(map[holder][]Rollback, len(k.Rollbacks)),
 		trips:     make(map[scope]Trip, len(k.Trips)),
 		forkers:   map[protocol.OrgID][]time.Time{},
 	}
 	for _, f := range k.Forks {
-		e.forks[f.Key] = f
+		e.forks[holder{f.Org, f.Key}] = f
 		e.forkers[f.Org] = append(e.forkers[f.Org], f.At)
 	}
 	for org, times := range e.forkers {
@@ -49,7 +55,8 @@ func newEdition(k kept, version uint64) *edition {
 		slices.SortFunc(times, time.Time.Compare)
 	}
 	for _, r := range k.Rollbacks {
-		e.rollbacks[r.Key] = append(e.rollbacks[r.Key], r)
+		of := holder{r.Org, r.Key}
+		e.rollbacks[of] = append(e.rollbacks[of], r)
 	}
 	for _, t := range k.Trips {
 		e.trips[scope{t.Org, t.Topic}] = t
@@ -66,13 +73,13 @@ func (e *edition) next() *edition {
 
 // position judges a place of a key log by forks (FRK-07) and rollbacks.
 func (e *edition) position(org protocol.OrgID, h protocol.Head) error {
-	if f, ok := e.forks[h.Key]; ok && h.Sequence > f.stands(h.Topic.String()) {
+	if f, ok := e.forks[holder{org, h.Key}]; ok && h.Sequence > f.stands(h.Topic.String()) {
 		return reason.New(reason.LogFork, fmt.Sprintf("record %s: its key %s signed two records for place %d on %s", h.ID, h.Key, f.Sequence, f.Topic))
 	}
 	if times, ok := e.forkers[org]; ok && time.Since(times[len(times)-MaxForks]) < ForkWindow {
 		return reason.New(reason.LogFork, fmt.Sprintf("record %s: %d keys of %s forked within 90 days", h.ID, MaxForks, org))
 	}
-	for _, r := range e.rollbacks[h.Key] {
+	for _, r := range e.rollbacks[holder{org, h.Key}] {
 		if r.covers(h.Topic.String()) && h.Sequence > r.After {
 			return reason.New(reason.KeyRolledBack, fmt.Sprintf("record %s: its key %s is rolled back to place %d (%s)", h.ID, h.Key, r.After, r.Why))
 		}

@@ -65,7 +65,7 @@ type Surroundings struct {
 	// Listed says whose forks are kept however many strangers fork.
 	Listed func(protocol.OrgID) bool
 	// Heads gives the tips of a key's logs as this node holds them.
-	Heads func(protocol.KeyID) []protocol.Head
+	Heads func(protocol.OrgID, protocol.KeyID) []protocol.Head
 }
 
 // Book is the live standing. All methods may be called concurrently.
@@ -187,9 +187,9 @@ func (b *Book) Forks() []Fork {
 	return newestFirst(b.current.Load().kept.Forks, func(f Fork) time.Time { return f.At })
 }
 
-// HeldKey reports whether a key is held for a fork.
-func (b *Book) HeldKey(key protocol.KeyID) bool {
-	_, held := b.current.Load().forks[key]
+// HeldKey reports whether a key of an organisation is held for a fork.
+func (b *Book) HeldKey(org protocol.OrgID, key protocol.KeyID) bool {
+	_, held := b.current.Load().forks[holder{org, key}]
 	return held
 }
 

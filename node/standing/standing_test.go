@@ -128,7 +128,7 @@ func TestCauses(t *testing.T) {
 		},
 		"fork, other topics stand as far as they were held": {
 			func(b *bench) {
-				b.Attach(Surroundings{Heads: func(protocol.KeyID) []protocol.Head {
+				b.Attach(Surroundings{Heads: func(protocol.OrgID, protocol.KeyID) []protocol.Head {
 					return []protocol.Head{{Topic: topic(b.t, "drill"), Sequence: 7}, {Topic: topic(b.t, "fraud"), Sequence: 9}}
 				}})
 				b.fork("fraud", 5)
@@ -137,7 +137,7 @@ func TestCauses(t *testing.T) {
 		},
 		"an earlier fork moves the limit, a later one does not": {
 			func(b *bench) {
-				b.Attach(Surroundings{Heads: func(protocol.KeyID) []protocol.Head {
+				b.Attach(Surroundings{Heads: func(protocol.OrgID, protocol.KeyID) []protocol.Head {
 					return []protocol.Head{{Topic: topic(b.t, "drill"), Sequence: 7}}
 				}})
 				first := []bool{b.fork("fraud", 5), b.fork("fraud", 3), b.fork("fraud", 8), b.fork("drill", 6), b.fork("drill", 9)}
@@ -246,8 +246,8 @@ func TestStrangersFork(t *testing.T) {
 	check(t, b.replace(b.kept))
 	_, err := b.Forked(&protocol.ForkProof{Org: protocol.OrgID{3}, Key: protocol.KeyID{3}, Topic: topic(t, "fraud"), Sequence: 1}, start.Add(time.Hour))
 	check(t, err)
-	if got := len(b.Forks()); got != maxStrangers+1 || !b.HeldKey(b.key()) || !b.HeldKey(protocol.KeyID{3}) || b.HeldKey(forks[0].Key) || !b.HeldKey(forks[1].Key) {
-		t.Errorf("%d forks; own %v, new %v, oldest %v, second oldest %v", got, b.HeldKey(b.key()), b.HeldKey(protocol.KeyID{3}), b.HeldKey(forks[0].Key), b.HeldKey(forks[1].Key))
+	if got := len(b.Forks()); got != maxStrangers+1 || !b.HeldKey(b.author.Org, b.key()) || !b.HeldKey(protocol.OrgID{3}, protocol.KeyID{3}) || b.HeldKey(forks[0].Org, forks[0].Key) || !b.HeldKey(forks[1].Org, forks[1].Key) {
+		t.Errorf("%d forks; own %v, new %v, oldest %v, second oldest %v", got, b.HeldKey(b.author.Org, b.key()), b.HeldKey(protocol.OrgID{3}, protocol.KeyID{3}), b.HeldKey(forks[0].Org, forks[0].Key), b.HeldKey(forks[1].Org, forks[1].Key))
 	}
 }
 

@@ -25,6 +25,7 @@ type sweep struct {
 
 // place is a key log.
 type place struct {
+	org   protocol.OrgID
 	key   protocol.KeyID
 	topic protocol.Topic
 }
@@ -64,7 +65,7 @@ func (k *Keeper) sweepAll(ctx context.Context) error {
 // sweepLog holds a log from the first place on that does not stand, and takes back what
 // stands again before it.
 func (k *Keeper) sweepLog(ctx context.Context, l storage.Log) error {
-	at := place{l.Key, l.Topic}
+	at := place{l.Org, l.Key, l.Topic}
 	from, why := k.firstVoid(l)
 	before, swept := k.sweep.from[at]
 	if !swept {
@@ -76,7 +77,7 @@ func (k *Keeper) sweepLog(ctx context.Context, l storage.Log) error {
 			return err
 		}
 	case from > before:
-		ids := k.d.Store.Range(l.Key, l.Topic, before, from-1)
+		ids := k.d.Store.Range(l.Org, l.Key, l.Topic, before, from-1)
 		if err := k.admit(ctx, ids); err != nil {
 			return err
 		}
@@ -95,7 +96,7 @@ func (k *Keeper) firstVoid(l storage.Log) (from uint64, why error) {
 	judge := func(sequence uint64) error {
 		id := l.HeadID
 		if sequence != l.Head {
-			id, _ = k.d.Store.At(l.Key, l.Topic, sequence)
+			id, _ = k.d.Store.At(l.Org, l.Key, l.Topic, sequence)
 		}
 		return k.d.Standing.Position(l.Org, protocol.Head{Key: l.Key, Topic: l.Topic, Sequence: sequence, ID: id})
 	}
@@ -117,7 +118,7 @@ func (k *Keeper) firstVoid(l storage.Log) (from uint64, why error) {
 // hold moves the records of a stretch of a log into quarantine.
 func (k *Keeper) hold(ctx context.Context, l storage.Log, from, to uint64, why error) error {
 	code, moved := reason.Of(why), 0
-	for ids := range slices.Chunk(k.d.Store.Range(l.Key, l.Topic, from, to), sweepBatch) {
+	for ids := range slices.Chunk(k.d.Store.Range(l.Org, l.Key, l.Topic, from, to), sweepBatch) {
 		held, err := k.d.Store.Hold(ctx, ids, code)
 		moved += len(held)
 		if err != nil {

@@ -222,7 +222,7 @@ func TestTripped(t *testing.T) {
 		g := h.guest(t, trust.Anchor)
 		before := g.send("fraud", 2)
 		h.running(t, func(pause func()) {
-			check(t, h.d.Breakers.Refuted(g.Org, "fraud", 0))
+			check(t, h.d.Breakers.Refuted(g.Org, "fraud", nil))
 			_, err := h.d.Breakers.Note(g.Org, "fraud", 0, 3, 0, time.Now())
 			check(t, err)
 			pause()
@@ -380,5 +380,46 @@ func TestAdvisory(t *testing.T) {
 		if level := h.d.Policy.List().Level(subject.Org, "fraud", "", time.Now()); level != trust.Partner {
 			t.Errorf("the subject is %v", level)
 		}
+	})
+}
+
+// TestRevokedBesideAnotherOrg: whoever has stolen a record key can found an organisation, certify
+// the key under it and take the first place of a topic. What he then says under the victim's
+// certificate is held all the same once the key is revoked, and a place in the
+// log of his organisation is no fork of the victim's (REC-09).
+func TestRevokedBesideAnotherOrg(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHousehold(t)
+		g := h.guest(t, trust.Anchor)
+		honest := g.send("fraud", 2)
+		made, err := protocoltest.Found(testNetwork, "Thief", time.Now().Truncate(time.Millisecond), rand.Reader,
+			func(c *protocol.Certificate) { c.RecordKey = g.Key.Public() })
+		check(t, err)
+		made.Key = g.Key
+		h.d.Intake.Learn(made.Statements...)
+		thief := &guest{Author: made, h: h, t: t, n: 500}
+		thief.send("drill", 1)
+		sent := g.send("drill", 1) // at the place where the thief's stands in his own log
+		if h.d.Standing.HeldKey(g.Org, g.Key.Public().ID()) {
+			t.Error("the victim's key is held for a fork")
+		}
+		for n := range uint64(3) {
+			evil := g.sign("drill", "evil.net", func(d *protocol.Draft) { d.Sequence = n + 2 })
+			_, err := h.d.Intake.Receive(context.Background(), evil, "peer")
+			check(t, err)
+			sent = append(sent, evil)
+		}
+		h.want(t, "before the revocation", sent, accepted)
+		last := honest[1]
+		revocation, err := g.Revoke(last.Key(), func(r *protocol.Revocation) {
+			r.Heads = []protocol.Head{{Key: last.Key(), Topic: last.Header().Topic, Sequence: 2, ID: last.ID()}}
+		})
+		check(t, err)
+		h.running(t, func(pause func()) {
+			h.d.Intake.Learn(revocation)
+			pause()
+			h.want(t, "revoked", sent, above(0, reason.KeyRevoked))
+			h.want(t, "up to the last good place", honest, accepted)
+		})
 	})
 }
