@@ -31,8 +31,8 @@ func (n *Node) openDesk(paths Paths) (err error) {
 }
 
 // refuted feeds the circuit breaker.
-func (n *Node) refuted(org protocol.OrgID, topic string, records int) {
-	if err := n.breakers.Refuted(org, topic, records); err != nil {
+func (n *Node) refuted(org protocol.OrgID, topic string, came []time.Time) {
+	if err := n.breakers.Refuted(org, topic, came); err != nil {
 		log.Errorw("breaker was not fed", "org", org, "topic", topic, "err", err)
 	}
 }

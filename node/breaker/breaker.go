@@ -4,18 +4,19 @@
 package breaker
 
 import (
+	"bytes"
+	"cmp"
+	"container/list"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"encoding/json"
 
 	logging "github.com/ipfs/go-log/v2"
 
@@ -34,8 +35,6 @@ const (
 	// saveEvery is how often mere counts are written. A crash loses no more of them;
 	// hits and refutations are written at the next Save.
 	saveEvery = time.Hour
-	// forgiven is what a person who restores forgives: the window of refutations.
-	forgiven = 24 * time.Hour
 	// maxFile bounds what is read.
 	maxFile = 256 << 20
 )
@@ -62,7 +61,9 @@ type Book struct {
 	tripped  func(standing.Trip)
 
 	mu       sync.Mutex // guards all below
-	circuits map[scope]*circuit
+	circuits map[scope]*list.Element
+	// byUse holds the *circuit values, the one that is idle longest in front.
+	byUse *list.List
 	// dirty says that there is something to write, urgent that it cannot wait.
 	dirty, urgent bool
 	saved         time.Time
@@ -72,13 +73,16 @@ type Book struct {
 // statistics: breakers that are open stand in the standing. tripped is told of
 // each breaker that opens, once, without a lock held; nil for nobody.
 func Open(path string, s *standing.Book, tripped func(standing.Trip)) *Book {
-	b := &Book{path: path, standing: s, tripped: tripped, circuits: map[scope]*circuit{}, saved: time.Now()}
-	list, err := read(path)
+	b := &Book{path: path, standing: s, tripped: tripped, circuits: map[scope]*list.Element{}, byUse: list.New(), saved: time.Now()}
+	kept, err := read(path)
 	if err != nil {
 		log.Warnw("counts of the circuit breakers begin anew", "err", err)
 	}
-	for _, c := range list[:min(len(list), MaxCircuits)] {
-		b.circuits[c.scope] = c
+	slices.SortFunc(kept, func(x, y *circuit) int { return x.Used.Compare(y.Used) })
+	for _, c := range kept[max(0, len(kept)-MaxCircuits):] {
+		if b.circuits[c.scope] == nil {
+			b.circuits[c.scope] = b.byUse.PushBack(c)
+		}
 	}
 	return b
 }
@@ -92,32 +96,57 @@ func read(path string) ([]*circuit, error) {
 		return nil, err
 	}
 	defer f.Close()
-	var list []*circuit
-	if err := json.NewDecoder(io.LimitReader(f, maxFile)).Decode(&list); err != nil {
+	var all []*circuit
+	if err := json.NewDecoder(io.LimitReader(f, maxFile)).Decode(&all); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	if slices.Contains(list, nil) {
+	if slices.Contains(all, nil) {
 		return nil, fmt.Errorf("read %s: an entry is empty", path)
 	}
-	return list, nil
+	return all, nil
 }
 
-// Note counts what one moment brought of an organisation on a topic: records taken in,
-// objects that name a value on a hard warning list, records refuted. It reports whether the
+// Note counts what one moment brought of an organisation on a topic: records made and taken in then,
+// objects that name a value on a hard warning list, records of that hour refuted. It reports whether the
 // breaker is open now; when it opens by this, that is durable on return.
 func (b *Book) Note(org protocol.OrgID, topic string, records, hardHits, refuted int, at time.Time) (open bool, err error) {
-	why, open := b.count(scope{org, topic}, records, hardHits, refuted, at)
+	return b.feed(scope{org, topic}, hardHits+refuted > 0, at, func(c *trust.Breaker) string { return c.Note(records, hardHits, refuted, at) })
+}
+
+// Came is Note for a record that came in now, of which hardHits objects name a value on a hard warning list.
+func (b *Book) Came(r *protocol.Record, hardHits int, at time.Time) (open bool, err error) {
+	h := r.Header()
+	return b.feed(scope{r.Org(), h.Topic.String()}, hardHits > 0, at, func(c *trust.Breaker) string {
+		return c.Came(r.Key(), h.Sequence, h.Created, hardHits, at)
+	})
+}
+
+// Refuted counts records of an organisation that were refuted now, by when each came in.
+func (b *Book) Refuted(org protocol.OrgID, topic string, came []time.Time) error {
+	at := time.Now()
+	_, err := b.feed(scope{org, topic}, true, at, func(c *trust.Breaker) (why string) {
+		for _, t := range came {
+			why = cmp.Or(c.Refuted(t, at), why)
+		}
+		return why
+	})
+	return err
+}
+
+// feed gives a breaker something to count and opens it when that trips it.
+func (b *Book) feed(s scope, urgent bool, at time.Time, note func(*trust.Breaker) string) (open bool, err error) {
+	why, open := b.count(s, urgent, at, note)
 	if why == "" {
 		return open, nil
 	}
-	trip := standing.Trip{Org: org, Topic: topic, Why: why, At: at}
+	trip := standing.Trip{Org: s.Org, Topic: s.Topic, Why: why, At: at}
 	first, err := b.standing.Trip(trip)
 	if err != nil {
-		return false, fmt.Errorf("open the breaker of %s on %s: %w", org, topic, err)
+		return false, fmt.Errorf("open the breaker of %s on %s: %w", s.Org, s.Topic, err)
 	}
-	b.opened(scope{org, topic})
+	b.opened(s)
 	if first {
-		log.Warnw("circuit breaker tripped: what comes is held until a person restores it", "org", org, "topic", topic, "why", why)
+		log.Warnw("circuit breaker tripped: what comes is held until a person restores it", "org", s.Org, "topic", s.Topic, "why", why)
 		if b.tripped != nil {
 			b.tripped(trip)
 		}
@@ -125,13 +154,7 @@ func (b *Book) Note(org protocol.OrgID, topic string, records, hardHits, refuted
 	return true, nil
 }
 
-// Refuted counts records of an organisation that counted voices refuted.
-func (b *Book) Refuted(org protocol.OrgID, topic string, records int) error {
-	_, err := b.Note(org, topic, 0, 0, records, time.Now())
-	return err
-}
-
-func (b *Book) count(s scope, records, hardHits, refuted int, at time.Time) (why string, open bool) {
+func (b *Book) count(s scope, urgent bool, at time.Time, note func(*trust.Breaker) string) (why string, open bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	open = b.standing.Tripped(s.Org, s.Topic)
@@ -140,11 +163,12 @@ func (b *Book) count(s scope, records, hardHits, refuted int, at time.Time) (why
 		c.Open = true
 		return "", true
 	}
-	if c.Open {
-		c.restore(at)
+	if c.Open { // a person restored it since: it begins anew
+		c.Open = false
+		c.Forgive(at)
 	}
-	b.dirty, b.urgent = true, b.urgent || hardHits+refuted > 0
-	return c.Note(records, hardHits, refuted, at), false
+	b.dirty, b.urgent = true, b.urgent || urgent
+	return note(&c.Breaker), false
 }
 
 // opened notes that a breaker was tripped durably, so that a later count knows
@@ -152,30 +176,24 @@ func (b *Book) count(s scope, records, hardHits, refuted int, at time.Time) (why
 func (b *Book) opened(s scope) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if c := b.circuits[s]; c != nil {
-		c.Open, b.urgent = true, true
+	if e := b.circuits[s]; e != nil {
+		e.Value.(*circuit).Open, b.urgent = true, true
 	}
 }
 
-// restore lets the breaker begin anew: what tripped it is decided. The history of
-// rates before it stays.
-func (c *circuit) restore(at time.Time) {
-	c.Open, c.Hits = false, nil
-	since := at.Add(-forgiven).Unix() / 3600
-	c.Hours = slices.DeleteFunc(slices.Clone(c.Hours), func(h trust.BreakerHour) bool { return h.Hour >= since })
-}
-
-// circuit finds or makes a breaker. The caller holds mu.
+// circuit finds or makes a breaker, and notes its use. The caller holds mu.
 func (b *Book) circuit(s scope, at time.Time) *circuit {
-	c := b.circuits[s]
-	if c == nil {
+	e := b.circuits[s]
+	if e == nil {
 		if len(b.circuits) >= MaxCircuits {
-			oldest := slices.MinFunc(slices.Collect(maps.Values(b.circuits)), func(x, y *circuit) int { return x.Used.Compare(y.Used) })
-			delete(b.circuits, oldest.scope)
+			idle := b.byUse.Remove(b.byUse.Front()).(*circuit)
+			delete(b.circuits, idle.scope)
 		}
-		c = &circuit{scope: s}
-		b.circuits[s] = c
+		e = b.byUse.PushBack(&circuit{scope: s})
+		b.circuits[s] = e
 	}
+	b.byUse.MoveToBack(e)
+	c := e.Value.(*circuit)
 	c.Used = at
 	return c
 }
@@ -188,10 +206,14 @@ func (b *Book) Save(stopping bool) error {
 	if !b.dirty || !b.urgent && !stopping && time.Since(b.saved) < saveEvery {
 		return nil
 	}
-	list := slices.SortedFunc(maps.Values(b.circuits), func(x, y *circuit) int {
-		return strings.Compare(x.Org.String()+x.Topic, y.Org.String()+y.Topic)
+	all := make([]*circuit, 0, len(b.circuits))
+	for e := b.byUse.Front(); e != nil; e = e.Next() {
+		all = append(all, e.Value.(*circuit))
+	}
+	slices.SortFunc(all, func(x, y *circuit) int {
+		return cmp.Or(bytes.Compare(x.Org[:], y.Org[:]), strings.Compare(x.Topic, y.Topic))
 	})
-	raw, err := json.Marshal(list)
+	raw, err := json.Marshal(all)
 	if err == nil {
 		err = durable.Write(b.path, raw, 0o600)
 	}

@@ -70,15 +70,17 @@ func TestTrip(t *testing.T) {
 	}
 }
 
-// TestRefuted: refutations by counted voices open it too.
+// TestRefuted: refutations open it too, but not those of records from before the day.
 func TestRefuted(t *testing.T) {
 	p := newPanel(t)
 	p.note("fraud", 60, 0, 0)
-	check(t, p.Refuted(protocol.OrgID{1}, "fraud", 2))
+	now := time.Now()
+	old := now.Add(-25 * time.Hour)
+	check(t, p.Refuted(protocol.OrgID{1}, "fraud", []time.Time{now, now, old, old, old, old}))
 	if p.stand.Tripped(protocol.OrgID{1}, "fraud") {
 		t.Error("open at 2 of 60")
 	}
-	check(t, p.Refuted(protocol.OrgID{1}, "fraud", 1))
+	check(t, p.Refuted(protocol.OrgID{1}, "fraud", []time.Time{now}))
 	if !p.stand.Tripped(protocol.OrgID{1}, "fraud") {
 		t.Error("not open at 3 of 60")
 	}

@@ -163,7 +163,7 @@ func (p *Pipeline) decide(r *protocol.Record, level trust.Level, from string) (v
 	if p.d.Breakers == nil || level < trust.Observed || from == Local || r.Header().Kind != protocol.KindObjects {
 		return v, nil
 	}
-	open, err := p.d.Breakers.Note(r.Org(), r.Header().Topic.String(), 1, v.hits, 0, time.Now())
+	open, err := p.d.Breakers.Came(r, v.hits, time.Now())
 	if open {
 		v.hold(reason.OrgTripped)
 	}

@@ -30,6 +30,21 @@ func (s *sight) refuters(h *storage.Hit) ([]party, error) {
 	return out, nil
 }
 
+// verdict is what has been said against a claim so far.
+type verdict struct {
+	groups int // independent counted ones
+	own    bool
+}
+
+// upheld reports whether more than one voice's word stands against the claim: one partner whose keys are stolen
+// must not bring down everybody else.
+func (v verdict) upheld() bool { return v.own || v.groups > 1 }
+
+func (v *verdict) add(p *party) {
+	v.groups++
+	v.own = v.own || p.own
+}
+
 // against are the parties that speak against an object, in the order in which they began.
 func (s *sight) against(object string) ([]party, error) {
 	hits, _, err := s.Store.Lookup(pattern.Observable{Type: pattern.ObjectRef, Value: object}, s.list.Listed)
@@ -83,7 +98,7 @@ func (s *sight) refutation(h *storage.Hit) error {
 			if all[i].moment != s.moment || all[i].org != s.org {
 				continue // somebody else of its group, or it itself earlier, said so before
 			}
-			if err := s.charge(v.Observable.Value, &all[i].first); err != nil {
+			if err := s.charge(v.Observable.Value, all, &all[i]); err != nil {
 				return err
 			}
 		}
@@ -91,8 +106,9 @@ func (s *sight) refutation(h *storage.Hit) error {
 	return nil
 }
 
-// charge notes a false positive of each listed organisation whose claim under this id came before.
-func (s *sight) charge(object string, by *first) error {
+// charge notes what by, one of all that speak against an object, means to each listed organisation whose claim
+// under this id came before.
+func (s *sight) charge(object string, all []party, by *party) error {
 	versions, err := s.Store.Versions(object)
 	if err != nil {
 		return err
@@ -100,7 +116,7 @@ func (s *sight) charge(object string, by *first) error {
 	done := map[protocol.OrgID]bool{}
 	for i := range versions {
 		h := &versions[i]
-		if !stands(h) || !claims(h) || s.levelOf(h) < trust.Observed || done[h.Org] || s.sameVoice(h, by) {
+		if !stands(h) || !claims(h) || s.levelOf(h) < trust.Observed || done[h.Org] || s.sameVoice(h, &by.first) {
 			continue
 		}
 		done[h.Org] = true
@@ -108,9 +124,18 @@ func (s *sight) charge(object string, by *first) error {
 		if err != nil {
 			return err
 		}
-		if ok && began.compare(s.moment) < 0 {
-			s.event(&began).refute(1, began.id)
+		if !ok || began.compare(s.moment) >= 0 {
+			continue
 		}
+		var before verdict
+		for i := range all {
+			if p := &all[i]; p.counted && p.compare(s.moment) < 0 && !s.sameVoice(h, &p.first) {
+				before.add(p)
+			}
+		}
+		now := before
+		now.add(by)
+		s.event(&began).refute(&began, before, now)
 	}
 	return nil
 }

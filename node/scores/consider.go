@@ -12,7 +12,7 @@ import (
 const (
 	proposeQ = 9000
 	demoteQ  = 5000
-	// demoteRefuted is how many refuted claims it takes: one dispute is an opinion, not a record.
+	// demoteRefuted is how many upheld claims it takes: one dispute is an opinion, not a record.
 	demoteRefuted = 3
 	day           = 24 * time.Hour
 )
@@ -47,8 +47,9 @@ func (b *Book) consider(look *eye, at seat) {
 		return
 	}
 	q := c.ledger(look.now).Q
-	demote := level >= trust.Partner && q != 0 && q < demoteQ && !c.Demoted && c.Ledger.Refuted >= demoteRefuted
-	if q >= demoteQ {
+	upheld := c.upheldQ(look.now)
+	demote := level >= trust.Partner && upheld < demoteQ && !c.Demoted && c.Ledger.Upheld >= demoteRefuted
+	if upheld >= demoteQ {
 		c.Demoted = false
 	}
 	c.Demoted = c.Demoted || demote
@@ -64,11 +65,11 @@ func (b *Book) consider(look *eye, at seat) {
 			c.Proposed = p.to.String()
 		}
 	}
-	why := fmt.Sprintf("q is %.2f on %s, below 0.50: %d confirmed, %d refuted, %d withdrawn in all",
-		float64(q)/10_000, at.topic, c.Ledger.Confirmed, c.Ledger.Refuted, c.Ledger.Withdrawn)
+	why := fmt.Sprintf("q is %.2f on %s, below 0.50, by what two independent voices or this node refuted: %d confirmed, %d refuted, %d of them so, %d withdrawn in all",
+		float64(upheld)/10_000, at.topic, c.Ledger.Confirmed, c.Ledger.Refuted, c.Ledger.Upheld, c.Ledger.Withdrawn)
 	b.mu.Unlock()
 	if demote {
-		log.Warnw("an organisation's ledger fell below a half", "org", at.org, "topic", at.topic, "q", q)
+		log.Warnw("an organisation's ledger fell below a half", "org", at.org, "topic", at.topic, "q", upheld)
 		if b.Demote != nil {
 			b.Demote(at.org, at.topic, why)
 		}

@@ -108,58 +108,114 @@ func TestDemotion(t *testing.T) {
 	k.hooks.Demote = func(org protocol.OrgID, topic, why string) { said = append(said, why) }
 	k.reopen()
 	k.send("partner", 0, claim(1, "a.example"), claim(2, "b.example"), claim(3, "c.example"), claim(4, "d.example"))
-	k.send("other", 1, opinion(1, storage.Refutes, id(1), id(2))) // q = 4/14
+	dispute := func(minute, n int, about ...string) { // by two who are independent
+		k.send("other", minute, opinion(n, storage.Refutes, about...))
+		k.send("anchor", minute, opinion(1000+n, storage.Refutes, about...))
+	}
+	dispute(1, 1, id(1), id(2))
 	k.catchUp()
 	if len(said) != 0 {
 		t.Fatalf("after %d of none: %q", demoteRefuted-1, said)
 	}
-	k.send("other", 1, opinion(5, storage.Refutes, id(3))) // q = 4/19
+	dispute(1, 5, id(3)) // q = 4/34
 	k.catchUp()
-	if len(said) != 1 || !strings.Contains(said[0], "q is 0.21 on malicious-code, below 0.50: 0 confirmed, 3 refuted, 0 withdrawn") {
+	if len(said) != 1 || !strings.Contains(said[0], "q is 0.12 on malicious-code, below 0.50, by what two independent voices or this node refuted: 0 confirmed, 6 refuted, 3 of them so, 0 withdrawn") {
 		t.Fatalf("after %d of none: %q", demoteRefuted, said)
 	}
-	k.send("other", 2, opinion(2, storage.Refutes, id(4)))
+	dispute(2, 2, id(4))
 	k.catchUp()
 	if len(said) != 1 {
 		t.Errorf("told again while below: %q", said)
 	}
-	for i := range 20 { // 24/44
+	for i := range 40 { // 44/84
 		k.send("partner", 3, claim(10+i, fmt.Sprintf("v%d.example", i)))
-		k.send("other", 4, claim(30+i, fmt.Sprintf("v%d.example", i)))
+		k.send("other", 4, claim(60+i, fmt.Sprintf("v%d.example", i)))
 	}
 	k.catchUp()
-	k.send("anchor", 5, opinion(3, storage.Refutes, id(1)))
+	dispute(5, 3, id(10)) // 44/94
 	k.catchUp()
 	if len(said) != 2 {
 		t.Errorf("told %d times after it fell again: %q", len(said), said)
 	}
 	// An observed organisation has no level that a machine may take.
-	k.send("observed", 6, claim(50, "z.example"))
-	k.send("other", 7, opinion(4, storage.Refutes, id(50)))
+	k.send("observed", 6, claim(200, "z.example"), claim(201, "y.example"), claim(202, "x.example"))
+	dispute(7, 4, id(200), id(201), id(202))
 	k.catchUp()
 	if len(said) != 2 {
 		t.Errorf("an observed organisation was demoted: %q", said)
 	}
 }
 
-// TestBreakerHears: each refuted record is told once, and old ones not at all.
+// TestOneCompromisedPartner: opinions on everything that everybody said, in one record or in many, bring nobody down and open no
+// breaker while nobody else says so, nor do its own group's; a second voice or this node's own does.
+func TestOneCompromisedPartner(t *testing.T) {
+	for _, test := range []struct {
+		name, second string
+		counts       bool
+	}{
+		{"alone", "", false},
+		{"with an observed one", "observed", false},
+		{"with one that repeats the same source", "twin", false},
+		{"with an independent one", "other", true},
+		{"with this node", "own", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			k := newCast(t)
+			k.list("twin", trust.Partner)
+			demoted, refuted := 0, 0
+			k.hooks.Demote = func(protocol.OrgID, string, string) { demoted++ }
+			k.hooks.Refuted = func(_ protocol.OrgID, _ string, came []time.Time) { refuted += len(came) }
+			k.reopen()
+			var about []string
+			for i := range 60 {
+				k.send("anchor", i, claim(i, fmt.Sprintf("v%d.example", i)))
+				about = append(about, id(i))
+			}
+			k.sendFrom("partner", "feed", 100, opinion(1, storage.Refutes, about...))
+			for i, object := range about {
+				k.sendFrom("partner", "feed", 101+i, opinion(10+i, storage.Refutes, object))
+			}
+			if test.second != "" {
+				k.sendFrom(test.second, map[string]string{"twin": "feed"}[test.second], 200, opinion(2, storage.Refutes, about...))
+			}
+			k.catchUp()
+			if (demoted > 0) != test.counts || refuted != map[bool]int{true: 60}[test.counts] {
+				t.Errorf("demoted %d times, %d records for the breaker", demoted, refuted)
+			}
+		})
+	}
+}
+
+// TestBreakerHears: each record is told once, by when it came, as the second voice refutes it; refutations that are
+// old are not told at all.
 func TestBreakerHears(t *testing.T) {
 	k := newCast(t)
 	var said []string
-	k.hooks.Refuted = func(org protocol.OrgID, on string, records int) {
-		said = append(said, fmt.Sprint(org == k.by["anchor"].Org, " ", on, " ", records))
+	k.hooks.Refuted = func(org protocol.OrgID, on string, came []time.Time) {
+		slices.SortFunc(came, time.Time.Compare)
+		line := fmt.Sprint(org == k.by["anchor"].Org, " ", on)
+		for _, at := range came {
+			line += fmt.Sprint(" ", at.Sub(now))
+		}
+		said = append(said, line)
 	}
 	k.reopen()
 	k.send("anchor", -3*24*60, claim(1, "a.example"))
 	k.send("partner", -2*24*60, opinion(1, storage.Refutes, id(1)))
+	k.send("other", -2*24*60, opinion(11, storage.Refutes, id(1)))
 	k.send("anchor", 0, claim(2, "b.example"), claim(3, "c.example"))
 	k.send("anchor", 1, claim(4, "d.example"))
 	k.send("partner", 2, opinion(2, storage.Refutes, id(2), id(3), id(4)))
 	k.catchUp()
-	if want := []string{"true malicious-code 2"}; !slices.Equal(said, want) {
+	if len(said) != 0 {
+		t.Errorf("told %q on one voice", said)
+	}
+	k.send("other", 3, opinion(12, storage.Refutes, id(2), id(3), id(4)))
+	k.catchUp()
+	if want := []string{"true malicious-code 0s 1m0s"}; !slices.Equal(said, want) {
 		t.Errorf("told %q, want %q", said, want)
 	}
-	if got := k.marks("anchor"); got != "4/4 +0 -4 w0" {
+	if got := k.marks("anchor"); got != "4/4 +0 -8 w0" {
 		t.Errorf("card %s", got)
 	}
 }

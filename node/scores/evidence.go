@@ -144,7 +144,11 @@ func (s *sight) claim(h *storage.Hit) error {
 	if err != nil || !ok || first.moment != s.moment {
 		return err
 	}
-	s.self.refute(len(refuters), s.id)
+	var said verdict
+	for i := range refuters {
+		said.add(&refuters[i])
+	}
+	s.self.refute(&first, verdict{}, said)
 	return nil
 }
 
@@ -153,6 +157,7 @@ type party struct {
 	first
 	group   string
 	counted bool
+	own     bool // this node's own voice is among them
 }
 
 // first is where a voice began.
@@ -251,6 +256,7 @@ func (s *sight) parties(hits []storage.Hit, fits func(*storage.Hit) bool, refute
 			by[group] = p
 		}
 		p.counted = p.counted || s.counts(h)
+		p.own = p.own || h.Org == s.Own
 		if began.compare(p.moment) < 0 {
 			p.first = began
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"tocsin/protocol"
@@ -85,8 +87,8 @@ func (b *Book) step(now time.Time) (int, error) {
 		for i := range events {
 			e := &events[i]
 			touched[e.seat()] = true
-			if len(e.records) > 0 && b.Refuted != nil && now.Sub(e.at) < 24*time.Hour {
-				b.Refuted(e.org, e.topic.String(), len(e.records))
+			if len(e.records) > 0 && b.Refuted != nil && now.Sub(e.at) < day {
+				b.Refuted(e.org, e.topic.String(), slices.Collect(maps.Values(e.records)))
 			}
 		}
 	}
@@ -104,8 +106,8 @@ type event struct {
 	at    time.Time // when the record came that brought it
 	counts
 	lead, retraction []time.Duration
-	// records are those that were refuted.
-	records map[protocol.RecordID]bool
+	// records are those with claims that are upheld as refuted by this, and when they came.
+	records map[protocol.RecordID]time.Time
 	// came is true when the organisation itself sent the record.
 	came bool
 }
@@ -117,6 +119,8 @@ type counts struct {
 	confirmed, refuted, withdrawn int
 	// abused counts false positives that somebody else's abuse costs this voucher.
 	abused int
+	// upheld counts claims that are refuted beyond one voice's word, upheldBy the groups that say so.
+	upheld, upheldBy int
 }
 
 func (e *event) seat() seat { return seat{e.org, e.topic.String()} }
@@ -151,31 +155,41 @@ func (c *card) add(e *event) {
 	c.Ledger.Confirmed += e.confirmed
 	c.Ledger.Refuted += e.refuted
 	c.Ledger.Withdrawn += e.withdrawn
+	c.Ledger.Upheld += e.upheld
 	for _, d := range e.lead {
 		c.Lead.add(d)
 	}
 	for _, d := range e.retraction {
 		c.Retraction.add(d)
 	}
-	if e.confirmed+e.refuted+e.withdrawn+e.abused > 0 {
-		c.tally(trust.Tally{
-			Day: dayOf(e.at), Good: uint32(e.confirmed), Bad: uint32(e.refuted + e.abused), Withdrawn: uint32(e.withdrawn),
+	if e.confirmed+e.refuted+e.withdrawn+e.abused+e.upheldBy > 0 {
+		c.tally(tally{
+			Tally:  trust.Tally{Day: dayOf(e.at), Good: uint32(e.confirmed), Bad: uint32(e.refuted + e.abused), Withdrawn: uint32(e.withdrawn)},
+			Upheld: uint32(e.upheldBy + e.abused),
 		})
 	}
 }
 
 func dayOf(t time.Time) int32 { return int32(t.Unix() / (24 * 60 * 60)) }
 
-// refute notes false positives in one record.
-func (e *event) refute(objects int, record protocol.RecordID) {
-	if objects == 0 {
+// refute notes that groups more speak against a claim that began with began, after those before.
+func (e *event) refute(began *first, before, now verdict) {
+	groups := now.groups - before.groups
+	if groups <= 0 {
 		return
 	}
-	e.refuted += objects
-	if e.records == nil {
-		e.records = map[protocol.RecordID]bool{}
+	e.refuted += groups
+	switch {
+	case before.upheld():
+		e.upheldBy += groups
+	case now.upheld():
+		e.upheld++
+		e.upheldBy += now.groups
+		if e.records == nil {
+			e.records = map[protocol.RecordID]time.Time{}
+		}
+		e.records[began.id] = began.at
 	}
-	e.records[record] = true
 }
 
 // abuses charges vouchers for breakers that tripped for whom they vouched, once a trip.

@@ -36,13 +36,13 @@ type Deps struct {
 
 // Hooks are whom the book tells; each may be nil, is called without a lock, and must not take long.
 type Hooks struct {
-	// Refuted is told how many records of an organisation on a topic counted voices have just
-	// refuted, within the last day: the breaker counts them.
-	Refuted func(org protocol.OrgID, topic string, records int)
+	// Refuted is told when each of those records of an organisation on a topic came that are upheld as
+	// refuted now, within the last day: the breaker counts them.
+	Refuted func(org protocol.OrgID, topic string, came []time.Time)
 	// Propose is told when an organisation has earned the next level on a topic; only a
 	// person gives it. It is called once until the level changes.
 	Propose func(org protocol.OrgID, topic, evidence string)
-	// Demote is told when an organisation's q falls below a half on a topic, once each time.
+	// Demote is told when an organisation's q falls below a half on a topic by what is upheld, once each time.
 	Demote func(org protocol.OrgID, topic, why string)
 	// Pledge gives the time within which an organisation has promised to take back what proved wrong;
 	// ok is false when it has promised nothing, and then it is never proposed.
@@ -77,6 +77,8 @@ type Ledger struct {
 	Confirmed int `json:"confirmed,omitempty"`
 	Refuted   int `json:"refuted,omitempty"`
 	Withdrawn int `json:"withdrawn,omitempty"`
+	// Upheld counts claims that two independent groups refuted, or this node itself: nobody alone brings another down.
+	Upheld int `json:"upheld,omitempty"`
 	// Q is the factor now in 1/10,000, of counts that decay; 0 when nothing was counted yet.
 	Q int `json:"-"`
 }

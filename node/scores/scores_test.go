@@ -262,10 +262,10 @@ func TestCardsAreBounded(t *testing.T) {
 	}
 	var c card
 	for day := range int32(2 * tallyDays) {
-		c.tally(trust.Tally{Day: day, Good: 1})
-		c.tally(trust.Tally{Day: day, Bad: 1})
+		c.tally(tally{Tally: trust.Tally{Day: day, Good: 1}})
+		c.tally(tally{Tally: trust.Tally{Day: day, Bad: 1}})
 	}
-	if len(c.Tallies) != tallyDays || c.Tallies[0] != (trust.Tally{Day: tallyDays, Good: 1, Bad: 1}) {
+	if len(c.Tallies) != tallyDays || c.Tallies[0] != (tally{Tally: trust.Tally{Day: tallyDays, Good: 1, Bad: 1}}) {
 		t.Errorf("%d tallies, the first %+v", len(c.Tallies), c.Tallies[0])
 	}
 }

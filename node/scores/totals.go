@@ -52,13 +52,20 @@ type card struct {
 	Work   Work           `json:"work"`
 	Ledger Ledger         `json:"ledger"`
 	// Tallies are ordered by day.
-	Tallies    []trust.Tally `json:"tallies,omitempty"`
-	Lead       spans         `json:"lead"`
-	Retraction spans         `json:"retraction"`
+	Tallies    []tally `json:"tallies,omitempty"`
+	Lead       spans   `json:"lead"`
+	Retraction spans   `json:"retraction"`
 	// Proposed is the level that was proposed last, and Demoted whether a demotion was: neither is
 	// said twice.
 	Proposed string `json:"proposed,omitempty"`
 	Demoted  bool   `json:"demoted,omitempty"`
+}
+
+// tally is one day of a card.
+type tally struct {
+	trust.Tally
+	// Upheld are those of Bad that more than one voice stands for.
+	Upheld uint32 `json:"upheld,omitempty"`
 }
 
 // abuse marks a breaker's trip.
@@ -95,23 +102,36 @@ func (s *spans) timing() Timing {
 func (c *card) ledger(now time.Time) Ledger {
 	l := c.Ledger
 	if len(c.Tallies) > 0 {
-		l.Q = trust.Q(c.Tallies, now)
+		l.Q = c.q(now, func(t tally) uint32 { return t.Bad })
 	}
 	return l
 }
 
+// upheldQ is q as it would be had nobody alone refuted anything: what a demotion goes by.
+func (c *card) upheldQ(now time.Time) int { return c.q(now, func(t tally) uint32 { return t.Upheld }) }
+
+func (c *card) q(now time.Time, bad func(tally) uint32) int {
+	days := make([]trust.Tally, len(c.Tallies))
+	for i, t := range c.Tallies {
+		days[i] = t.Tally
+		days[i].Bad = bad(t)
+	}
+	return trust.Q(days, now)
+}
+
 // tally adds to a day, and lets go of days that weigh nothing any more.
-func (c *card) tally(t trust.Tally) {
-	i, found := slices.BinarySearchFunc(c.Tallies, t.Day, func(have trust.Tally, day int32) int { return cmp.Compare(have.Day, day) })
+func (c *card) tally(t tally) {
+	i, found := slices.BinarySearchFunc(c.Tallies, t.Day, func(have tally, day int32) int { return cmp.Compare(have.Day, day) })
 	if !found {
-		c.Tallies = slices.Insert(c.Tallies, i, trust.Tally{Day: t.Day})
+		c.Tallies = slices.Insert(c.Tallies, i, tally{Tally: trust.Tally{Day: t.Day}})
 	}
 	have := &c.Tallies[i]
 	have.Good += t.Good
 	have.Bad += t.Bad
 	have.Withdrawn += t.Withdrawn
+	have.Upheld += t.Upheld
 	oldest := c.Tallies[len(c.Tallies)-1].Day - tallyDays
-	c.Tallies = slices.DeleteFunc(c.Tallies, func(t trust.Tally) bool { return t.Day <= oldest })
+	c.Tallies = slices.DeleteFunc(c.Tallies, func(t tally) bool { return t.Day <= oldest })
 }
 
 // at finds the card of a seat, or makes it; nil when there are too many.

@@ -59,27 +59,52 @@ func TestBreakerRefutations(t *testing.T) {
 	tests := []struct {
 		name             string
 		records, refuted int
-		after            time.Duration // from the first records to the refutations
 		trips            bool
 	}{
-		{"5 % of 100", 100, 5, 0, true},
-		{"less than 5 % of 100", 100, 4, 0, false},
-		{"3 of 50 is 6 %", 50, 3, 0, true},
-		{"2 of 50 is 4 %", 50, 2, 0, false},
-		{"49 prove nothing", 49, 49, 0, false},
-		{"5 % of 60", 60, 3, 0, true},
-		{"just over 5 % of 59", 59, 3, 0, true},
-		{"just under 5 % of 61", 61, 3, 0, false},
-		{"refuted 23 hours later", 100, 5, 23 * time.Hour, true},
-		{"refuted a day later", 100, 5, 24 * time.Hour, false},
-		{"more refuted than came", 50, 500, 0, true},
+		{"5 % of 100", 100, 5, true},
+		{"less than 5 % of 100", 100, 4, false},
+		{"3 of 50 is 6 %", 50, 3, true},
+		{"2 of 50 is 4 %", 50, 2, false},
+		{"49 prove nothing", 49, 49, false},
+		{"5 % of 60", 60, 3, true},
+		{"just over 5 % of 59", 59, 3, true},
+		{"just under 5 % of 61", 61, 3, false},
+		{"more refuted than came", 50, 500, true},
 	}
 	for _, test := range tests {
 		var b Breaker
 		if got := b.Note(test.records, 0, 0, epoch); got != "" {
 			t.Fatalf("%s: %q before anything was refuted", test.name, got)
 		}
-		if got := b.Note(0, 0, test.refuted, epoch.Add(test.after)); (got != "") != test.trips {
+		if got := b.Note(0, 0, test.refuted, epoch); (got != "") != test.trips {
+			t.Errorf("%s: %q", test.name, got)
+		}
+	}
+}
+
+// TestBreakerRefutesTheDay: only of records that came within a day is a share taken, whatever is refuted today
+// of older ones; and what came in another hour of the day counts until the day is over.
+func TestBreakerRefutesTheDay(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		came, now time.Duration
+		trips     bool
+	}{
+		{"at once", 0, 0, true},
+		{"23 hours later", 0, 23 * time.Hour, true},
+		{"a day later", 0, 24 * time.Hour, false},
+		{"of a record from before the day, with others of today", -24 * time.Hour, 0, false},
+		{"of a record that is older than anything kept", -1000 * 24 * time.Hour, 0, false},
+		{"of the evening before", -20 * time.Hour, 0, true},
+	} {
+		var b Breaker
+		b.Note(1, 0, 0, epoch.Add(-24*time.Hour))
+		b.Note(60, 0, 0, epoch)
+		var got string
+		for range 3 {
+			got = b.Refuted(epoch.Add(test.came), epoch.Add(test.now))
+		}
+		if (got != "") != test.trips {
 			t.Errorf("%s: %q", test.name, got)
 		}
 	}
@@ -177,7 +202,7 @@ func TestBreakerIsBounded(t *testing.T) {
 			t.Fatalf("seed %d: reads back as %+v, %v", seed, again, err)
 		}
 	}
-	top := Breaker{Hours: []BreakerHour{{epoch.Unix() / secondsPerHour, math.MaxUint32, math.MaxUint32}}}
+	top := Breaker{Hours: []BreakerHour{{Hour: epoch.Unix() / secondsPerHour, Records: math.MaxUint32, Refuted: math.MaxUint32}}}
 	if top.Note(math.MaxInt, math.MaxInt, math.MaxInt, epoch); top.Hours[0].Records != math.MaxUint32 || top.Hours[0].Refuted != math.MaxUint32 {
 		t.Errorf("counts overflow: %+v", top.Hours)
 	}
