@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"tocsin/node/audit"
 	"tocsin/node/breaker"
 	"tocsin/node/identity"
 	"tocsin/node/intake"
@@ -47,7 +48,7 @@ func (n *Node) openIntake(paths Paths, cfg Config, chains *identity.Book) error 
 	if n.warnings, err = openWarnings(paths, cfg); err != nil {
 		return err
 	}
-	if n.review, err = review.Open(filepath.Join(paths.State(), "review.json")); err != nil {
+	if err := n.openReview(paths); err != nil {
 		return err
 	}
 	n.pledges = pledges.New(n.Store, chains.Chains)
@@ -55,6 +56,19 @@ func (n *Node) openIntake(paths Paths, cfg Config, chains *identity.Book) error 
 		Store: n.Store, Policy: n.Policy, Identity: chains, Standing: n.Standing, Warnings: n.warnings, Breakers: n.breakers, Own: n.own,
 		Quarantine: quarantineBytes(cfg, paths), Told: n.told(),
 	})
+	return nil
+}
+
+// openReview opens the queue; that an unreadable one was moved aside is written down.
+func (n *Node) openReview(paths Paths) (err error) {
+	if n.review, err = review.Open(filepath.Join(paths.State(), "review.json")); err != nil {
+		return err
+	}
+	if aside := n.review.Aside(); aside != "" {
+		if _, err := n.Audit.Append(context.Background(), audit.Event{Action: "review.unreadable", Target: aside}); err != nil {
+			log.Errorw("not in the audit log", "action", "review.unreadable", "err", err)
+		}
+	}
 	return nil
 }
 

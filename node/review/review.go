@@ -5,6 +5,7 @@
 package review
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,11 +20,15 @@ import (
 	"sync"
 	"time"
 
+	logging "github.com/ipfs/go-log/v2"
+
 	"tocsin/node/audit"
 	"tocsin/node/durable"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
+
+var log = logging.Logger("tocsin/review")
 
 // The kinds of items.
 const (
@@ -43,7 +48,9 @@ const (
 	MaxDetail  = 200
 	// RejectedFor is how long the same matter is not queued again.
 	RejectedFor = 30 * 24 * time.Hour
-	maxFile     = 64 << 20
+	// MaxAdvisories is how many advisories of one author wait: its newest.
+	MaxAdvisories = 20
+	maxFile       = 64 << 20
 )
 
 // Item is one thing to decide.
@@ -53,7 +60,9 @@ type Item struct {
 	ID   string `json:"id"`
 	Kind string `json:"kind"`
 	// Org is the organisation concerned, zero for none.
-	Org     protocol.OrgID `json:"org"`
+	Org protocol.OrgID `json:"org"`
+	// Author is the organisation whose word an advisory is, zero for other kinds.
+	Author  protocol.OrgID `json:"author,omitzero"`
 	Title   string         `json:"title"`
 	Detail  []string       `json:"detail,omitempty"`
 	By      audit.Actor    `json:"by"`
@@ -72,37 +81,59 @@ type state struct {
 
 // Queue is the open queue. All methods may be called concurrently.
 type Queue struct {
-	path string
-	mu   sync.Mutex // guards state and the file
+	path  string
+	limit int        // of the file's bytes: what Open refuses is never written
+	aside string     // set by Open
+	mu    sync.Mutex // guards state and the file
 	state
 }
 
-// Open reads the file (absent is empty). A file that cannot be read is config.invalid.
+// Open reads the file (absent is empty). One that cannot be made sense of is moved aside: what waits
+// in it must not keep the node from starting. Aside then says where it is.
 func Open(path string) (*Queue, error) {
-	q := &Queue{path: path}
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return q, nil
+	q := &Queue{path: path, limit: maxFile}
+	err := q.read()
+	if reason.Of(err) != reason.ConfigInvalid {
+		return q, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("open review queue: %w", err)
+	q.state = state{}
+	q.aside = path + ".unreadable-" + time.Now().UTC().Format("20060102T150405.000000000")
+	if failed := os.Rename(path, q.aside); failed != nil {
+		return nil, fmt.Errorf("%w; move it aside: %w", err, failed)
 	}
-	if info.Size() > maxFile {
-		return nil, reason.New(reason.ConfigInvalid, fmt.Sprintf("review queue %s has %d bytes, limit %d: move it away, the node starts an empty one", path, info.Size(), maxFile))
-	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read review queue: %w", err)
-	}
-	if err := json.Unmarshal(raw, &q.state); err != nil {
-		return nil, reason.Wrap(reason.ConfigInvalid, "read review queue "+path+" (move it away, the node starts an empty one)", err)
-	}
+	log.Errorw("review queue cannot be read and begins anew; the file is kept", "kept", q.aside, "err", err)
 	return q, nil
 }
 
+// Aside names the file that Open moved aside, "" for none.
+func (q *Queue) Aside() string { return q.aside }
+
+// read fills the queue from the file; config.invalid when it makes no sense.
+func (q *Queue) read() error {
+	info, err := os.Stat(q.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open review queue: %w", err)
+	}
+	if info.Size() > int64(q.limit) {
+		return reason.New(reason.ConfigInvalid, fmt.Sprintf("review queue %s has %d bytes, limit %d", q.path, info.Size(), q.limit))
+	}
+	raw, err := os.ReadFile(q.path)
+	if err != nil {
+		return fmt.Errorf("read review queue: %w", err)
+	}
+	if err := json.Unmarshal(raw, &q.state); err != nil {
+		return reason.Wrap(reason.ConfigInvalid, "read review queue "+q.path, err)
+	}
+	return nil
+}
+
 // Add queues an item, durably, and gives its id; added is false when the same matter
-// waits already or was rejected within 30 days. What is over is dropped. Of more than MaxItems the oldest advisory
-// gives way; without one the new item is refused (conflict).
+// waits already or was rejected within 30 days, and for an advisory that is older than MaxAdvisories others of
+// its author. What is over is dropped. Of more than MaxItems, or more than the file may hold, the oldest
+// advisories give way; when that is not enough the new item is refused (conflict).
 func (q *Queue) Add(i Item) (id string, added bool, err error) {
 	if len(i.Payload) > MaxPayload {
 		return "", false, reason.New(reason.UsageInvalid, fmt.Sprintf("queue %s %q: payload of %d bytes, limit %d", i.Kind, i.Title, len(i.Payload), MaxPayload))
@@ -118,16 +149,72 @@ func (q *Queue) Add(i Item) (id string, added bool, err error) {
 	if _, rejected := next.Rejected[i.ID]; rejected || next.index(i.ID) >= 0 {
 		return i.ID, false, nil
 	}
-	if len(next.Items) >= MaxItems {
-		oldest := slices.IndexFunc(next.Items, func(o Item) bool { return o.Kind == Advisory })
-		if oldest < 0 {
-			return "", false, reason.New(reason.Conflict, fmt.Sprintf("queue %s: %d items wait already: decide some with 'tocsin review'", i.ID, len(next.Items)))
-		}
-		next.Items = slices.Delete(next.Items, oldest, oldest+1)
-	}
 	next.Items = append(next.Items, i)
 	slices.SortStableFunc(next.Items, func(a, b Item) int { return a.Created.Compare(b.Created) })
-	return i.ID, true, q.keep(next)
+	next.limitAuthor(i)
+	if next.index(i.ID) < 0 {
+		return i.ID, false, nil
+	}
+	raw, err := next.fit(i, q.limit)
+	if err != nil {
+		return "", false, err
+	}
+	return i.ID, true, q.keep(next, raw)
+}
+
+// limitAuthor leaves of the advisories of i's author the newest.
+func (s *state) limitAuthor(i Item) {
+	if i.Kind != Advisory {
+		return
+	}
+	same := func(o Item) bool { return o.Kind == Advisory && o.Author == i.Author }
+	n := 0
+	for _, o := range s.Items {
+		if same(o) {
+			n++
+		}
+	}
+	if n > MaxAdvisories {
+		oldest := slices.IndexFunc(s.Items, same)
+		s.Items = slices.Delete(s.Items, oldest, oldest+1)
+	}
+}
+
+// fit drops the oldest advisories until the state is within its bounds, and encodes it. The new item
+// itself does not give way: then it is refused.
+func (s *state) fit(i Item, limit int) ([]byte, error) {
+	for {
+		raw, err := encode(s)
+		if err != nil {
+			return nil, fmt.Errorf("write review queue: %w", err)
+		}
+		excess, items := len(raw)-limit, len(s.Items)-MaxItems
+		if excess <= 0 && items <= 0 {
+			return raw, nil
+		}
+		for excess > 0 || items > 0 {
+			oldest := slices.IndexFunc(s.Items, func(o Item) bool { return o.Kind == Advisory })
+			if oldest < 0 || s.Items[oldest].ID == i.ID {
+				return nil, reason.New(reason.Conflict, fmt.Sprintf("queue %s: it is full (%d items): decide some with 'tocsin review'", i.ID, len(s.Items)-1))
+			}
+			one, err := encode(s.Items[oldest])
+			if err != nil {
+				return nil, fmt.Errorf("write review queue: %w", err)
+			}
+			excess, items = excess-len(one), items-1
+			s.Items = slices.Delete(s.Items, oldest, oldest+1)
+		}
+	}
+}
+
+// encode writes JSON without escapes that make six bytes of one.
+func encode(v any) ([]byte, error) {
+	var raw bytes.Buffer
+	j := json.NewEncoder(&raw)
+	j.SetEscapeHTML(false)
+	j.SetIndent("", " ")
+	err := j.Encode(v)
+	return raw.Bytes(), err
 }
 
 // id names the matter: kind, organisation and what would be carried out.
@@ -183,7 +270,11 @@ func (q *Queue) Close(id string, rejected bool, now time.Time) error {
 	if rejected {
 		next.Rejected[id] = now.Add(RejectedFor)
 	}
-	return q.keep(next)
+	raw, err := encode(next)
+	if err != nil {
+		return fmt.Errorf("write review queue: %w", err)
+	}
+	return q.keep(next, raw)
 }
 
 // tidy copies the state without what is over at now. The caller holds mu.
@@ -215,12 +306,8 @@ func (s *state) index(id string) int {
 	return slices.IndexFunc(s.Items, func(i Item) bool { return i.ID == id })
 }
 
-// keep writes a state and puts it in force. The caller holds mu.
-func (q *Queue) keep(next state) error {
-	raw, err := json.MarshalIndent(next, "", " ")
-	if err != nil {
-		return fmt.Errorf("write review queue: %w", err)
-	}
+// keep writes a state that is encoded already and puts it in force. The caller holds mu.
+func (q *Queue) keep(next state, raw []byte) error {
 	if err := durable.Write(q.path, raw, 0o600); err != nil {
 		return fmt.Errorf("write review queue: %w", err)
 	}

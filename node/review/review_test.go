@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -157,14 +159,110 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// A file that makes no sense is kept and does not keep the node from starting.
 func TestBrokenFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "review.json")
-	for _, raw := range []string{"", "{", `{"items":[{"org":"sha256:00"}]}`, "[]"} {
+	for _, raw := range []string{"", "{", `{"items":[{"org":"sha256:00"}]}`, "[]", strings.Repeat(" ", maxFile+1)} {
 		if err := os.WriteFile(path, []byte(raw), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(path); reason.Of(err) != reason.ConfigInvalid {
-			t.Errorf("%q: %v", raw, err)
+		q := open(t, path)
+		if kept, err := os.ReadFile(q.Aside()); err != nil || string(kept) != raw {
+			t.Errorf("%.20q is not kept: %v", raw, err)
 		}
+		if _, added, err := q.Add(item(Promotion, "new")); !added || err != nil {
+			t.Errorf("after %.20q: %v %v", raw, added, err)
+		}
+		if q = open(t, path); q.Aside() != "" || len(q.List(day)) != 1 {
+			t.Errorf("after %.20q and a restart: %v", raw, q.List(day))
+		}
+	}
+}
+
+// advisory is the n-th of an author, a minute after the one before.
+func advisory(author byte, n int) Item {
+	i := item(Advisory, fmt.Sprint(author, " ", n))
+	i.Author, i.Created = protocol.OrgID{author}, day.Add(time.Duration(n)*time.Minute)
+	i.Detail = []string{strings.Repeat("<", 4000)}
+	return i
+}
+
+// One author that warns without end fills neither the queue nor the disk, and pushes out nothing but
+// its own older words. Told the same again, in any order, the queue does not write again.
+func TestOneAuthorFloods(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "review.json")
+	q := open(t, path)
+	for _, other := range []Item{item(Promotion, "a"), advisory(2, 0)} {
+		if _, added, err := q.Add(other); !added || err != nil {
+			t.Fatal(added, err)
+		}
+	}
+	const many = 3*MaxAdvisories + 1
+	for n := range many {
+		if _, added, err := q.Add(advisory(1, n)); !added || err != nil {
+			t.Fatal(n, added, err)
+		}
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Size() > 2*(MaxAdvisories+2)*4000 {
+		t.Errorf("the file has %d bytes (%v)", info.Size(), err)
+	}
+	if n := len(q.List(day)); n != MaxAdvisories+2 {
+		t.Errorf("%d items wait, want %d", n, MaxAdvisories+2)
+	}
+	for n := range many {
+		if _, added, err := q.Add(advisory(1, n)); added || err != nil {
+			t.Fatalf("advisory %d came again: %v %v", n, added, err)
+		}
+	}
+	if again, err := os.Stat(path); err != nil || !again.ModTime().Equal(info.ModTime()) {
+		t.Errorf("the file was written again: %v", err)
+	}
+	open(t, path)
+}
+
+// What Open refuses is never written: the node would not find its queue again. Advisories
+// with characters that JSON may escape once did that.
+func TestNeverTooLargeToOpen(t *testing.T) {
+	const limit, size = 1 << 20, 50_000
+	path := filepath.Join(t.TempDir(), "review.json")
+	q := &Queue{path: path, limit: limit}
+	for n := range limit/size - 1 {
+		i := advisory(byte(n), n)
+		i.Detail = []string{strings.Repeat("<", size)}
+		i.ID = i.id()
+		q.Items = append(q.Items, i)
+	}
+	waiting := len(q.Items)
+	large := func(n int) Item {
+		i := item(Anchor, fmt.Sprint(n))
+		i.Created, i.Expires = day.Add(time.Hour), day.Add(48*time.Hour)
+		i.Payload = json.RawMessage(`"` + strings.Repeat("<", size) + `"`)
+		return i
+	}
+	for n := range 4 {
+		if _, added, err := q.Add(large(n)); !added || err != nil {
+			t.Fatal(n, added, err)
+		}
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Size() > limit || info.Size() < limit-2*size {
+		t.Errorf("the file has %d bytes of %d: %v", info.Size(), limit, err)
+	}
+	if again := open(t, path); again.Aside() != "" || len(again.Items) < waiting {
+		t.Fatalf("%d items of %d and 4 more; moved aside: %q", len(again.Items), waiting, again.Aside())
+	}
+	q.Items = slices.DeleteFunc(q.Items, func(i Item) bool { return i.Kind == Advisory })
+	for n := 4; len(q.Items) < limit/size; n++ {
+		i := large(n)
+		i.ID = i.id()
+		q.Items = append(q.Items, i)
+	}
+	before := len(q.Items)
+	if _, added, err := q.Add(large(999)); added || reason.Of(err) != reason.Conflict {
+		t.Errorf("a file over its bound: %v %v", added, err)
+	}
+	if len(q.Items) != before {
+		t.Errorf("a refused item changed the queue: %d of %d", len(q.Items), before)
 	}
 }

@@ -88,7 +88,7 @@ func advisoryItem(a pledges.Advisory, list *trust.List) review.Item {
 		detail = append(detail, "evidence: "+id.String())
 	}
 	return review.Item{
-		Kind: review.Advisory, Org: a.Subject, By: audit.Node(), Created: a.Made, Expires: a.Until, Detail: detail,
+		Kind: review.Advisory, Org: a.Subject, Author: a.Author, By: audit.Node(), Created: a.Made, Expires: a.Until, Detail: detail,
 		Title: fmt.Sprintf("%s warns of %s (record %s)", name(list, a.Author), name(list, a.Subject), a.Record),
 	}
 }
