@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"tocsin/protocol/reason"
@@ -138,6 +139,68 @@ func (o *Org) Revoked(key KeyID) (Revocation, bool) {
 		return Revocation{}, false
 	}
 	return *found, true
+}
+
+// Over reports whether a record key no longer signs for its organisation: it is revoked, or
+// every operations key that certified it ended. Of what it signed only that stands
+// which the heads reach (STM-22), whatever else is said of the key.
+func (o *Org) Over(key KeyID) bool { return o.standing.over(key) }
+
+func (o *orgStanding) over(key KeyID) bool {
+	if o == nil {
+		return false
+	}
+	if len(o.revoked[key]) > 0 {
+		return true
+	}
+	certifiers := o.certifiers[key]
+	return len(certifiers) > 0 && !slices.ContainsFunc(certifiers, func(id KeyID) bool { _, ended := o.ended[id]; return !ended })
+}
+
+// Certified reports whether a certificate of a record key is known, of an operations key that
+// ended too.
+func (o *Org) Certified(key KeyID) bool {
+	return slices.ContainsFunc(o.Certificates, func(c *Certificate) bool { return c.RecordKey.ID() == key })
+}
+
+// SameStanding reports whether two snapshots of an organisation void the same of what a node
+// may have accepted, and leave it as disputed. New certificates, operations keys and
+// signs of life change nothing of that. nil is an organisation of which nothing is known.
+func (o *Org) SameStanding(p *Org) bool {
+	a, b := o.voids(), p.voids()
+	if (o != nil && o.Disputed) != (p != nil && p.Disputed) {
+		return false
+	}
+	same := len(a.revoked) == len(b.revoked)
+	for key, r := range a.revoked { // a status names heads of other keys too
+		same = same && sameHeads(r, a.status, b.revoked[key], b.status, func(h Head) bool { return h.Key == key })
+	}
+	same = same && maps.EqualFunc(a.ended, b.ended, func(e, f ending) bool {
+		return (e.root == nil) == (f.root == nil) && (e.root == nil || slices.Equal(e.root.Heads, f.root.Heads)) &&
+			sameHeads(e.revocations, a.status, f.revocations, b.status, func(Head) bool { return true })
+	})
+	for key := range a.certifiers {
+		// A key that came with its certificate, or went with it, had nothing accepted that now changes.
+		same = same && (len(b.certifiers[key]) == 0 || a.over(key) == b.over(key))
+	}
+	return same
+}
+
+// voids is never nil.
+func (o *Org) voids() *orgStanding {
+	if o == nil || o.standing == nil {
+		return &orgStanding{}
+	}
+	return o.standing
+}
+
+// sameHeads reports whether revocations, each with the status of its time, name the same places
+// among those that matter.
+func sameHeads(a []*Revocation, at *Status, b []*Revocation, bt *Status, matter func(Head) bool) bool {
+	named := func(r *Revocation, status *Status) []Head {
+		return slices.DeleteFunc(slices.Clone(r.lastHeads(status)), func(h Head) bool { return !matter(h) })
+	}
+	return slices.EqualFunc(a, b, func(r, s *Revocation) bool { return slices.Equal(named(r, at), named(s, bt)) })
 }
 
 // Ended reports whether an operations key no longer counts: a later root dropped

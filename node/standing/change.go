@@ -16,6 +16,9 @@ const (
 	// maxStrangers is how many forked keys of unlisted organisations are kept. What
 	// they say is held anyway, so that the oldest gives way.
 	maxStrangers = 1000
+	// maxForksOfOrg is how many forked keys of one organisation are kept. With so many nothing
+	// of it stands until it ends some of them, so that forks beyond them change nothing.
+	maxForksOfOrg = 16
 	// maxKept is how many rollbacks, trips, or forked keys of listed organisations are kept.
 	maxKept = 10_000
 	// maxWhy bounds a reason, maxHeads the topics of a forked key.
@@ -42,7 +45,11 @@ func (b *Book) Forked(p *protocol.ForkProof, at time.Time) (first bool, err erro
 		return false, b.replace(next)
 	}
 	f := Fork{Org: p.Org, Key: p.Key, Topic: topic, Sequence: p.Sequence, At: at.UTC().Round(0), Heads: b.heads(p.Org, p.Key, topic)}
-	if next.Forks, err = b.withRoom(append(slices.Clone(next.Forks), f)); err != nil {
+	forks, ok := b.withinShare(p.Org, slices.Clone(next.Forks))
+	if !ok {
+		return false, nil
+	}
+	if next.Forks, err = b.withRoom(append(forks, f)); err != nil {
 		return false, err
 	}
 	if err := b.replace(next); err != nil {
@@ -77,6 +84,29 @@ func (b *Book) heads(org protocol.OrgID, key protocol.KeyID, but string) map[str
 		}
 	}
 	return heads
+}
+
+// withinShare makes room for one more fork of an organisation within its share: one of a key that
+// it ended gives way, the oldest first. ok is false when all that are kept count.
+func (b *Book) withinShare(org protocol.OrgID, forks []Fork) (left []Fork, ok bool) {
+	o, _ := b.chains().Org(org)
+	n, oldest := 0, -1
+	for i, f := range forks {
+		if f.Org != org {
+			continue
+		}
+		n++
+		if !counts(o, f.Key) && (oldest < 0 || f.At.Before(forks[oldest].At)) {
+			oldest = i
+		}
+	}
+	switch {
+	case n < maxForksOfOrg:
+		return forks, true
+	case oldest < 0:
+		return forks, false
+	}
+	return slices.Delete(forks, oldest, oldest+1), true
 }
 
 // withRoom drops the oldest forks of strangers beyond their bound.
@@ -167,7 +197,7 @@ func (b *Book) replace(next kept) error {
 		return err
 	}
 	b.kept = next
-	b.swap(newEdition(next, b.Version()+1))
+	b.swap(newEdition(next, b.Version()+1, time.Now()))
 	return nil
 }
 

@@ -19,8 +19,10 @@ type edition struct {
 	forks     map[holder]Fork
 	rollbacks map[holder][]Rollback
 	trips     map[scope]Trip
-	// forkers are when keys of an organisation forked, in order; only of those that ever reached MaxForks.
-	forkers map[protocol.OrgID][]time.Time
+	// forkers are the forks of an organisation, in order; only of those with MaxForks or more.
+	forkers map[protocol.OrgID][]Fork
+	// at is the moment for which it says what the last ForkWindow saw.
+	at time.Time
 }
 
 // holder is a record key as one organisation certified it; another may certify the same.
@@ -35,24 +37,24 @@ type scope struct {
 	topic string
 }
 
-func newEdition(k kept, version uint64) *edition {
+func newEdition(k kept, version uint64, at time.Time) *edition {
 	e := &edition{
-		kept: k, version: version, over: make(chan struct{}),
+		kept: k, version: version, at: at, over: make(chan struct{}),
 		forks:     make(map[holder]Fork, len(k.Forks)),
 		rollbacks: make(map[holder][]Rollback, len(k.Rollbacks)),
 		trips:     make(map[scope]Trip, len(k.Trips)),
-		forkers:   map[protocol.OrgID][]time.Time{},
+		forkers:   map[protocol.OrgID][]Fork{},
 	}
 	for _, f := range k.Forks {
 		e.forks[holder{f.Org, f.Key}] = f
-		e.forkers[f.Org] = append(e.forkers[f.Org], f.At)
+		e.forkers[f.Org] = append(e.forkers[f.Org], f)
 	}
-	for org, times := range e.forkers {
-		if len(times) < MaxForks {
+	for org, forks := range e.forkers {
+		if len(forks) < MaxForks {
 			delete(e.forkers, org)
 			continue
 		}
-		slices.SortFunc(times, time.Time.Compare)
+		slices.SortFunc(forks, func(a, b Fork) int { return a.At.Compare(b.At) })
 	}
 	for _, r := range k.Rollbacks {
 		of := holder{r.Org, r.Key}
@@ -64,20 +66,62 @@ func newEdition(k kept, version uint64) *edition {
 	return e
 }
 
-// next is the same under the next version.
-func (e *edition) next() *edition {
+// next is the same under the next version, at a moment.
+func (e *edition) next(at time.Time) *edition {
 	n := *e
-	n.version, n.over = e.version+1, make(chan struct{})
+	n.version, n.at, n.over = e.version+1, at, make(chan struct{})
 	return &n
 }
 
-// position judges a place of a key log by forks (FRK-07) and rollbacks.
-func (e *edition) position(org protocol.OrgID, h protocol.Head) error {
-	if f, ok := e.forks[holder{org, h.Key}]; ok && h.Sequence > f.stands(h.Topic.String()) {
+// passed reports whether the window of a fork closes between this edition's moment and another.
+func (e *edition) passed(at time.Time) bool {
+	for _, forks := range e.forkers {
+		if slices.ContainsFunc(forks, func(f Fork) bool { return e.recent(f) && at.Sub(f.At) >= ForkWindow }) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *edition) recent(f Fork) bool { return e.at.Sub(f.At) < ForkWindow }
+
+// counts reports whether a fork of a key counts against its whole organisation: not when the
+// organisation ended the key, since whoever it has locked out could hold it for ever. A key
+// without a certificate can be used by nobody.
+func counts(o *protocol.Org, key protocol.KeyID) bool {
+	return o != nil && o.Certified(key) && !o.Over(key)
+}
+
+// forked reports why nothing of an organisation stands: too many of its keys forked lately, or
+// more than are kept, so that others may have.
+func (e *edition) forked(org protocol.OrgID, o *protocol.Org) string {
+	forks, recent := 0, 0
+	for _, f := range e.forkers[org] {
+		if !counts(o, f.Key) {
+			continue
+		}
+		if forks++; e.recent(f) {
+			recent++
+		}
+	}
+	switch {
+	case recent >= MaxForks:
+		return fmt.Sprintf("%d keys of %s forked within 90 days", recent, org)
+	case forks >= maxForksOfOrg:
+		return fmt.Sprintf("%d keys of %s forked and none of them was ended", forks, org)
+	}
+	return ""
+}
+
+// position judges a place of a key log by forks (FRK-07) and rollbacks. o is what the chains
+// say of the organisation, nil when they do not know it; they were asked whether the place stands. Where
+// the organisation ended the key, its heads decide instead of forks (FRK-08).
+func (e *edition) position(org protocol.OrgID, o *protocol.Org, h protocol.Head) error {
+	if f, ok := e.forks[holder{org, h.Key}]; ok && h.Sequence > f.stands(h.Topic.String()) && (o == nil || !o.Over(h.Key)) {
 		return reason.New(reason.LogFork, fmt.Sprintf("record %s: its key %s signed two records for place %d on %s", h.ID, h.Key, f.Sequence, f.Topic))
 	}
-	if times, ok := e.forkers[org]; ok && time.Since(times[len(times)-MaxForks]) < ForkWindow {
-		return reason.New(reason.LogFork, fmt.Sprintf("record %s: %d keys of %s forked within 90 days", h.ID, MaxForks, org))
+	if why := e.forked(org, o); why != "" {
+		return reason.New(reason.LogFork, fmt.Sprintf("record %s: %s", h.ID, why))
 	}
 	for _, r := range e.rollbacks[holder{org, h.Key}] {
 		if r.covers(h.Topic.String()) && h.Sequence > r.After {

@@ -7,7 +7,6 @@ package standing
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,7 +61,8 @@ type Fork struct {
 type Surroundings struct {
 	// Own is the node's organisation, which is never stale to itself.
 	Own protocol.OrgID
-	// Listed says whose forks are kept however many strangers fork.
+	// Listed says who is known here: whose forks are kept however many strangers fork, and
+	// whose chain may change what stands. nil is everybody.
 	Listed func(protocol.OrgID) bool
 	// Heads gives the tips of a key's logs as this node holds them.
 	Heads func(protocol.OrgID, protocol.KeyID) []protocol.Head
@@ -75,9 +75,11 @@ type Book struct {
 	around atomic.Pointer[Surroundings]
 
 	// mu guards kept and the file: one change at a time. kept is never changed in
-	// place, since the edition in force shares its parts.
+	// place, since the edition in force shares its parts. seen are the chains as Learned last saw
+	// them, of organisations that are known here.
 	mu   sync.Mutex
 	kept kept
+	seen map[protocol.OrgID]*protocol.Org
 
 	// current is read without a lock and replaced under mu.
 	current atomic.Pointer[edition]
@@ -85,14 +87,14 @@ type Book struct {
 
 // Open reads the file (absent is empty). chains gives the snapshot in force.
 func Open(path string, chains func() *protocol.Chains) (*Book, error) {
-	b := &Book{path: path, chains: chains}
+	b := &Book{path: path, chains: chains, seen: map[protocol.OrgID]*protocol.Org{}}
 	b.around.Store(&Surroundings{})
 	k, err := readFile(path)
 	if err != nil {
 		return nil, err
 	}
 	b.kept = k
-	b.current.Store(newEdition(k, 0))
+	b.current.Store(newEdition(k, 0, time.Now()))
 	return b, nil
 }
 
@@ -138,10 +140,12 @@ func (b *Book) Place(org protocol.OrgID, h protocol.Head, created time.Time) err
 
 // Position is Place without breakers: what it voids at a place, it voids at every later one.
 func (b *Book) Position(org protocol.OrgID, h protocol.Head) error {
-	if err := b.chains().Standing(org, h.Key, h.Topic, h.Sequence, h.ID); err != nil {
+	chains := b.chains()
+	if err := chains.Standing(org, h.Key, h.Topic, h.Sequence, h.ID); err != nil {
 		return err
 	}
-	return b.current.Load().position(org, h)
+	o, _ := chains.Org(org)
+	return b.current.Load().position(org, o, h)
 }
 
 func tripped(t Trip, id protocol.RecordID) error {
@@ -193,31 +197,39 @@ func (b *Book) HeldKey(org protocol.OrgID, key protocol.KeyID) bool {
 	return held
 }
 
-// Version counts changes, of the chains' revocations too once Changed was called; it never falls.
+// Version counts changes, of the chains too once Learned was told of them; it never falls.
 func (b *Book) Version() uint64 { return b.current.Load().version }
 
-// Changed says that the chains changed in a way that may void records.
-func (b *Book) Changed() {
+// Changed says what time it is: an organisation that was held for three forks may be due to
+// come back. Between changes no answer depends on the clock.
+func (b *Book) Changed(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.swap(b.current.Load().next())
+	if e := b.current.Load(); e.passed(now) {
+		b.swap(e.next(now))
+	}
 }
 
-// Learned is Changed when new statements may change what stands: those of organisations
-// of which anything is void, or that are disputed. Of others they only add keys, or say that they live.
+// Learned is told of new statements. They count as a change when they void or bar something
+// of an organisation that is known here, or take that back: what strangers say
+// of themselves costs nobody a sweep.
 func (b *Book) Learned(fresh []*protocol.Statement) {
-	chains := b.chains()
-	if slices.ContainsFunc(fresh, func(s *protocol.Statement) bool {
-		org, known := chains.Org(s.Org())
-		if !known {
-			return false
+	around := b.around.Load()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	chains, changed := b.chains(), false
+	for _, s := range fresh {
+		id := s.Org()
+		if around.Listed != nil && id != around.Own && !around.Listed(id) {
+			delete(b.seen, id)
+			continue
 		}
-		if s.Type() == protocol.StatementStatus {
-			return len(org.Revocations) > 0
-		}
-		return len(org.Revocations)+len(org.Roots) > 0 || org.Disputed
-	}) {
-		b.Changed()
+		o, _ := chains.Org(id)
+		changed = changed || !o.SameStanding(b.seen[id])
+		b.seen[id] = o
+	}
+	if changed {
+		b.swap(b.current.Load().next(time.Now()))
 	}
 }
 

@@ -157,6 +157,20 @@ func TestCauses(t *testing.T) {
 	}
 }
 
+// forkFresh forks a key that the author's operations key certifies for it.
+func (b *bench) forkFresh() protocol.KeyID {
+	b.t.Helper()
+	a := b.author
+	old, cert := a.Key, a.Certificate
+	defer func() { a.Key, a.Certificate = old, cert }()
+	_, err := a.Renew()
+	check(b.t, err)
+	key := a.Key.Public().ID()
+	_, err = b.Forked(&protocol.ForkProof{Org: a.Org, Key: key, Topic: protocol.TopicDrill, Sequence: 1}, time.Now())
+	check(b.t, err)
+	return key
+}
+
 // TestThreeForks: two forked keys hold themselves, the third within 90 days the
 // whole organisation, until the oldest of three is 90 days past.
 func TestThreeForks(t *testing.T) {
@@ -167,13 +181,22 @@ func TestThreeForks(t *testing.T) {
 				t.Errorf("after %d forks of other keys: %v", i, err)
 			}
 			time.Sleep(24 * time.Hour)
-			_, err := b.Forked(&protocol.ForkProof{Org: b.author.Org, Key: protocol.KeyID{byte(i + 1)}, Topic: protocol.TopicDrill, Sequence: 1}, time.Now())
-			check(t, err)
+			b.forkFresh()
 		}
 		b.want(map[string]reason.Code{"fraud 1": reason.LogFork})
 		time.Sleep(ForkWindow - 3*24*time.Hour)
+		version := b.Version()
+		if b.Changed(time.Now()); b.Version() != version {
+			t.Error("a day on which nothing comes back is a change")
+		}
 		b.want(map[string]reason.Code{"fraud 1": reason.LogFork})
 		time.Sleep(24 * time.Hour)
+		if err := b.place("fraud", 1); reason.Of(err) != reason.LogFork {
+			t.Errorf("the clock alone changed an answer: %v", err)
+		}
+		if b.Changed(time.Now()); b.Version() == version {
+			t.Error("the end of the hold is no change")
+		}
 		b.want(map[string]reason.Code{"fraud 1": ""})
 	})
 }
@@ -286,11 +309,11 @@ func TestNotWritten(t *testing.T) {
 	}
 }
 
-// TestWait: whoever waits wakes at each change and at Changed.
+// TestWait: whoever waits wakes at each change.
 func TestWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		for _, change := range []func(){b.Changed, func() { b.fork("fraud", 1) }} {
+		for _, change := range []func(){func() { _, _ = b.Trip(Trip{Org: b.author.Org, Topic: "drill"}) }, func() { b.fork("fraud", 1) }} {
 			v, woke := b.Version(), make(chan error, 1)
 			go func() { woke <- b.Wait(context.Background(), v) }()
 			synctest.Wait()
@@ -330,7 +353,7 @@ func TestConcurrent(t *testing.T) {
 		check(t, b.RollBack(Rollback{Org: b.author.Org, Key: protocol.KeyID{byte(i)}}))
 		_, err := b.Trip(Trip{Org: b.author.Org, Topic: fmt.Sprint("t", i)})
 		check(t, err)
-		b.Changed()
+		b.Changed(time.Now())
 	}
 	wg.Wait()
 	if n, err := b.Restore(b.author.Org, ""); n != 20 || err != nil {

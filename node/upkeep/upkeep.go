@@ -206,7 +206,7 @@ func (k *Keeper) expireHeld(ctx context.Context) error {
 	if n > 0 {
 		log.Infow("dropped from quarantine: nobody decided on it in time", "records", n, "after", k.d.QuarantineAge)
 	}
-	k.d.Standing.Changed()
+	k.d.Standing.Changed(time.Now())
 	return err
 }
 
