@@ -167,6 +167,19 @@ func (s *Store) HeldRecords(why reason.Code) ([]protocol.RecordID, error) {
 	return s.heldWhole(func(line hold) bool { return why == "" || line.why == why }), nil
 }
 
+// HeldOf says of which organisation and topic a record is that is held as a whole; ok is false
+// when it is not. Memory only.
+func (s *Store) HeldOf(id protocol.RecordID) (org protocol.OrgID, topic protocol.Topic, ok bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	ord, ok := s.tables.find(id)
+	if !ok || !s.tables.records[ord].whole() {
+		return org, topic, false
+	}
+	l := &s.tables.logs[s.tables.records[ord].log]
+	return l.Org, l.Topic, true
+}
+
 // heldWhole lists records held as a whole, in order of id.
 func (s *Store) heldWhole(want func(hold) bool) []protocol.RecordID {
 	s.mu.RLock()

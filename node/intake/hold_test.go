@@ -454,3 +454,41 @@ func TestPledges(t *testing.T) {
 		}
 	}
 }
+
+// TestRejudgeStranger: judging the quarantine again costs next to nothing for what strangers
+// put there, however much: none of it is read or verified.
+func TestRejudgeStranger(t *testing.T) {
+	d := newDesktop(t, trust.Unknown)
+	r := d.record(protocol.Draft{}, indicator(1, "[domain-name:value = 'a.example']"))
+	d.receive(r)
+	if _, why := d.fate(r.ID()); why != reason.TrustUnknown {
+		t.Fatalf("held for %q", why)
+	}
+	ids := []protocol.RecordID{r.ID()}
+	if n := testing.AllocsPerRun(100, func() {
+		if n, err := d.Reconsider(context.Background(), ids); n != 0 || err != nil {
+			t.Errorf("%d accepted, %v", n, err)
+		}
+	}); n > 5 {
+		t.Errorf("%v allocations for a record that stays held", n)
+	}
+}
+
+// TestRestoredOnTheWay: a rollback that is restored while a record is on its way into the store, behind
+// the sweep that follows, does not leave that record in quarantine.
+func TestRestoredOnTheWay(t *testing.T) {
+	d := newDesktop(t, trust.Anchor)
+	check(t, d.d.Standing.RollBack(standing.Rollback{Org: d.author.Org, Key: d.author.Key.Public().ID()}))
+	r := d.record(protocol.Draft{}, indicator(1, "[domain-name:value = 'a.example']"))
+	version := d.d.Standing.Version()
+	v, err := d.decide(r, trust.Anchor, "peer")
+	check(t, err)
+	_, err = d.d.Standing.Restore(d.author.Org, "")
+	check(t, err)
+	v.entry.Received, v.entry.From = time.Now(), "peer"
+	check(t, d.store(context.Background(), v.entry, trust.Anchor))
+	check(t, d.settle(context.Background(), r, &v, version, "peer"))
+	if state, why := d.fate(r.ID()); state != storage.Accepted || v.State != storage.Accepted || v.Accepted != 1 || v.Held != 0 {
+		t.Errorf("%v %q, outcome %+v", state, why, v.Outcome)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -196,7 +197,17 @@ func (p *Pipeline) store(ctx context.Context, e storage.Entry, level trust.Level
 // settle looks again when the standing changed while a record was on its way into
 // the store: the sweep that follows a change does not see what comes behind it.
 func (p *Pipeline) settle(ctx context.Context, r *protocol.Record, v *verdict, version uint64, from string) error {
-	if v.State != storage.Accepted || p.d.Standing.Version() == version {
+	if p.d.Standing.Version() == version {
+		return nil
+	}
+	if v.State == storage.Held && slices.Contains(unstable(), v.entry.Reason) {
+		n, err := p.rejudge(ctx, r.ID())
+		if n > 0 {
+			v.State, v.Accepted, v.Held = storage.Accepted, n, v.Held-n
+		}
+		return err
+	}
+	if v.State != storage.Accepted {
 		return nil
 	}
 	err := p.stands(r, from)
@@ -240,9 +251,11 @@ func (p *Pipeline) index() *warn.Index {
 }
 
 // level is the trust in the record's organisation for its topic.
-func (p *Pipeline) level(r *protocol.Record) trust.Level {
-	if r.Org() == p.d.Own {
+func (p *Pipeline) level(r *protocol.Record) trust.Level { return p.levelOn(r.Org(), r.Header().Topic) }
+
+func (p *Pipeline) levelOn(org protocol.OrgID, topic protocol.Topic) trust.Level {
+	if org == p.d.Own {
 		return trust.Own
 	}
-	return p.d.Policy.List().Level(r.Org(), r.Header().Topic.String(), "", time.Now())
+	return p.d.Policy.List().Level(org, topic.String(), "", time.Now())
 }

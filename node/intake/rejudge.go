@@ -14,7 +14,12 @@ import (
 // Curable are the reasons of records held as a whole that may cease to hold:
 // the organisation is listed, a person restores it, its heads move on.
 func Curable() []reason.Code {
-	return []reason.Code{reason.TrustUnknown, reason.KeyRolledBack, reason.OrgTripped, reason.KeyRevoked, reason.LogFork}
+	return append(unstable(), reason.TrustUnknown)
+}
+
+// unstable are the reasons of the standing among them.
+func unstable() []reason.Code {
+	return []reason.Code{reason.KeyRolledBack, reason.OrgTripped, reason.KeyRevoked, reason.LogFork}
 }
 
 // Rejudge takes records out of quarantine that were held for one of the given reasons and
@@ -52,8 +57,13 @@ func (p *Pipeline) Reconsider(ctx context.Context, ids []protocol.RecordID) (int
 	return total, nil
 }
 
-// rejudge looks at one held record again.
+// rejudge looks at one held record again. Most are of strangers: they are told by memory, before
+// anything is read or verified.
 func (p *Pipeline) rejudge(ctx context.Context, id protocol.RecordID) (int, error) {
+	org, topic, held := p.d.Store.HeldOf(id)
+	if !held || p.levelOn(org, topic) < trust.Observed {
+		return 0, nil
+	}
 	r, state, err := p.stored(id)
 	if err != nil {
 		log.Errorw("held record cannot be read", "record", id, "err", err)

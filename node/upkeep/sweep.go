@@ -18,9 +18,14 @@ const sweepBatch = 1000
 // sweep remembers what was swept in this run, so that a change costs what it
 // changes. It is empty after a start: then all logs are looked at once.
 type sweep struct {
-	// from is the first place of each log that does not stand.
-	from  map[place]uint64
+	logs  map[place]swept
 	trips map[scope]bool
+}
+
+// swept is how a log was left: up to head everything from the first void place on is held. What came
+// behind head was judged when it came.
+type swept struct {
+	void, head uint64
 }
 
 // place is a key log.
@@ -46,16 +51,16 @@ func (k *Keeper) Sweep(ctx context.Context) error {
 // goes into quarantine, what does again is judged again. If it stops on the way, the
 // next sweep goes on: what is moved already is passed over.
 func (k *Keeper) sweepAll(ctx context.Context) error {
-	first := k.sweep.from == nil
+	first := k.sweep.logs == nil
 	if first {
-		k.sweep.from = map[place]uint64{}
+		k.sweep.logs = map[place]swept{}
 		if err := k.back(ctx, reason.KeyRolledBack, reason.OrgTripped, reason.KeyRevoked, reason.LogFork); err != nil {
-			k.sweep.from = nil
+			k.sweep.logs = nil
 			return err
 		}
 	}
 	for _, l := range k.d.Store.Logs() {
-		if err := k.sweepLog(ctx, l); err != nil {
+		if err := k.sweepLog(ctx, l, first); err != nil {
 			return fmt.Errorf("sweep log %s of %s: %w", l.Topic, l.Key, err)
 		}
 	}
@@ -63,30 +68,32 @@ func (k *Keeper) sweepAll(ctx context.Context) error {
 }
 
 // sweepLog holds a log from the first place on that does not stand, and takes back what
-// stands again before it.
-func (k *Keeper) sweepLog(ctx context.Context, l storage.Log) error {
+// stands again before it: also what came since the last sweep and was held then. fresh says that all
+// that is held was judged again just now.
+func (k *Keeper) sweepLog(ctx context.Context, l storage.Log, fresh bool) error {
 	at := place{l.Org, l.Key, l.Topic}
-	from, why := k.firstVoid(l)
-	before, swept := k.sweep.from[at]
-	if !swept {
-		before = l.Head + 1
-	}
+	left, seen := k.sweep.logs[at]
 	switch {
-	case from < before:
-		if err := k.hold(ctx, l, from, before-1, why); err != nil {
-			return err
+	case !seen && fresh:
+		left = swept{void: l.Head + 1}
+	case !seen:
+		left = swept{void: 1}
+	}
+	void, why := k.firstVoid(l)
+	for _, s := range [][2]uint64{{void, min(left.void-1, l.Head)}, {max(void, left.void, left.head+1), l.Head}} {
+		if s[0] > s[1] {
+			continue
 		}
-	case from > before:
-		ids := k.d.Store.Range(l.Org, l.Key, l.Topic, before, from-1)
-		if err := k.admit(ctx, ids); err != nil {
+		if err := k.hold(ctx, l, s[0], s[1], why); err != nil {
 			return err
 		}
 	}
-	if from > l.Head {
-		delete(k.sweep.from, at)
-	} else {
-		k.sweep.from[at] = from
+	if left.void < void {
+		if err := k.admit(ctx, k.d.Store.Range(l.Org, l.Key, l.Topic, left.void, void-1)); err != nil {
+			return err
+		}
 	}
+	k.sweep.logs[at] = swept{void, l.Head}
 	return nil
 }
 

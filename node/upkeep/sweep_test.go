@@ -423,3 +423,34 @@ func TestRevokedBesideAnotherOrg(t *testing.T) {
 		})
 	})
 }
+
+// TestRestoreBehindHead: a rollback to the very head voids nothing yet. What comes while it is in
+// force is held, and comes back when it is restored.
+func TestRestoreBehindHead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHousehold(t)
+		g := h.guest(t, trust.Anchor)
+		sent := g.send("fraud", 5)
+		h.running(t, func(pause func()) {
+			pause()
+			roll := standing.Rollback{Org: g.Org, Key: g.Key.Public().ID(), After: 5, At: time.Now(), Why: "stolen"}
+			check(t, h.d.Standing.RollBack(roll))
+			pause()
+			sent = append(sent, g.send("fraud", 3)...)
+			elsewhere := g.send("drill", 7) // a topic on which the key said nothing before
+			pause()
+			h.want(t, "rolled back", sent, above(5, reason.KeyRolledBack))
+			h.want(t, "rolled back, elsewhere", elsewhere, above(5, reason.KeyRolledBack))
+			_, err := h.d.Standing.Restore(g.Org, "")
+			check(t, err)
+			pause()
+			h.want(t, "restored", sent, accepted)
+			h.want(t, "restored, elsewhere", elsewhere, accepted)
+			sent = append(sent, g.send("fraud", 4)...)
+			roll.After = 10
+			check(t, h.d.Standing.RollBack(roll))
+			pause()
+			h.want(t, "rolled back among what came since", sent, above(10, reason.KeyRolledBack))
+		})
+	})
+}

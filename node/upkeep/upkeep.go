@@ -68,9 +68,10 @@ type Books struct {
 type Keeper struct {
 	d Deps
 	// later holds what others found and the keeper does when it gets to it.
-	later    chan func(context.Context) error
-	sweeping sync.Mutex // guards sweep: one at a time
-	sweep    sweep
+	later     chan func(context.Context) error
+	strangers allowance  // of proofs of strangers' forks
+	sweeping  sync.Mutex // guards sweep: one at a time
+	sweep     sweep
 }
 
 // maxLater is how much waits for the keeper. It is more than the standing can bring at once;
@@ -119,7 +120,13 @@ func (k *Keeper) Run(ctx context.Context) error {
 		})
 	}
 	g.Go(func() error { return k.d.Pledges.Run(ctx, func() { k.applyPledges(ctx) }) })
-	g.Go(func() error { k.work(ctx); return nil })
+	g.Go(func() error {
+		if err := k.reconcile(ctx); err != nil && ctx.Err() == nil {
+			log.Errorw("see to what was found before the last stop", "err", err)
+		}
+		k.work(ctx)
+		return nil
+	})
 	err := g.Wait()
 	if e := k.d.Breakers.Save(true); e != nil && err == nil {
 		err = e
@@ -210,8 +217,12 @@ func (k *Keeper) expireHeld(ctx context.Context) error {
 	return err
 }
 
-// rejudge takes records out of quarantine when their author is listed now.
+// rejudge takes records out of quarantine when their author is listed now. It sweeps first: what was
+// learned of the author's keys while he was not listed was no change of the standing.
 func (k *Keeper) rejudge(ctx context.Context) error {
+	if err := k.Sweep(ctx); err != nil {
+		return err
+	}
 	n, err := k.d.Intake.Rejudge(ctx, intake.Curable()...)
 	if n > 0 {
 		log.Infow("taken out of quarantine: their author is listed now", "objects", n)
