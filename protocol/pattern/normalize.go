@@ -14,7 +14,8 @@ import (
 //     autonomous-system; "1.2" and "1.2.3" are addresses under ipv4-addr only;
 //   - twelve hex digits without separators are a MAC under mac-addr only;
 //   - address:port is the address under ipv4-addr, ipv6-addr and domain-name,
-//     and text elsewhere.
+//     and text elsewhere;
+//   - a hash under SHA3-256 or SHA3-512 is text, "sha3-256:" and the digits.
 //
 // A dotted name is a domain unless it ends like a file name (.dll, .plist); a
 // dotted name is not held against the list of top-level domains, since that
@@ -24,7 +25,10 @@ import (
 // Normalize is idempotent: under any path that the value came from, or none,
 // the normal form gives the same observable again.
 func Normalize(path, value string) Observable {
-	root, _, _ := strings.Cut(path, ":")
+	root, property, _ := strings.Cut(path, ":")
+	if _, algorithm, ok := strings.Cut(property, "hashes."); ok {
+		return normalizeHash(root, strings.Trim(algorithm, "'"), value)
+	}
 	return normalize(root, value)
 }
 

@@ -1,6 +1,10 @@
 package pattern
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+	"unicode"
+)
 
 // hashType tells hashes apart by their number of hex digits.
 func hashType(digits int) (Type, bool) {
@@ -52,6 +56,20 @@ func hashDigits(algorithm string) (int, bool) {
 		return 128, true
 	}
 	return 0, false
+}
+
+// normalizeHash is normalize for a hash that says of which algorithm it is. SHA-3 is as long as SHA-2 and something else: it
+// is text with its name before it.
+func normalizeHash(root, algorithm, value string) Observable {
+	if strings.IndexByte(algorithm, '3') < 0 || !strings.HasPrefix(strings.ReplaceAll(strings.ToUpper(algorithm), "-", ""), "SHA3") {
+		return normalize(root, value)
+	}
+	digits, ok := hashDigits(algorithm)
+	v := strings.TrimFunc(value, unicode.IsSpace)
+	if !ok || len(v) != digits || !isHex(v) {
+		return normalize(root, value)
+	}
+	return Observable{Type: Text, Value: "sha3-" + strconv.Itoa(4*digits) + ":" + strings.ToLower(v)}
 }
 
 // classifyMAC reads a MAC address: aa:bb:cc:dd:ee:ff with : or -, or

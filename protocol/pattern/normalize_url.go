@@ -8,6 +8,13 @@ import (
 // classifyURL reads scheme://host/... and host/..., which feeds write too. The
 // two are not the same URL; a host with nothing but a slash behind it is the host.
 func classifyURL(v string, mask uint16) (Observable, bool) {
+	if strings.HasPrefix(v, "//") { // of the same scheme as the page
+		v = strings.TrimLeft(v, "/")
+		mask = classesOf(v)
+	}
+	if scheme, after, ok := browsed(v); ok {
+		return schemeURL(scheme, after)
+	}
 	if i := strings.Index(v, "://"); i > 0 {
 		if scheme, ok := normalScheme(v[:i]); ok {
 			return schemeURL(scheme, v[i+3:])
@@ -35,6 +42,28 @@ func classifyURL(v string, mask uint16) (Observable, bool) {
 		return network, true
 	}
 	return Observable{Type: URL, Value: url}, true
+}
+
+// browsed reads a URL of a scheme that names a server as browsers do (WHATWG, "special" schemes): up to the query a
+// backslash is a slash, and any number of them, or none, stands before the host. Where a backslash stands before
+// a point it is left alone: that is how people defang.
+func browsed(v string) (scheme, after string, ok bool) {
+	i := strings.IndexByte(v, ':')
+	if i < 1 {
+		return "", "", false
+	}
+	scheme, ok = normalScheme(v[:i])
+	if !ok || defaultPort(scheme) == "" {
+		return "", "", false
+	}
+	head, query := v[i+1:], ""
+	if i := strings.IndexAny(head, "?#"); i >= 0 {
+		head, query = head[:i], head[i:]
+	}
+	if strings.Contains(head, `\.`) {
+		return "", "", false
+	}
+	return scheme, strings.TrimLeft(strings.ReplaceAll(head, `\`, "/"), "/") + query, true
 }
 
 // bracket writes a host as URLs do.

@@ -25,7 +25,7 @@ func FromObservable(typ string, props map[string]any) []Observable {
 	hashes, _ := props["hashes"].(map[string]any)
 	for _, name := range sortedKeys(hashes) {
 		if s, ok := hashes[name].(string); ok {
-			add(normalize(typ, s))
+			add(normalizeHash(typ, name, s))
 		}
 	}
 	return found

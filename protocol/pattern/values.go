@@ -88,12 +88,20 @@ func isHopType(n *comparisonNode) bool {
 func (c *collector) literal(n *comparisonNode, l literal, alone bool) {
 	switch {
 	case l.kind == litString && l.text != "":
-		c.add(normalize(n.typ, l.text), alone)
+		c.add(normalizeAt(n, l.text), alone)
 	case l.kind == litInt && l.num >= 0 && n.typ == "autonomous-system" && n.steps[0].key == "number":
 		c.add(normalize(n.typ, strconv.FormatInt(l.num, 10)), alone)
 	default:
 		c.complete = false
 	}
+}
+
+// normalizeAt is normalize for the literal of a comparison.
+func normalizeAt(n *comparisonNode, text string) Observable {
+	if last := len(n.steps) - 1; last > 0 && n.steps[last-1].key == "hashes" {
+		return normalizeHash(n.typ, n.steps[last].key, text)
+	}
+	return normalize(n.typ, text)
 }
 
 // add adds one observable; one that is there already may become Alone.

@@ -36,7 +36,7 @@ func tooBroad(o pattern.Observable) string {
 	case pattern.ASN:
 		return "An autonomous system is broader than a /24 or a /56."
 	}
-	if !slices.Contains(kinds(), o.Type) {
+	if !slices.Contains(actable(), o.Type) {
 		return fmt.Sprintf("Machines act on no values of kind %s.", o.Type)
 	}
 	return ""
@@ -51,7 +51,7 @@ func broadNetwork(value string) string {
 	switch {
 	case n.Addr().Is4():
 		broadest = broadestIPv4
-	case n.Addr().Is4In6(), bits >= 96 && nat64().Contains(n.Addr()):
+	case n.Addr().Is4In6(), bits >= 96 && (nat64().Contains(n.Addr()) || translated().Contains(n.Addr())):
 		broadest = 96 + broadestIPv4 // IPv4 in another dress
 	}
 	if bits < broadest {
@@ -63,6 +63,11 @@ func broadNetwork(value string) string {
 // nat64 is the well-known prefix under which IPv6 writes all of IPv4 (RFC 6052).
 func nat64() netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom16([16]byte{0, 0x64, 0xff, 0x9b}), 96)
+}
+
+// translated is the prefix of IPv4-translated addresses, ::ffff:0:0:0/96 (RFC 2765).
+func translated() netip.Prefix {
+	return netip.PrefixFrom(netip.AddrFrom16([16]byte{8: 0xff, 9: 0xff}), 96)
 }
 
 // broadDomain refuses a public suffix and what others register names below of: there is a

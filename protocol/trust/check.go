@@ -33,10 +33,16 @@ func wrong(path, format string, args ...any) *problem {
 	return &problem{path, fmt.Sprintf(format, args...)}
 }
 
-// kinds are the observable types that scopes and automation may name.
+// kinds are the observable types that scopes may name.
 func kinds() []pattern.Type {
 	return []pattern.Type{pattern.IPv4, pattern.IPv6, pattern.CIDR, pattern.Domain, pattern.URL, pattern.Email,
 		pattern.MD5, pattern.SHA1, pattern.SHA256, pattern.SHA512, pattern.MAC, pattern.ASN, pattern.Text}
+}
+
+// actable are the kinds that automation may name. Text is none: it is whatever nothing could be read from, so
+// no warning list knows it, and what reads it next may find an address in it.
+func actable() []pattern.Type {
+	return slices.DeleteFunc(kinds(), func(k pattern.Type) bool { return k == pattern.Text })
 }
 
 // tlpLabels are the ceilings a scope may state.
@@ -102,7 +108,7 @@ func (e *Entry) checkScopes() *problem {
 		if p := checkTopics(at+"topics", s.Topics, true); p != nil {
 			return p
 		}
-		if p := checkKinds(at+"kinds", s.Kinds); p != nil {
+		if p := checkKinds(at+"kinds", s.Kinds, kinds()); p != nil {
 			return p
 		}
 		if s.Level != nil && !s.Level.listed() {
@@ -129,7 +135,10 @@ func (e *Entry) checkAutomation() *problem {
 	case a.MaxPerDay < 1 || a.MaxPerDay > maxPerDay:
 		return wrong("automation.max_per_day", "%d: write 1 to %d", a.MaxPerDay, maxPerDay)
 	}
-	return checkKinds("automation.allow", a.Allow)
+	if i := slices.Index(a.Allow, pattern.Text); i >= 0 {
+		return wrong("automation.allow."+strconv.Itoa(i), "no machine acts on text, which may be anything: leave it out")
+	}
+	return checkKinds("automation.allow", a.Allow, actable())
 }
 
 func (e *Entry) checkVouch() *problem {
@@ -215,11 +224,11 @@ func checkTopics(path string, topics []string, star bool) *problem {
 	return nil
 }
 
-func checkKinds(path string, list []pattern.Type) *problem {
+func checkKinds(path string, list, among []pattern.Type) *problem {
 	for i, kind := range list {
 		at := path + "." + strconv.Itoa(i)
-		if !slices.Contains(kinds(), kind) {
-			return wrong(at, "%.60q is no kind of observable: write %s", string(kind), joined(kinds()))
+		if !slices.Contains(among, kind) {
+			return wrong(at, "%.60q is no kind of observable: write %s", string(kind), joined(among))
 		}
 		if slices.Contains(list[:i], kind) {
 			return wrong(at, "%q stands here twice: leave one out", string(kind))

@@ -117,6 +117,7 @@ func TestParseRefuses(t *testing.T) {
 		{"empty topics", org(idA, "[[org.scope]]", `topics = []`), "6:1", "scope.0.topics: missing"},
 		{"topic twice", org(idA, "[[org.scope]]", `topics = ["fraud", "fraud"]`), "6:20", "stands here twice"},
 		{"unknown kind", org(idA, "[[org.scope]]", `topics = ["*"]`, `kinds = ["file-hash"]`), "7:10", `"file-hash" is no kind of observable: write ipv4, ipv6`},
+		{"text acts on nothing", org(idA, "[org.automation]", `allow = ["url", "text"]`, `max_per_day = 5`), "6:17", "no machine acts on text"},
 		{"kind twice", org(idA, "[[org.scope]]", `topics = ["*"]`, `kinds = ["url", "url"]`), "7:17", "stands here twice"},
 		{"empty kinds", org(idA, "[[org.scope]]", `topics = ["*"]`, `kinds = []`), "7:1", "kinds is empty"},
 		{"scope level own", org(idA, "[[org.scope]]", `topics = ["*"]`, `level = "own"`), "7:1", `level "own": write`},

@@ -22,7 +22,7 @@ func gateList(t testing.TB, groups ...GroupRule) *List {
 	l := fixture(t, groups...)
 	for _, n := range []int{anchorOrg, partnerTwo} {
 		e, _ := l.Entry(orgID(n))
-		e.Automation = Automation{Allow: kinds(), MaxPerDay: 5}
+		e.Automation = Automation{Allow: actable(), MaxPerDay: 5}
 		l = must(t)(l.With(e))
 	}
 	return l
@@ -154,7 +154,7 @@ func TestBreadth(t *testing.T) {
 		{pattern.Domain, "notamazonaws.com", false}, {pattern.Domain, "localhost", true}, {pattern.Domain, "", true},
 		{pattern.Domain, "xn--p1ai", true}, {pattern.Domain, "xn--e1afmkfd.xn--p1ai", false},
 		{pattern.URL, "http://evil.example/x", false}, {pattern.SHA256, strings.Repeat("ab", 32), false}, {pattern.Email, "a@evil.example", false},
-		{pattern.ASN, "64500", true}, {pattern.Text, "evil.exe", false}, {pattern.MAC, "00:00:5e:00:53:01", false},
+		{pattern.ASN, "64500", true}, {pattern.Text, "evil.exe", true}, {pattern.MAC, "00:00:5e:00:53:01", false},
 		{pattern.ObjectRef, "indicator--1", true}, {"", "x", true},
 	}
 	for _, test := range tests {
@@ -182,7 +182,7 @@ func TestStrangersNeverOpenTheGate(t *testing.T) {
 	l := propertyList(t)
 	for _, n := range []int{anchorOrg, partnerTwo, 33} {
 		e, _ := l.Entry(orgID(n))
-		e.Automation = Automation{Allow: kinds(), MaxPerDay: 5}
+		e.Automation = Automation{Allow: actable(), MaxPerDay: 5}
 		l = must(t)(l.With(e))
 	}
 	opened := 0

@@ -58,7 +58,7 @@ type embedding struct {
 }
 
 // embeddings lists them. Whoever blocks such an address means the IPv4 host behind it.
-func embeddings() [6]embedding {
+func embeddings() [7]embedding {
 	v6 := func(groups [8]uint16, bits int) netip.Prefix {
 		var b [16]byte
 		for i, g := range groups {
@@ -66,8 +66,9 @@ func embeddings() [6]embedding {
 		}
 		return netip.PrefixFrom(netip.AddrFrom16(b), bits)
 	}
-	return [6]embedding{
+	return [7]embedding{
 		{v6([8]uint16{5: 0xffff}, 96), 96, false},       // ::ffff:0:0/96, mapped
+		{v6([8]uint16{4: 0xffff}, 96), 96, false},       // ::ffff:0:0:0/96, translated (RFC 2765)
 		{v6([8]uint16{}, 96), 96, false},                // ::/96, IPv4-compatible (RFC 4291 2.5.5.1)
 		{v6([8]uint16{0x64, 0xff9b}, 96), 96, false},    // NAT64 (RFC 6052)
 		{v6([8]uint16{0x64, 0xff9b, 1}, 48), 96, false}, // NAT64 of local use (RFC 8215), as most deploy it

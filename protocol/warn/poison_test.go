@@ -38,7 +38,7 @@ func spellAddress(a netip.Addr) []poisoned {
 		fmt.Sprintf("0x%02x.0x%02X.0x%02x.0x%02x", b[0], b[1], b[2], b[3]), fmt.Sprintf("0%o.0%o.0%o.0%o", b[0], b[1], b[2], b[3]),
 		fmt.Sprintf("00%o.%d.0x%x.%d", b[0], b[1], b[2], b[3]), fmt.Sprintf("0x%08X", n), plain + "/32",
 		"::ffff:" + plain, "::FFFF:" + groups, "0:0:0:0:0:ffff:" + groups, "64:ff9b::" + plain, "64:ff9b::" + groups, "64:ff9b:1::" + groups, "2002:" + groups + "::1",
-		"2001:0:4136:e378:8000:63bf:" + inverted, "::" + plain, "[::ffff:" + plain + "]", "::ffff:" + plain + "%eth0",
+		"2001:0:4136:e378:8000:63bf:" + inverted, "::" + plain, "::ffff:0:" + plain, "::FFFF:0:" + groups, "[::ffff:" + plain + "]", "::ffff:" + plain + "%eth0",
 	} {
 		all = append(all, poisoned{"", v})
 	}
@@ -49,6 +49,10 @@ func spellAddress(a netip.Addr) []poisoned {
 	for _, host := range []string{plain, fmt.Sprint(n), fmt.Sprintf("0x%x", n), encoded, "[::ffff:" + plain + "]", "user@" + plain} {
 		all = append(all, poisoned{"url:value", "http://" + host + "/x"}, poisoned{"url:value", "hxxps://" + host + ":8443"})
 	}
+	for _, before := range []string{"http:", "http:/", "http:///", `http:\\`, `http:\`, `https:/\`, `ftp:\//`, "//", "hxxp:", "HTTP:"} { // as browsers read them
+		all = append(all, poisoned{"url:value", before + plain + "/"}, poisoned{"url:value", before + plain + "/a?b"})
+	}
+	all = append(all, poisoned{"url:value", "http://" + plain + `\x`}, poisoned{"url:value", "http://evil.example@" + plain + `\@evil.example/`})
 	for bits := range 33 {
 		p, _ := a.Prefix(bits)
 		all = append(all, poisoned{"ipv4-addr:value", p.String()}, poisoned{"ipv4-addr:value", fmt.Sprintf("%s/%d", plain, bits)})

@@ -90,9 +90,9 @@ func scopeOfAttribute(a string) scope {
 		return scopeMD5
 	case "sha1", "x509-fingerprint-sha1", "pehash":
 		return scopeSHA1
-	case "sha256", "x509-fingerprint-sha256", "authentihash", "sha512/256", "sha3-256":
+	case "sha256", "x509-fingerprint-sha256", "authentihash", "sha512/256":
 		return scopeSHA256
-	case "sha512", "sha3-512":
+	case "sha512":
 		return scopeSHA512
 	case "mac-address", "mac-eui-64":
 		return scopeMAC
