@@ -125,7 +125,6 @@ func (n *Node) known(r *protocol.Record) error {
 	n.Outbox.Saw(r)
 	h := r.Header()
 	if other, ok := n.Store.At(r.Org(), r.Key(), h.Topic, h.Sequence); ok && other != r.ID() {
-		n.second(r)
 		return reason.New(reason.LogFork, fmt.Sprintf("record %s: %s stands at %s %d of its key log", r.ID(), other, h.Topic, h.Sequence))
 	}
 	// A revoked key is void for everybody who knows the chain, so nobody carries it further. What else

@@ -93,6 +93,15 @@ func (s *Store) Range(org protocol.OrgID, key protocol.KeyID, topic protocol.Top
 // Records lists the accepted and held records of a kind other than objects, in the order
 // of (created, id). Memory only.
 func (s *Store) Records(kind protocol.Kind) ([]protocol.RecordID, error) {
+	return s.records(kind, func(r *record) bool { return r.space != spaceRejected })
+}
+
+// Accepted is Records without those that are held.
+func (s *Store) Accepted(kind protocol.Kind) ([]protocol.RecordID, error) {
+	return s.records(kind, func(r *record) bool { return r.space == spaceAccepted && !r.whole() })
+}
+
+func (s *Store) records(kind protocol.Kind, want func(*record) bool) ([]protocol.RecordID, error) {
 	if kind == protocol.KindObjects {
 		return nil, reason.New(reason.Internal, "list records: those of kind objects are found by what they say")
 	}
@@ -103,7 +112,7 @@ func (s *Store) Records(kind protocol.Kind) ([]protocol.RecordID, error) {
 	s.mu.RLock()
 	var found []entry
 	for _, d := range s.tables.kinds[kind] {
-		if r := &s.tables.records[d.ord]; r.live && r.space != spaceRejected {
+		if r := &s.tables.records[d.ord]; r.live && want(r) {
 			found = append(found, entry{d.created, r.id})
 		}
 	}

@@ -250,6 +250,31 @@ func TestMark(t *testing.T) {
 	}
 }
 
+// A second record at a place is charged to its publisher before anybody makes a proof of it:
+// forks of strangers share the budget of strangers (NET-11).
+func TestSecondsArePaidFor(t *testing.T) {
+	a := newAuthor(t)
+	_, j := newTestJudge(t, a)
+	j.deps.Level = func(protocol.OrgID) trust.Level { return trust.Unknown }
+	j.deps.Known = func(*protocol.Record) error { return reason.New(reason.LogFork, "another stands there") }
+	seconds := 0
+	j.deps.Second = func(*protocol.Record) { seconds++ }
+	fraud, now := topic(t, "fraud"), time.Now()
+	refused := false
+	for range 1000 {
+		_, err := j.check(fraud, "p", true, a.sign(t, fraud, 30<<10).Raw(), now)
+		if refused = reason.Of(err) == reason.RatePublisher || reason.Of(err) == reason.RateForwarder; refused {
+			break
+		}
+		if reason.Of(err) != reason.LogFork {
+			t.Fatal(err)
+		}
+	}
+	if paid := strangersForwarder.burst / (30 << 10); !refused || seconds > paid || seconds == 0 {
+		t.Errorf("%d seconds were handed on, paid for are %d; refused at last: %v", seconds, paid, refused)
+	}
+}
+
 // TestSkew: clocks that differ make records ignored, never rejected (NET-08).
 func TestSkew(t *testing.T) {
 	a := newAuthor(t)

@@ -100,14 +100,17 @@ func (j *judge) verify(t protocol.Topic, from peer.ID, raw []byte, now time.Time
 		return nil, reason.New(reason.OrgBlocked, "record "+r.ID().String()+" of "+r.Org().String()+", which is blocked")
 	}
 	// A replay must not burn its author's budget, so what is held is asked first.
-	if err := j.deps.Known(r); err != nil {
-		return nil, err
+	known := j.deps.Known(r)
+	if known != nil && reason.Of(known) != reason.LogFork {
+		return nil, known
 	}
-	// NET-11: the publisher pays only for what it signed.
+	// NET-11: the publisher pays only for what it signed, a second record at one place like any other.
 	if !j.chargePublisher(r, level, from, now) {
 		return nil, reason.New(reason.RatePublisher, "organisation "+r.Org().String()+" is over its budget")
 	}
-	err = j.mark(r)
+	if err = known; err == nil {
+		err = j.mark(r)
+	}
 	if reason.Of(err) == reason.LogFork && j.deps.Second != nil {
 		j.deps.Second(r)
 	}

@@ -110,14 +110,15 @@ func (b *Book) Run(ctx context.Context, changed func()) error {
 	}
 }
 
-// Refresh reads what the store holds now and reports whether what stands changed.
+// Refresh reads what the store has accepted since and reports whether what stands changed. It looks at
+// no held record: strangers may bring as many as the quarantine takes.
 // A record that cannot be read stops nothing; it counts for nothing and is logged.
 func (b *Book) Refresh() (different bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := map[protocol.RecordID]pledge{}
 	for _, kind := range []protocol.Kind{protocol.KindVouch, protocol.KindCommitment, protocol.KindAdvisory} {
-		ids, err := b.store.Records(kind)
+		ids, err := b.store.Accepted(kind)
 		if err != nil {
 			return false, fmt.Errorf("list records of kind %s: %w", kind, err)
 		}
@@ -135,12 +136,12 @@ func (b *Book) Refresh() (different bool, err error) {
 
 // find returns an accepted record, read now or before. The caller holds mu.
 func (b *Book) find(id protocol.RecordID) (pledge, bool) {
+	if p, ok := b.read[id]; ok {
+		return p, true
+	}
 	raw, state, err := b.store.Record(id)
 	if err == nil && state != storage.Accepted {
-		return pledge{}, false
-	}
-	if p, ok := b.read[id]; ok && err == nil {
-		return p, true
+		return pledge{}, false // since just now
 	}
 	var p pledge
 	if err == nil {

@@ -225,3 +225,29 @@ func TestRun(t *testing.T) {
 		check(t, <-done)
 	})
 }
+
+// A stranger's held pledges once were read from disk at each pledge of anybody, and
+// accepted ones again each time.
+func TestRefreshReadsOnlyWhatIsNew(t *testing.T) {
+	s := newShelf(t)
+	const many = 300
+	s.vouch(s.a, 0, protocol.OrgID{1})
+	v := protocol.Vouch{Subject: protocol.OrgID{2}, Until: s.now.Add(30 * 24 * time.Hour), Reason: "met"}
+	body, err := v.Encode()
+	check(t, err)
+	for n := range many {
+		s.put(s.b, protocol.KindVouch, n, storage.Held, body)
+	}
+	s.refresh(true)
+	if n := testing.AllocsPerRun(3, func() { s.refresh(false) }); n > many {
+		t.Errorf("%.0f allocations with %d held pledges", n, many)
+	}
+	for n := range many {
+		s.vouch(s.a, n+1, protocol.OrgID{1})
+	}
+	s.refresh(true)
+	if n := testing.AllocsPerRun(3, func() { s.refresh(false) }); n > 3*many { // to read one takes ten times that
+		t.Errorf("%.0f allocations with %d pledges read before", n, many)
+	}
+	s.want("A vouches for 1")
+}
