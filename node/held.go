@@ -72,6 +72,26 @@ func (n *Node) openReview(paths Paths) (err error) {
 	return nil
 }
 
+// protect brings the chains within their bound, with vouches in force: a flood of new
+// organisations must not drive out the revocations of one that is vouched for.
+func (n *Node) protect(chains *identity.Book) error {
+	now := pledges.New(n.Store, chains.Chains) // the keeper's own has yet to tell who waits for it
+	if _, err := now.Refresh(); err != nil {
+		return err
+	}
+	n.Policy.SetVouches(now.Vouches())
+	chains.Protect(n.lasting)
+	return nil
+}
+
+// lasting reports whether the chain of an organisation is never forgotten: an entry names it, to
+// block it too, or a vouch gives it a level.
+func (n *Node) lasting(org protocol.OrgID) bool {
+	list := n.Policy.List()
+	_, listed := list.Entry(org)
+	return listed || list.Known(org, time.Now())
+}
+
 const (
 	// quarantineShare is the part of the disk that the quarantine has when nobody says
 	// otherwise: a fiftieth.

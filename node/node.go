@@ -118,11 +118,13 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 	if n.Policy, err = policy.OpenAudited(paths.TrustFile(), paths.TrustState(), n.Audit); err != nil {
 		return n, err
 	}
-	chains.Protect(func(org protocol.OrgID) bool { _, listed := n.Policy.List().Entry(org); return listed })
 	if n.Store, err = storage.Open(paths.Store(), storage.Options{Memory: o.Memory, Network: cfg.Network}); err != nil {
 		return n, err
 	}
 	if err = n.openIntake(paths, cfg, chains); err != nil {
+		return n, err
+	}
+	if err = n.protect(chains); err != nil {
 		return n, err
 	}
 	if err = n.openDesk(paths); err != nil {
