@@ -8,7 +8,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -34,6 +36,8 @@ type Options struct {
 	Topics []string
 	// Latency is the one-way delay between node i and node j; default 5 to 60 ms, by their numbers.
 	Latency func(i, j int) time.Duration
+	// Assets is what every operator owns, as lines of warninglists/assets.txt.
+	Assets []string
 }
 
 // Fleet is a running fleet. Its methods are called from one goroutine, the test's.
@@ -101,6 +105,11 @@ func (f *Fleet) start(dir string, o Options, running *sync.WaitGroup) {
 	if _, err := node.Init(paths, cfg, node.Profile{Name: fmt.Sprintf("CERT %d", number), Country: "CH"}); err != nil {
 		f.t.Fatalf("found node %d: %v", number, err)
 	}
+	if len(o.Assets) > 0 {
+		if err := writeAssets(paths.WarningLists(cfg.WithDefaults()), o.Assets); err != nil {
+			f.t.Fatal(err)
+		}
+	}
 	n, err := node.New(paths, cfg, node.Options{Memory: true, NoAdmin: true, P2P: []libp2p.Option{option}})
 	if err != nil {
 		f.t.Fatalf("start node %d: %v", number, err)
@@ -113,6 +122,13 @@ func (f *Fleet) start(dir string, o Options, running *sync.WaitGroup) {
 		}
 	})
 	<-ready
+}
+
+func writeAssets(dir string, lines []string) error {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "assets.txt"), []byte(strings.Join(lines, "\n")+"\n"), 0o600)
 }
 
 func (f *Fleet) close() {
