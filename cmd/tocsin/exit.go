@@ -121,6 +121,7 @@ var exitCodes = map[reason.Code]int{
 	reason.Interrupted:    exitInterrupted,
 	reason.OutputLost:     exitFailed,
 	reason.ApprovalNeeded: exitDenied,
+	reason.WarnHard:       exitRefused,
 }
 
 var exitFamilies = map[string]int{

@@ -94,12 +94,22 @@ func (g *globals) publish(ctx context.Context, p api.PublishParams, file string)
 func publishExit(res *api.PublishResult) error {
 	switch {
 	case res.Denied > 0:
-		p := api.NewProblem(reason.OutTLP, fmt.Sprintf("something was refused by policy; nothing of it left the node (%s; the answer names each)", count(res.Denied, "object")))
+		p := api.NewProblem(deniedFor(res), fmt.Sprintf("something was refused by policy; nothing of it left the node (%s; the answer names each)", count(res.Denied, "object")))
 		return &exitError{code: exitRefused, problem: p}
 	case res.Invalid > 0:
 		return exitWith(exitPartly)
 	}
 	return nil
+}
+
+// deniedFor is why objects were kept back: the code of the first that was, so that the remedy fits it.
+func deniedFor(res *api.PublishResult) reason.Code {
+	for _, s := range res.Skipped {
+		if exitOfCode(reason.Code(s.Code)) == exitRefused {
+			return reason.Code(s.Code)
+		}
+	}
+	return reason.OutTLP
 }
 
 // open opens an input file, or stdin for "-". size is -1 when unknown.

@@ -112,7 +112,7 @@ func showCommitment(w io.Writer, c *api.Commitment) {
 	if c.Attribution {
 		attribution = "names its sources"
 	}
-	fmt.Fprintf(w, "Promised until %s: passes on up to TLP:%s, %s, keeps what it received for %s.\n", c.Until.Format(time.DateOnly),
+	fmt.Fprintf(w, "Promised until %s: passes on up to %s, %s, keeps what it received for %s.\n", c.Until.Format(time.DateOnly),
 		clean(strings.ToUpper(cmp.Or(c.Onward, "none"))), attribution, count(c.RetentionDays, "day"))
 	for _, will := range c.Will {
 		fmt.Fprintf(w, "It will: %s\n", clean(will))

@@ -30,7 +30,7 @@ func TestShowScorecards(t *testing.T) {
 		"nothing yet": {nil, true, []string{"No scorecards yet"}},
 		"one": {[]api.Scorecard{card}, true, []string{
 			"CERT-EX", "30, 33% unique", "2 h (4)", "12/3", "0.4839", "1 h (2), promised 12 h", "2 d",
-			"Promised until 2026-06-04: passes on up to TLP:GREEN, names its sources, keeps what it received for 90 days.",
+			"Promised until 2026-06-04: passes on up to GREEN, names its sources, keeps what it received for 90 days.",
 			`It will: answer within a day\x1b[2J`, "It will not: sell what it gets",
 		}},
 		"a fresh one": {[]api.Scorecard{{Org: card.Org, Level: "observed", Topic: "fraud", Last: now}}, true, []string{

@@ -98,6 +98,9 @@ func (g *globals) showRecord(ctx context.Context, c *api.Client, id string) erro
 		now := time.Now()
 		fmt.Fprintf(w, "Record    %s\n", r.ID)
 		fmt.Fprintf(w, "By        %s (%s)  %s\n", clean(cmp.Or(r.Petname, "a stranger")), clean(r.Level), r.Org)
+		if r.Key != "" {
+			fmt.Fprintf(w, "Key       %s\n", r.Key)
+		}
 		fmt.Fprintf(w, "Topic     %s, number %d of its key log · kind %d · %s · %s\n", clean(r.Topic), r.Sequence, r.Kind, clean(r.TLP), clean(r.State))
 		fmt.Fprintf(w, "Created   %s (%s), expires %s\n", g.stamp(r.Created), g.when(r.Created, now), g.stamp(r.Expires))
 		fmt.Fprintf(w, "Received  %s from %s, %d bytes\n", g.stamp(r.Received), clean(r.From), r.Bytes)

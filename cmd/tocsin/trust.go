@@ -74,7 +74,7 @@ func addTrustFlags(c *cobra.Command, e *api.TrustEntry) {
 	f.StringVar(&e.Expires, "expires", "", "last day of the entry, YYYY-MM-DD or a span such as 365d")
 	f.StringSliceVar(&e.Topics, "topics", nil, "believe it on these topics only: standard ones, or such as this node has joined")
 	f.StringVar(&e.Reason, "reason", "", "why, for those who come after you")
-	f.StringSliceVar(&e.Automation, "automation", nil, "machines may act on these kinds by its word, such as domain,sha256; none for nothing")
+	f.StringSliceVar(&e.Automation, "automation", nil, "machines may act on these kinds by its word: ipv4, ipv6, cidr, domain, url, email, md5, sha1, sha256, sha512, mac, asn; none for nothing")
 	f.IntVar(&e.MaxPerDay, "max-per-day", 0, "machines act on at most this many of its values a day")
 	f.IntVar(&e.MayVouch, "may-vouch", 0, "it may vouch for this many organisations (anchors only); -1 for none any more")
 }

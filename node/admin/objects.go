@@ -190,6 +190,9 @@ func (s *recordResource) get(_ context.Context, in *idIn) (*body[api.Record], er
 		Kind: int(h.Kind), Topic: topic, Sequence: h.Sequence, Created: h.Created, Expires: h.Expires,
 		TLP: h.TLP.String(), Upstream: h.Upstream, State: state.String(), Bytes: len(raw),
 	}
+	if cert, ok := s.identity.Chains().Certificate(h.Certificate); ok {
+		out.Key = cert.RecordKey.ID().String()
+	}
 	if h.Sequence > 1 {
 		out.Previous = h.Previous.String()
 	}

@@ -140,19 +140,34 @@ func (m *remarkResource) sighted(target string) (objects []storage.Hit, more int
 	}
 	for _, h := range hits {
 		believed := !h.RecordHeld && h.State == storage.Accepted && !h.Revoked
-		if h.Claim && h.Alone && believed && !slices.ContainsFunc(objects, func(o storage.Hit) bool { return o.Object == h.Object }) {
+		if h.Claim && h.Alone && believed && !severalThings(h.Values) && !slices.ContainsFunc(objects, func(o storage.Hit) bool { return o.Object == h.Object }) {
 			objects = append(objects, h)
 		}
 	}
 	if len(objects) == 0 {
-		return nil, 0, api.NewProblem(reason.NotFound, fmt.Sprintf("sighting of %s: nothing accepted here claims anything about it", target)).
-			WithFix("Publish an indicator of your own instead: 'tocsin publish'.")
+		return nil, 0, api.NewProblem(reason.NotFound, fmt.Sprintf("sighting of %s: nothing accepted here claims anything about it alone", target)).
+			WithFix("Publish an indicator of your own for it instead ('tocsin publish'); a sighting of an object that names several values does not say which was seen.")
 	}
 	if len(objects) > maxSightings {
 		more = len(objects) - maxSightings
 		objects = objects[:maxSightings]
 	}
 	return objects, more, nil
+}
+
+// severalThings reports whether an object names more than one thing: several values that
+// are not all hashes of one file.
+func severalThings(values []pattern.Value) bool {
+	alone, hashes := 0, 0
+	for _, v := range values {
+		if v.Alone {
+			alone++
+			if slices.Contains([]pattern.Type{pattern.MD5, pattern.SHA1, pattern.SHA256, pattern.SHA512}, v.Observable.Type) {
+				hashes++
+			}
+		}
+	}
+	return alone > 1 && hashes < alone
 }
 
 // say publishes one remark where its object stands, with that one's TLP.

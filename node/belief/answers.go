@@ -32,6 +32,25 @@ type answer struct {
 	voice
 	// about is the STIX id of that object.
 	about string
+	// vague marks a sighting of an object that names several values, not all of them
+	// hashes of one file: it does not say which of them was seen.
+	vague bool
+}
+
+// vague reports whether a sighting of an object leaves open which value was seen.
+func vague(o *storage.Hit) bool {
+	alone, hashes := 0, 0
+	for _, v := range o.Values {
+		if !v.Alone {
+			continue
+		}
+		alone++
+		switch v.Observable.Type {
+		case pattern.MD5, pattern.SHA1, pattern.SHA256, pattern.SHA512:
+			hashes++
+		}
+	}
+	return alone > 1 && hashes < alone
 }
 
 // says is what an answer says, for people.
@@ -57,13 +76,14 @@ func (s *session) answers(h *hearing) error {
 	var have map[storage.Ref]bool
 	for _, v := range h.subjects() {
 		about := pattern.Observable{Type: pattern.ObjectRef, Value: v.Object}
-		hits, omitted, err := s.Store.Lookup(about, s.in.List.Listed)
+		hits, omitted, err := s.Store.Lookup(about, s.known)
 		if err != nil {
 			return fmt.Errorf("opinions about %s: %w", v.Object, err)
 		}
 		h.omitted += omitted
 		for i := range hits {
-			a := answer{s.voice(&hits[i], v.kind), v.Object}
+			a := answer{voice: s.voice(&hits[i], v.kind), about: v.Object}
+			a.vague = a.Voice == storage.Sighting && vague(v.Hit)
 			if a.says() == "" || a.Revoked || a.State == storage.Refused || have[a.Ref] {
 				continue
 			}
@@ -128,6 +148,9 @@ func (s *session) weigh(h *hearing) {
 	said := len(h.claims)
 	for i := range h.answers {
 		a := &h.answers[i]
+		if a.vague {
+			continue
+		}
 		c := s.claim(&a.voice)
 		switch a.Voice {
 		case storage.Refutes:
@@ -168,6 +191,8 @@ func (h *hearing) said() []string {
 			line += "; the organisation is blocked"
 		case a.inQuarantine:
 			line += "; held in quarantine"
+		case a.vague:
+			line += "; that object names several values and this does not say which was seen: it weighs nothing"
 		case a.Voice == storage.Absent:
 			line += "; shown, and weighs nothing"
 		case a.Voice == storage.Refutes && a.level < trust.Partner:

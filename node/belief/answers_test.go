@@ -115,6 +115,26 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestVagueSighting: a sighting of an object that names several values says nothing of one that was
+// never seen. Hashes of one file are one thing.
+func TestVagueSighting(t *testing.T) {
+	const md5, sha1 = "0cc175b9c0f1b6a831c399e269772661", "86f7e437faa5a7fce15d1ddcb9eaeaea377667b8"
+	d := newDesk(t)
+	c := newCast(t, d)
+	d.publish(c.anchor, storage.Accepted, now, claim(1, 90, "seen.example", "never-seen.example"), claim(2, 90, md5, sha1))
+	before := d.ask("never-seen.example")
+	d.publish(d.self, storage.Accepted, now, saying(1, storage.Sighting, -1, id(1)), saying(2, storage.Sighting, -1, id(2)))
+	after, e := d.ask("never-seen.example"), d.explain("never-seen.example")
+	if after.Score != before.Score || after.Verdict != before.Verdict || !strings.Contains(strings.Join(e.Why, "\n"), "does not say which was seen") {
+		t.Errorf("%s %d became %s %d: %q", before.Verdict, before.Score, after.Verdict, after.Score, e.Why)
+	}
+	for _, hash := range []string{md5, sha1} {
+		if got := d.ask(hash); got.Verdict != malicious {
+			t.Errorf("a file that was seen is %s by its hash %s", got.Verdict, hash)
+		}
+	}
+}
+
 // TestIDsAreNoProof: who publishes a value under the id of somebody's refuted, or sighted, object turns
 // nothing against it or for it, unless he counts himself.
 func TestIDsAreNoProof(t *testing.T) {

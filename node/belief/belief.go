@@ -88,7 +88,7 @@ func (d *Desk) Check(values []string, now time.Time) ([]api.CheckItem, error) {
 			Value: value, Type: string(o.Type), Normal: o.Value,
 			Verdict: unknown, State: none, Sources: []api.Source{},
 		}
-		hits, omitted, err := s.Store.Lookup(o, s.in.List.Listed)
+		hits, omitted, err := s.Store.Lookup(o, s.known)
 		items[i].Omitted = omitted
 		if err == nil && len(hits) > 0 { // nearly always there is none, and then nothing is made
 			err = s.answer(&items[i], o, hits)

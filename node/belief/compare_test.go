@@ -153,9 +153,49 @@ func TestRun(t *testing.T) {
 	})
 }
 
-// TestOvertaken: a run that a newer change ends leaves nothing unnoted: what it noted by inputs
-// that are gone is noted again.
-func TestOvertaken(t *testing.T) {
+// TestChangesDuringARun: a run goes to its end whatever changes meanwhile, and however much did is one more run.
+func TestChangesDuringARun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		a := newAuthor(t, "a")
+		list := func(level trust.Level) {
+			must(t, d.Policy.Set(trust.Entry{Org: a.Org, Petname: "a", Level: level, Expires: time.Now().AddDate(0, 0, 300)}))
+		}
+		list(trust.Anchor)
+		for i := range 5 {
+			d.publish(a, storage.Accepted, now, claim(i, 90, fmt.Sprintf("v%d.example", i)))
+		}
+		from, _ := d.freeze(now)
+		j := judgement{Desk: d.Desk, from: from, pending: map[protocol.RecordID]struct{}{}}
+		w := newWatch()
+		began := time.Now()
+		w.tell("first")
+		w.tell("second")
+		if why := w.next(t.Context()); why != "second" || time.Since(began) < settleFor {
+			t.Errorf("the newest change is %q, after %s", why, time.Since(began))
+		}
+		list(trust.Observed)
+		for range 10 {
+			w.tell("third") // while the run goes
+		}
+		must(t, j.run(t.Context(), "second"))
+		if p := d.Progress(); p.Values != 5 || len(j.pending) != 0 {
+			t.Errorf("the run ended after %d values, %d pending", p.Values, len(j.pending))
+		}
+		if why := w.next(t.Context()); why != "third" {
+			t.Errorf("next is %q", why)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if why := w.next(ctx); why != "" {
+			t.Errorf("ten changes make a second run: %q", why)
+		}
+	})
+}
+
+// TestBrokenOff: what a run noted that did not come to its end is noted again by the next, since what it judged by
+// is gone.
+func TestBrokenOff(t *testing.T) {
 	d := newDesk(t)
 	a := newAuthor(t, "a")
 	d.list(a, "a", trust.Anchor)
@@ -164,35 +204,16 @@ func TestOvertaken(t *testing.T) {
 	}
 	from, _ := d.freeze(now)
 	j := judgement{Desk: d.Desk, from: from, pending: map[protocol.RecordID]struct{}{}}
-	w := newWatch()
-	w.tell("first")
-	why, over := w.next(t.Context())
-	d.list(a, "a", trust.Observed)
-	w.tell("second") // before the first has begun: it ends at its first value
-	if err := j.run(t.Context(), why, over); !errors.Is(err, errOvertaken) {
-		t.Fatalf("an overtaken run: %v", err)
-	}
-	// As if the first run had got to two records before it was overtaken.
 	at := d.Store.Sequence()
 	changes, err := d.Store.Changes(0, 2)
 	must(t, err)
 	must(t, j.note(t.Context(), []protocol.RecordID{changes[0].Record, changes[1].Record, changes[0].Record}))
-	d.list(a, "a", trust.Anchor) // back to where it was: by itself nothing to note
-	why, over = w.next(t.Context())
-	if why != "second" {
-		t.Errorf("the newest change is %q", why)
-	}
-	must(t, j.run(t.Context(), why, over))
+	must(t, j.run(t.Context(), "nothing to note by itself"))
 	if got := d.judged(at); len(got) != 2 {
-		t.Errorf("noted %d records, want the 2 of the overtaken run", len(got))
+		t.Errorf("noted %d records, want the 2 of the run that was broken off", len(got))
 	}
 	if len(j.pending) != 0 || d.Progress().Changed != 0 {
 		t.Errorf("pending %d, progress %+v", len(j.pending), d.Progress())
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if why, _ := w.next(ctx); why != "" {
-		t.Errorf("after the end: %q", why)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tocsin/node/admin/api"
+	"tocsin/protocol/pattern"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/trust"
 )
@@ -12,19 +13,18 @@ import (
 // pass asks the automation gate. Nothing is exported yet, so no organisation has used
 // anything of its daily cap.
 func (s *session) pass(h *hearing, a *trust.Assessment) (trust.Passage, error) {
-	arrived, err := s.arrived(a)
+	arrived, err := s.arrived(a, h.value.Type)
 	if err != nil {
 		return trust.Passage{}, err
 	}
 	return s.in.List.Pass(a, trust.GateQuery{Value: h.value, Warned: h.warned, Arrived: arrived}, s.now), nil
 }
 
-// arrived is when the newest of the records came that the gate score rests on, own ones left out.
-func (s *session) arrived(a *trust.Assessment) (time.Time, error) {
+// arrived is when the newest of the records came that the gate rests on, own ones left out.
+func (s *session) arrived(a *trust.Assessment, kind pattern.Type) (time.Time, error) {
 	var newest time.Time
-	for i := range a.Terms {
-		t := &a.Terms[i]
-		if !t.Counted || t.Claim.Refutes || t.Level < trust.Partner || t.Level == trust.Own || t.Claim.Barred != "" {
+	for _, t := range a.Rests(kind) {
+		if t.Level == trust.Own {
 			continue
 		}
 		received, _, err := s.Store.Source(t.Claim.Record)

@@ -43,6 +43,9 @@ func (d *Desk) session(in Inputs, now time.Time) *session {
 	return &session{Desk: d, in: in, now: now, bearings: map[bearer]bearing{}, low: tooLow()}
 }
 
+// known tells who is no stranger, for look-ups.
+func (s *session) known(org protocol.OrgID) bool { return s.in.List.Known(org, s.now) }
+
 // bearing asks the ledger and the standing, once a session.
 func (s *session) bearing(org protocol.OrgID, topic protocol.Topic) bearing {
 	if s.in.Q == nil && s.in.Barred == nil {
@@ -95,7 +98,7 @@ type voice struct {
 
 // hear looks a value up and hears what is said of it.
 func (s *session) hear(o pattern.Observable) (*hearing, error) {
-	hits, omitted, err := s.Store.Lookup(o, s.in.List.Listed)
+	hits, omitted, err := s.Store.Lookup(o, s.known)
 	if err != nil || len(hits) == 0 {
 		return &hearing{value: o, omitted: omitted, list: s.in.List}, err
 	}

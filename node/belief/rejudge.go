@@ -2,7 +2,6 @@ package belief
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"sync"
@@ -21,6 +20,8 @@ const (
 	// lookEvery is how often ledger and standing are looked at without being told: an
 	// organisation falls silent, and a ledger grows, without an event.
 	lookEvery = time.Hour
+	// settleFor is how long a change waits for others: a list that is read anew is many.
+	settleFor = 500 * time.Millisecond
 )
 
 // Progress says how far the background judgement is.
@@ -56,7 +57,8 @@ func (d *Desk) Progress() Progress {
 
 // Run judges everything stored again whenever the trust list, a warning list or somebody's standing changes,
 // and notes in the change sequence which records' verdicts are others now, so that
-// cursors look again. It gives way to intake; a newer change ends an older run. It returns nil when ctx ends.
+// cursors look again. It gives way to intake. A run always comes to its end, however often something changes: what changes
+// meanwhile, once or often, makes one more run after it. It returns nil when ctx ends.
 func (d *Desk) Run(ctx context.Context) error {
 	w := newWatch()
 	var all sync.WaitGroup
@@ -70,21 +72,15 @@ func (d *Desk) Run(ctx context.Context) error {
 	all.Go(func() { d.look(ctx, w, bearings) })
 	j := judgement{Desk: d, from: from, pending: map[protocol.RecordID]struct{}{}}
 	for {
-		why, over := w.next(ctx)
+		why := w.next(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		err := j.run(ctx, why, over)
-		switch {
-		case err == nil, ctx.Err() != nil, errors.Is(err, errOvertaken):
-		default:
+		if err := j.run(ctx, why); err != nil && ctx.Err() == nil {
 			log.Errorw("verdicts were not judged again", "why", why, "err", err)
 		}
 	}
 }
-
-// errOvertaken ends a run that a newer change makes pointless.
-var errOvertaken = errors.New("a newer change came")
 
 // look tells w when ledger or standing have moved since it looked last.
 func (d *Desk) look(ctx context.Context, w *watch, before map[bearer]bearing) {
@@ -137,38 +133,43 @@ func (s source) follow(ctx context.Context, w *watch) {
 
 // watch hands the newest change to Run.
 type watch struct {
-	// mu guards the two: what changed last, and the channel that is closed by the next change.
-	mu   sync.Mutex
-	why  string
-	over chan struct{}
+	mu   sync.Mutex // guards why
+	why  string     // what changed last and nobody took yet
+	told chan struct{}
 }
 
-func newWatch() *watch { return &watch{over: make(chan struct{})} }
+func newWatch() *watch { return &watch{told: make(chan struct{}, 1)} }
 
 func (w *watch) tell(why string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.why = why
-	close(w.over)
-	w.over = make(chan struct{})
+	select {
+	case w.told <- struct{}{}:
+	default: // somebody will look anyway
+	}
 }
 
-// next waits for a change that nobody took yet; over is closed by the one after it.
-func (w *watch) next(ctx context.Context) (why string, over <-chan struct{}) {
-	for {
-		w.mu.Lock()
-		why, w.why = w.why, ""
-		over = w.over
-		w.mu.Unlock()
-		if why != "" {
-			return why, over
-		}
-		select {
-		case <-over:
-		case <-ctx.Done():
-			return "", over
-		}
+// next waits for changes that nobody took yet, and a moment more for those that follow them; "" when ctx ends.
+func (w *watch) next(ctx context.Context) (why string) {
+	select {
+	case <-w.told:
+	case <-ctx.Done():
+		return ""
 	}
+	select {
+	case <-time.After(settleFor):
+	case <-ctx.Done():
+		return ""
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	select {
+	case <-w.told: // told again meanwhile: it is taken with the rest
+	default:
+	}
+	why, w.why = w.why, ""
+	return why
 }
 
 // freeze is Inputs with ledger and standing as they are now for everybody listed, so that a later
@@ -212,7 +213,7 @@ type judgement struct {
 
 // run judges every stored value by the old and the new inputs and notes the records of
 // those that differ.
-func (j *judgement) run(ctx context.Context, why string, over <-chan struct{}) error {
+func (j *judgement) run(ctx context.Context, why string) error {
 	to, _ := j.freeze(time.Now())
 	j.begin(why)
 	err := j.renote(ctx)
@@ -221,11 +222,6 @@ func (j *judgement) run(ctx context.Context, why string, over <-chan struct{}) e
 	c.pace.Start()
 	if err == nil {
 		err = j.Store.Survey(ctx, time.Time{}, func(o pattern.Observable) error {
-			select {
-			case <-over:
-				return errOvertaken
-			default:
-			}
 			before, after, records, err := c.judge(ctx, o)
 			if err == nil {
 				err = j.note(ctx, records)

@@ -3,7 +3,6 @@ package belief
 import (
 	"bufio"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -135,7 +134,7 @@ func files(t *testing.T, folder, names string) []string {
 	found, err := filepath.Glob(filepath.Join(folder, names))
 	must(t, err)
 	if len(found) == 0 {
-		t.Skip(fmt.Sprintf("NOT TESTED: no real threat intelligence in %s", folder))
+		t.Skipf("NOT TESTED: no real threat intelligence in %s", folder)
 	}
 	return found
 }

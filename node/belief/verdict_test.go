@@ -243,6 +243,33 @@ func TestLedgerEnters(t *testing.T) {
 }
 
 // TestGate: what stands in the way of machines, and what lets them act.
+// TestNetworkFirst: voices that name a network around an address do not open the gate for the address at once when they
+// name it at last, though behind the network's they count for nothing more: it waits like any other.
+func TestNetworkFirst(t *testing.T) {
+	d := newDesk(t)
+	c := newCast(t, d)
+	for _, a := range []struct {
+		org     protocol.OrgID
+		petname string
+		level   trust.Level
+	}{{c.anchor.Org, "anchor", trust.Anchor}, {c.partner.Org, "partner", trust.Partner}} {
+		must(t, d.Policy.Set(trust.Entry{
+			Org: a.org, Petname: a.petname, Level: a.level, Expires: now.AddDate(0, 0, 300),
+			Automation: trust.Automation{Allow: []pattern.Type{pattern.IPv4}, MaxPerDay: 10},
+		}))
+	}
+	fresh := func(l storage.Leaf) storage.Leaf { l.Modified, l.ValidFrom = now, now; return l }
+	d.came = now.Add(-24 * time.Hour)
+	d.publish(c.anchor, storage.Accepted, now, fresh(claim(1, 95, "198.51.100.0/24")))
+	d.publish(c.partner, storage.Accepted, now, fresh(claim(2, 95, "198.51.100.0/24")))
+	d.came = now.Add(-time.Second)
+	d.publish(c.anchor, storage.Accepted, now, fresh(claim(3, 94, "198.51.100.7")))
+	d.publish(c.partner, storage.Accepted, now, fresh(claim(4, 94, "198.51.100.7")))
+	if e := d.explain("198.51.100.7"); e.Automation.Groups != 2 || len(e.Automation.Obstacles) != 1 || !strings.Contains(e.Automation.Obstacles[0], "less than 60 seconds ago") {
+		t.Errorf("%+v", e.Automation)
+	}
+}
+
 func TestGate(t *testing.T) {
 	allow := func(d *desk, org protocol.OrgID, petname string, level trust.Level) {
 		must(t, d.Policy.Set(trust.Entry{

@@ -82,12 +82,14 @@ type SearchParams struct {
 
 // Record is one record as this node holds it, with what stands in it.
 type Record struct {
-	ID       string       `json:"id"`
-	Org      string       `json:"org"`
-	Petname  string       `json:"petname"`
-	Level    string       `json:"level"`
-	Kind     int          `json:"kind"`
-	Topic    string       `json:"topic"`
+	ID      string `json:"id"`
+	Org     string `json:"org"`
+	Petname string `json:"petname"`
+	Level   string `json:"level"`
+	Kind    int    `json:"kind"`
+	Topic   string `json:"topic"`
+	// Key is the record key that signed, "" when its certificate is not known any more.
+	Key      string       `json:"key,omitempty"`
 	Sequence uint64       `json:"sequence"`
 	Previous string       `json:"previous,omitempty"`
 	Created  time.Time    `json:"created"`
