@@ -54,11 +54,11 @@ const promotionLife = 90 * 24 * time.Hour
 // propose queues a promotion: the machine proposes, a person decides.
 func (n *Node) propose(org protocol.OrgID, topic, evidence string) {
 	now := time.Now()
-	next := trust.Partner
-	if n.Policy.List().Level(org, topic, "", now) >= trust.Partner {
+	from, next := n.Policy.List().Level(org, topic, "", now), trust.Partner
+	if from >= trust.Partner {
 		next = trust.Anchor
 	}
-	payload, err := json.Marshal(admin.Proposal{Level: next.String(), Topic: topic})
+	payload, err := json.Marshal(admin.Proposal{From: from.String(), Level: next.String(), Topic: topic})
 	if err == nil {
 		_, _, err = n.review.Add(review.Item{
 			Kind: review.Promotion, Org: org, By: audit.Node(), Created: now, Expires: now.Add(promotionLife), Payload: payload,

@@ -3,9 +3,12 @@ package admin
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -121,6 +124,8 @@ func (v *reviewResource) carryOut(ctx context.Context, i review.Item, why string
 
 // Proposal is the payload of a promotion.
 type Proposal struct {
+	// From is the level that it had when it earned the next: of another one the proposal says nothing.
+	From  string `json:"from"`
 	Level string `json:"level"`
 	Topic string `json:"topic,omitempty"`
 }
@@ -139,12 +144,21 @@ func (v *reviewResource) promote(ctx context.Context, i review.Item, why string)
 	if !listed {
 		return "", reason.New(reason.Conflict, fmt.Sprintf("organisation %s is not listed any more", i.Org))
 	}
+	if now := v.policy.List().Level(i.Org, p.Topic, "", time.Now()); now.String() != p.From {
+		return "", reason.New(reason.Conflict, fmt.Sprintf("%s was %s%s when this was proposed and is %s now: reject the proposal; use 'tocsin trust set' if you want the level all the same",
+			v.names.petname(i.Org), p.From, onTopic(p.Topic), now))
+	}
 	if p.Topic == "" {
 		e.Level = level
 	} else {
 		e.Scopes = raised(e.Scopes, p.Topic, level)
 	}
-	if err := applyOrQueue(ctx, v.policy, v.queue, e, why); err != nil {
+	var queued *api.Problem
+	switch err := applyOrQueue(ctx, v.policy, v.queue, e, why); {
+	case errors.As(err, &queued):
+		// The first of two people has agreed: what is left of the proposal waits for the second.
+		return queued.Detail + ". " + queued.Fix, nil
+	case err != nil:
 		return "", err
 	}
 	return fmt.Sprintf("%s is %s now%s.", v.names.petname(i.Org), level, onTopic(p.Topic)), nil
@@ -174,15 +188,29 @@ func approver(i review.Item) *audit.Actor {
 	return &i.By
 }
 
-// apply puts a list of entries in force.
+// offer is the payload of an import or an anchor: a list, and the digest of the differences that
+// people were shown.
+type offer struct {
+	List  string          `json:"list"`
+	Shown protocol.Digest `json:"shown"`
+}
+
+// shown identifies differences, as differences describes them.
+func shown(lines []string) protocol.Digest { return sha256.Sum256([]byte(strings.Join(lines, "\n"))) }
+
+// apply puts a list of entries in force, if it still changes what people were shown.
 func (v *reviewResource) apply(ctx context.Context, i review.Item, why string) (string, error) {
-	var text string
-	if err := json.Unmarshal(i.Payload, &text); err != nil {
+	var o offer
+	if err := json.Unmarshal(i.Payload, &o); err != nil {
 		return "", reason.Wrap(reason.Internal, "read the list", err)
 	}
-	list, err := trust.Parse(i.Title, []byte(text))
+	list, err := trust.Parse(i.Title, []byte(o.List))
 	if err != nil {
 		return "", err
+	}
+	now := v.policy.List()
+	if shown(differences(now, now.Merge(list))) != o.Shown {
+		return "", reason.New(reason.Conflict, "what it changes has changed since it was queued: reject it, and import or set it again to see the differences of today")
 	}
 	if err := v.policy.Import(ctx, list, why, approver(i)); err != nil {
 		return "", err
@@ -192,7 +220,7 @@ func (v *reviewResource) apply(ctx context.Context, i review.Item, why string) (
 
 // enqueue puts a list into the queue, for a second person or for a look at what it changes.
 func enqueue(ctx context.Context, q *review.Queue, kind string, org protocol.OrgID, title string, detail []string, list *trust.List) (review.Item, error) {
-	payload, err := json.Marshal(string(bytes.TrimSpace(list.Encode())))
+	payload, err := json.Marshal(offer{string(bytes.TrimSpace(list.Encode())), shown(detail)})
 	if err != nil {
 		return review.Item{}, err
 	}
