@@ -319,7 +319,9 @@ func compareQuarantine(t *testing.T, s *Store, m model) {
 	filters := map[HeldFilter]int{{}: 0, {Text: "BAD-7."}: 0, {Text: "no such text"}: 0, {Reason: reason.WarnHard}: 0}
 	for id, rec := range m {
 		org := rec.entry.Record.Org()
-		usage[org] = usage[org] // the organisation is asked about, whatever it has
+		if _, ok := usage[org]; !ok {
+			usage[org] = Usage{} // the organisation is asked about, whatever it has
+		}
 		if rec.space == spaceHeld {
 			u := usage[org]
 			u.Records, u.Bytes = u.Records+1, u.Bytes+int64(len(rec.entry.Record.Raw()))

@@ -17,8 +17,8 @@ type GateQuery struct {
 	Value pattern.Observable
 	// Warned is true when any warning list, hard or soft, names the value.
 	Warned bool
-	// Arrived is when the newest of the records that the gate score rests on came
-	// in here; zero when all are this node's own.
+	// Arrived is when the newest of the records came in here that the passage rests on (Rests);
+	// zero when all are this node's own.
 	Arrived time.Time
 	// Used says how many values an organisation's word made machines act on today; nil means none.
 	Used func(protocol.OrgID) int
@@ -87,6 +87,10 @@ type backing struct {
 	score  int
 	own    bool
 }
+
+// Rests lists the voices that Pass goes by for a value of a kind, own ones included. Not all of them are Counted in the
+// assessment: who names the value may stand behind a stronger voice of his group that names a network around it.
+func (a *Assessment) Rests(kind pattern.Type) []Term { return gathered(a, kind).voices }
 
 // gathered picks from an assessment the voices of the gate score that name the value
 // itself, and works out the score that they come to. Where nothing is left out that is the gate score.
