@@ -180,5 +180,5 @@ func (g *globals) writeFounded(w io.Writer, p node.Profile, f *node.Founded) {
 	if g.data != "" {
 		tocsin += " --data " + quoteArg(g.data)
 	}
-	g.hint("\nNext: %[1]s run, then %[1]s peers add MULTIADDR. Read the words to partners so that they can add you to their trust list.", tocsin)
+	g.hint("\nNext: %[1]s run. Then meet somebody: %[1]s invite create prints a text for them, or %[1]s invite accept TEXT takes theirs; %[1]s peers add MULTIADDR connects without any trust.", tocsin)
 }
