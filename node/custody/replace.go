@@ -48,8 +48,9 @@ func (o *Office) Replace(ctx context.Context, loss outbox.Loss) (protocol.Signer
 // positions are the last places at which the lost key's logs stand, and whether it is
 // proven at all that they went on elsewhere. On each topic that is the last place that
 // both sides are known to share where they differ; where nothing of ours is contradicted, the highest
-// place that was proven: peers hold what is up to there, and mostly it is our own from
-// before a restore. What lies above, whoever signs it, is void.
+// place that was proven, if the store may be behind: peers hold what is up to there, and mostly it is our own from
+// before a restore. Where the reservations show that it is not, our own head is the last. What lies above, whoever
+// signs it, is void.
 func positions(loss outbox.Loss, at func(protocol.Topic, uint64) (protocol.RecordID, bool)) (heads []protocol.Head, proven bool) {
 	last := map[protocol.Topic]protocol.Head{}
 	for _, h := range loss.Held {
@@ -71,12 +72,13 @@ func positions(loss outbox.Loss, at func(protocol.Topic, uint64) (protocol.Recor
 		case ours && held == r.ID():
 		case ours && (h.Sequence == 1 || known && before == h.Previous):
 			part(h.Topic, h.Sequence-1, h.Previous)
+		case loss.Whole: // whoever has a copy of the key signed it
 		case !shared[h.Topic] && h.Sequence >= last[h.Topic].Sequence:
 			last[h.Topic] = protocol.Head{Key: loss.Key, Topic: h.Topic, Sequence: h.Sequence, ID: r.ID()}
 		}
 	}
 	for _, h := range loss.Named {
-		if !shared[h.Topic] && h.Sequence >= last[h.Topic].Sequence {
+		if !loss.Whole && !shared[h.Topic] && h.Sequence >= last[h.Topic].Sequence {
 			last[h.Topic] = h
 		}
 	}

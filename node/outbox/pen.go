@@ -38,6 +38,9 @@ type Loss struct {
 	Fork *protocol.ForkProof
 	// Held are our own heads of the key.
 	Held []protocol.Head
+	// Whole is true when the reservations show that the store holds all that this node signed with the key: what lies
+	// above, somebody else signed.
+	Whole bool
 	// Revoked is true when the organisation has revoked the key already.
 	Revoked bool
 }
@@ -200,6 +203,7 @@ func (p *Publisher) ready(ctx context.Context) error {
 	loss.Held = p.heads(loss.Key)
 	log.Errorw("this node's key log went on elsewhere: it signs no more with this key", "key", loss.Key, "why", loss.Why)
 	if p.pen.safety.Replace != nil {
+		loss.Whole = p.whole(loss.Key)
 		key, err := p.pen.safety.Replace(ctx, *loss)
 		if err == nil {
 			p.exchange(loss.Key, key)
@@ -258,6 +262,12 @@ func (p *Publisher) loss(ctx context.Context) (*Loss, error) {
 	}
 	p.pen.asked = l == nil
 	return l, nil
+}
+
+// whole reports whether the reservations know a key and the store is as long as they say.
+func (p *Publisher) whole(key protocol.KeyID) bool {
+	r := p.pen.safety.Reservations
+	return r != nil && r.Knows(key) && p.fileLoss(key) == nil
 }
 
 // fileLoss holds the store against the reservations.

@@ -74,6 +74,14 @@ func OpenReservations(path string) (*Reservations, error) {
 	return r, nil
 }
 
+// Knows reports whether anything was noted of a key's logs: an empty file proves nothing.
+func (r *Reservations) Knows(key protocol.KeyID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k, ok := r.keys[key.String()]
+	return ok && len(k.Topics) > 0
+}
+
 // Behind names a topic on which a key's log is shorter than it must have been: the store
 // is not the one that this node last wrote.
 func (r *Reservations) Behind(key protocol.KeyID, head func(protocol.Topic) uint64) (protocol.Topic, bool) {
