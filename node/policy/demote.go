@@ -8,7 +8,6 @@ import (
 
 	"tocsin/node/audit"
 	"tocsin/protocol"
-	"tocsin/protocol/pattern"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/trust"
 )
@@ -187,7 +186,7 @@ func highest(e trust.Entry, topic string) trust.Level {
 // deciding are the scopes that decide for some kind on topic: the first that matches a kind
 // does, those behind it do not. whole says that no kind is left over.
 func deciding(e trust.Entry, topic string) (scopes []trust.Scope, whole bool) {
-	seen := map[pattern.Type]bool{}
+	var seen trust.Scope // its kinds are those that are decided
 	for _, s := range scopesOf(e) {
 		if !slices.Contains(s.Topics, topic) && !slices.Contains(s.Topics, "*") {
 			continue
@@ -197,8 +196,9 @@ func deciding(e trust.Entry, topic string) (scopes []trust.Scope, whole bool) {
 		}
 		fresh := false
 		for _, kind := range s.Kinds {
-			fresh = fresh || !seen[kind]
-			seen[kind] = true
+			if !slices.Contains(seen.Kinds, kind) {
+				fresh, seen.Kinds = true, append(seen.Kinds, kind)
+			}
 		}
 		if fresh {
 			scopes = append(scopes, s)
