@@ -30,7 +30,7 @@ type shot struct {
 
 // heavy is how many records of each stranger are large: with them it spends its budget,
 // so that the many small ones that follow are an empty purse's.
-const heavy = 130
+const heavy = 40
 
 // Arm signs what strangers will send: n records in all. After the large ones one in ten is on control,
 // and one in a hundred is an identity record, the dearest kind.
@@ -41,7 +41,7 @@ func (f *Fleet) Arm(strangers []*Hostile, topic string, n int) *Flood {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	content := make([]byte, 17<<10)
+	content := make([]byte, 28<<10)
 	for i := range n {
 		h, turn := strangers[i%len(strangers)], i/len(strangers)
 		d := protocol.Draft{Topic: on, Kind: protocol.KindObjects, Rand: noise{}}
