@@ -65,7 +65,13 @@ seconds by itself. A file that is refused changes nothing and is named with line
 				if err != nil {
 					return err
 				}
-				return g.emit(t, func(w io.Writer) { fmt.Fprintln(w, "The trust list is in force as its files say.") })
+				return g.emit(t, func(w io.Writer) {
+					fmt.Fprintln(w, "The trust list was read again.")
+					if len(t.Overlaid) > 0 {
+						fmt.Fprintf(w, "Not as the file says: %s. Commands changed them since, and what commands say stands over the file: change them with tocsin trust set.\n",
+							clean(strings.Join(t.Overlaid, ", ")))
+					}
+				})
 			})
 		},
 	}

@@ -123,7 +123,8 @@ func (t *trustResource) put(ctx context.Context, e trust.Entry, in api.TrustEntr
 		return nil, fmt.Errorf("the entry for %s is in force; judge what is held again: %w", e.Org, err)
 	}
 	log.Infow("trust entry set", "org", e.Org, "petname", e.Petname, "level", e.Level, "accepted", accepted)
-	return answer(t.entry(e))
+	inForce, _ := t.policy.List().Entry(e.Org) // what a lowered level cannot have went with it
+	return answer(t.entry(inForce))
 }
 
 // applyOrQueue puts an entry in force, or queues it for the second person whom the list asks for.

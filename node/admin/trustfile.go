@@ -41,8 +41,11 @@ func (f *trustFileResource) register(a huma.API) {
 const maxTrustBody = 9 << 20
 
 func (f *trustFileResource) export(context.Context, *nothing) (*body[api.TrustText], error) {
-	l := f.policy.List()
-	return answer(api.TrustText{Name: "trust.toml", TOML: string(l.Encode())})
+	out := api.TrustText{Name: "trust.toml", TOML: string(f.policy.List().Encode())}
+	for _, org := range f.policy.Overlaid() {
+		out.Overlaid = append(out.Overlaid, cmp.Or(f.names.petname(org), org.String()))
+	}
+	return answer(out)
 }
 
 // reload reads the operator's file; when it is refused, what was in force stays.

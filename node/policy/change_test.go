@@ -321,3 +321,18 @@ func topic(t testing.TB, name string) protocol.Topic {
 	must(t, err)
 	return topic
 }
+
+// What commands said stands over the file, and a reload can say of whom.
+func TestOverlaid(t *testing.T) {
+	f := newFolder(t)
+	put(t, f.operator, text(1, "one", in(50))+text(2, "two", in(50)))
+	b := f.open(t)
+	if got := b.Overlaid(); len(got) != 0 {
+		t.Errorf("nothing was changed, yet %v is overlaid", got)
+	}
+	must(t, b.Set(entry(2, "two", trust.Anchor)))
+	must(t, b.Set(entry(3, "three", trust.Observed)))
+	if got := b.Overlaid(); len(got) != 1 || got[0] != orgID(2) {
+		t.Errorf("overlaid: %v", got)
+	}
+}

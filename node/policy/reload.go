@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"reflect"
 	"time"
 
 	"tocsin/node/audit"
+	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
 
@@ -50,6 +52,20 @@ func (b *Book) reload(ctx context.Context) error {
 	b.swap(after)
 	log.Infow("trust list reloaded", "file", b.operatorFile, "digest", after.Digest())
 	return nil
+}
+
+// Overlaid lists the organisations that the operator's file names and that a command changed since:
+// the command's word stands, whatever the file says.
+func (b *Book) Overlaid() []protocol.OrgID {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []protocol.OrgID
+	for _, e := range b.operator.Entries() {
+		if over, ok := b.overlay.Entry(e.Org); ok && !reflect.DeepEqual(over, e) {
+			out = append(out, e.Org)
+		}
+	}
+	return out
 }
 
 // Watch reloads the operator's file whenever it was saved again, until ctx ends. A

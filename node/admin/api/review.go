@@ -56,6 +56,8 @@ type TrustText struct {
 	// Name is the file's name, for messages.
 	Name string `json:"name" maxLength:"4096"`
 	TOML string `json:"toml" maxLength:"4194304"`
+	// Overlaid are the entries of the operator's file that commands changed since: what the commands said stands.
+	Overlaid []string `json:"overlaid,omitempty"`
 	// Reason is kept with an import.
 	Reason string `json:"reason,omitempty" maxLength:"1000"`
 }
