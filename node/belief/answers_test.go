@@ -243,10 +243,10 @@ func TestAnswersAreShown(t *testing.T) {
 // sameWords compares lists whose order among equals follows from random ids.
 func sameWords(a, b string) bool {
 	count := map[string]int{}
-	for _, s := range strings.Split(a, ", ") {
+	for s := range strings.SplitSeq(a, ", ") {
 		count[s]++
 	}
-	for _, s := range strings.Split(b, ", ") {
+	for s := range strings.SplitSeq(b, ", ") {
 		count[s]--
 	}
 	for _, n := range count {

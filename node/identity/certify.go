@@ -2,6 +2,7 @@ package identity
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"tocsin/node/keystore"
@@ -101,14 +102,7 @@ func EmergencyText(name string, key protocol.KeyID, s *protocol.Statement) []byt
 }
 
 func joinWords(digest [32]byte) string {
-	out := ""
-	for i, w := range Spoken(digest) {
-		if i > 0 {
-			out += " "
-		}
-		out += w
-	}
-	return out
+	return strings.Join(Spoken(digest), " ")
 }
 
 // The kinds of what is armored.

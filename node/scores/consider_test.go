@@ -193,11 +193,12 @@ func TestBreakerHears(t *testing.T) {
 	var said []string
 	k.hooks.Refuted = func(org protocol.OrgID, on string, came []time.Time) {
 		slices.SortFunc(came, time.Time.Compare)
-		line := fmt.Sprint(org == k.by["anchor"].Org, " ", on)
+		var line strings.Builder
+		line.WriteString(fmt.Sprint(org == k.by["anchor"].Org, " ", on))
 		for _, at := range came {
-			line += fmt.Sprint(" ", at.Sub(now))
+			line.WriteString(fmt.Sprint(" ", at.Sub(now)))
 		}
-		said = append(said, line)
+		said = append(said, line.String())
 	}
 	k.reopen()
 	k.send("anchor", -3*24*60, claim(1, "a.example"))
