@@ -1,7 +1,6 @@
 package p2p
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
 	"github.com/libp2p/go-libp2p/core/peer"
 	libp2pproto "github.com/libp2p/go-libp2p/core/protocol"
 
@@ -67,39 +65,9 @@ type headTip struct {
 
 var errHeads = errors.New("heads message is malformed")
 
-func encodeHeads(v any) ([]byte, error) {
-	mode, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		return nil, err
-	}
-	return mode.Marshal(v)
-}
-
-// decodeHeads reads what encodeHeads wrote into v, and nothing else.
-func decodeHeads(raw []byte, v any) error {
-	mode, err := cbor.DecOptions{
-		IndefLength:      cbor.IndefLengthForbidden,
-		TagsMd:           cbor.TagsForbidden,
-		MaxArrayElements: maxHeads,
-		MaxMapPairs:      16, // none is allowed; the library takes no less
-		MaxNestedLevels:  4,
-	}.DecMode()
-	if err != nil {
-		return err
-	}
-	if err := mode.Unmarshal(raw, v); err != nil {
-		return fmt.Errorf("%w: %w", errHeads, err)
-	}
-	again, err := encodeHeads(v)
-	if err != nil || !bytes.Equal(again, raw) {
-		return fmt.Errorf("%w: not canonical", errHeads)
-	}
-	return nil
-}
-
 func decodeHeadsRequest(raw []byte) (*headsRequest, error) {
 	var q headsRequest
-	if err := decodeHeads(raw, &q); err != nil {
+	if err := decodeMessage(raw, &q, maxHeads, errHeads); err != nil {
 		return nil, err
 	}
 	if len(q.Places) > maxHeadPlaces {
@@ -110,7 +78,7 @@ func decodeHeadsRequest(raw []byte) (*headsRequest, error) {
 
 func decodeHeadsAnswer(raw []byte) (*headsAnswer, error) {
 	var a headsAnswer
-	if err := decodeHeads(raw, &a); err != nil {
+	if err := decodeMessage(raw, &a, maxHeads, errHeads); err != nil {
 		return nil, err
 	}
 	if len(a.Records) > maxHeadPlaces {
@@ -133,7 +101,7 @@ func headsExchange(deps *Deps) service {
 		if err != nil {
 			return err
 		}
-		raw, err := encodeHeads(answerHeads(deps, q))
+		raw, err := encodeMessage(answerHeads(deps, q))
 		if err != nil {
 			return err
 		}
@@ -255,7 +223,7 @@ func (h *Host) elsewhere(ctx context.Context, p peer.ID, of headsRequest, ours m
 }
 
 func (h *Host) askHeads(ctx context.Context, p peer.ID, q *headsRequest) (*headsAnswer, error) {
-	request, err := encodeHeads(q)
+	request, err := encodeMessage(q)
 	if err != nil {
 		return nil, err
 	}

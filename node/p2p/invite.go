@@ -1,7 +1,6 @@
 package p2p
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
@@ -50,13 +48,9 @@ type InviteAnswer struct {
 
 var errInvite = errors.New("invitation message is malformed")
 
-// encodeInvite writes core deterministic CBOR, within the limit.
+// encodeInvite writes a message of the service, within its limit.
 func encodeInvite(v any) ([]byte, error) {
-	mode, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		return nil, err
-	}
-	raw, err := mode.Marshal(v)
+	raw, err := encodeMessage(v)
 	if err == nil && len(raw) > maxInvite {
 		err = fmt.Errorf("%w: %d bytes, at most %d", errInvite, len(raw), maxInvite)
 	}
@@ -65,27 +59,10 @@ func encodeInvite(v any) ([]byte, error) {
 
 // decodeInvite reads what encodeInvite wrote into v, and nothing else.
 func decodeInvite(raw []byte, v any) error {
-	mode, err := cbor.DecOptions{
-		IndefLength:      cbor.IndefLengthForbidden,
-		TagsMd:           cbor.TagsForbidden,
-		MaxArrayElements: maxInviteChain,
-		MaxMapPairs:      16, // none is allowed; the library takes no less
-		MaxNestedLevels:  4,
-	}.DecMode()
-	if err != nil {
-		return err
-	}
 	if len(raw) > maxInvite {
 		return fmt.Errorf("%w: more than %d bytes", errInvite, maxInvite)
 	}
-	if err := mode.Unmarshal(raw, v); err != nil {
-		return fmt.Errorf("%w: %w", errInvite, err)
-	}
-	again, err := encodeInvite(v)
-	if err != nil || !bytes.Equal(again, raw) {
-		return fmt.Errorf("%w: not canonical", errInvite)
-	}
-	return nil
+	return decodeMessage(raw, v, maxInviteChain, errInvite)
 }
 
 // inviteBounds is the service as the asker needs it.
