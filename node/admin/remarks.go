@@ -140,7 +140,7 @@ func (m *remarkResource) sighted(target string) (objects []storage.Hit, more int
 	}
 	for _, h := range hits {
 		believed := !h.RecordHeld && h.State == storage.Accepted && !h.Revoked
-		if h.Claim && h.Alone && believed && !severalThings(h.Values) && !slices.ContainsFunc(objects, func(o storage.Hit) bool { return o.Object == h.Object }) {
+		if h.Claim && h.Alone && believed && !pattern.Several(h.Values) && !slices.ContainsFunc(objects, func(o storage.Hit) bool { return o.Object == h.Object }) {
 			objects = append(objects, h)
 		}
 	}
@@ -153,21 +153,6 @@ func (m *remarkResource) sighted(target string) (objects []storage.Hit, more int
 		objects = objects[:maxSightings]
 	}
 	return objects, more, nil
-}
-
-// severalThings reports whether an object names more than one thing: several values that
-// are not all hashes of one file.
-func severalThings(values []pattern.Value) bool {
-	alone, hashes := 0, 0
-	for _, v := range values {
-		if v.Alone {
-			alone++
-			if slices.Contains([]pattern.Type{pattern.MD5, pattern.SHA1, pattern.SHA256, pattern.SHA512}, v.Observable.Type) {
-				hashes++
-			}
-		}
-	}
-	return alone > 1 && hashes < alone
 }
 
 // say publishes one remark where its object stands, with that one's TLP.

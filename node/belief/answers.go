@@ -37,22 +37,6 @@ type answer struct {
 	vague bool
 }
 
-// vague reports whether a sighting of an object leaves open which value was seen.
-func vague(o *storage.Hit) bool {
-	alone, hashes := 0, 0
-	for _, v := range o.Values {
-		if !v.Alone {
-			continue
-		}
-		alone++
-		switch v.Observable.Type {
-		case pattern.MD5, pattern.SHA1, pattern.SHA256, pattern.SHA512:
-			hashes++
-		}
-	}
-	return alone > 1 && hashes < alone
-}
-
 // says is what an answer says, for people.
 func (a *answer) says() string {
 	switch a.Voice {
@@ -83,7 +67,7 @@ func (s *session) answers(h *hearing) error {
 		h.omitted += omitted
 		for i := range hits {
 			a := answer{voice: s.voice(&hits[i], v.kind), about: v.Object}
-			a.vague = a.Voice == storage.Sighting && vague(v.Hit)
+			a.vague = a.Voice == storage.Sighting && pattern.Several(v.Values)
 			if a.says() == "" || a.Revoked || a.State == storage.Refused || have[a.Ref] {
 				continue
 			}

@@ -134,3 +134,20 @@ func (c *collector) find(o Observable) (int, bool) {
 	}
 	return 0, false
 }
+
+// Several reports whether values speak of more than one thing: several that each satisfy the
+// whole, and not all of them hashes of one file.
+func Several(values []Value) bool {
+	alone, hashes := 0, 0
+	for _, v := range values {
+		if !v.Alone {
+			continue
+		}
+		alone++
+		switch v.Observable.Type {
+		case MD5, SHA1, SHA256, SHA512:
+			hashes++
+		}
+	}
+	return alone > 1 && hashes < alone
+}

@@ -206,3 +206,26 @@ func BenchmarkValues(b *testing.B) {
 		})
 	}
 }
+
+func TestSeveral(t *testing.T) {
+	value := func(kind Type, text string, alone bool) Value {
+		return Value{Observable: Observable{kind, text}, Alone: alone}
+	}
+	domain, other := value(Domain, "a.example", true), value(Domain, "b.example", true)
+	md5, sha := value(MD5, "00", true), value(SHA256, "11", true)
+	for name, test := range map[string]struct {
+		values []Value
+		want   bool
+	}{
+		"none":                   {nil, false},
+		"one":                    {[]Value{domain}, false},
+		"two names":              {[]Value{domain, other}, true},
+		"hashes of one file":     {[]Value{md5, sha}, false},
+		"a hash and a name":      {[]Value{md5, domain}, true},
+		"one and a part of both": {[]Value{domain, value(Domain, "b.example", false)}, false},
+	} {
+		if got := Several(test.values); got != test.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
