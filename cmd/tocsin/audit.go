@@ -72,10 +72,7 @@ several conditions, all of them must hold.`,
 				return usagef("--limit %d: want 1 to %d", p.Limit, api.MaxPage)
 			}
 			var err error
-			if p.Since, err = parseMoment("--since", since, time.Now()); err != nil {
-				return err
-			}
-			if p.Until, err = parseMoment("--until", until, time.Now()); err != nil {
+			if p.Since, p.Until, err = parsePeriod(since, until, time.Now()); err != nil {
 				return err
 			}
 			return g.newestAudit(cmd.Context(), p)

@@ -32,10 +32,7 @@ Without QUERY everything is listed that the filters let through.`,
 				return usagef("--limit %d: want 1 to %d", p.Limit, api.MaxPage)
 			}
 			var err error
-			if p.Since, err = parseMoment("--since", since, time.Now()); err != nil {
-				return err
-			}
-			if p.Until, err = parseMoment("--until", until, time.Now()); err != nil {
+			if p.Since, p.Until, err = parsePeriod(since, until, time.Now()); err != nil {
 				return err
 			}
 			return g.withNode(cmd.Context(), func(ctx context.Context, c *api.Client) error {
@@ -57,6 +54,15 @@ Without QUERY everything is listed that the filters let through.`,
 	f.IntVar(&p.Limit, "limit", api.DefaultPage, "at most this many")
 	f.StringVar(&p.Cursor, "cursor", "", "go on where a page before ended")
 	return c
+}
+
+// parsePeriod reads the values of --since and --until; an empty one is the zero time.
+func parsePeriod(since, until string, now time.Time) (from, to time.Time, err error) {
+	if from, err = parseMoment("--since", since, now); err != nil {
+		return from, to, err
+	}
+	to, err = parseMoment("--until", until, now)
+	return from, to, err
 }
 
 // parseMoment reads a day, a time (RFC 3339), or how long ago.
