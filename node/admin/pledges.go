@@ -82,10 +82,11 @@ func (p *pledgeResource) make(ctx context.Context, in *struct {
 	if subject != (protocol.OrgID{}) {
 		e.Target = subject.String()
 	}
-	if _, err := p.audit.Append(ctx, e); err != nil {
-		return nil, undone(err)
-	}
-	r, err := p.pledge(ctx, kind, raw)
+	var r *protocol.Record
+	err = recorded(ctx, p.audit, e, func() (err error) {
+		r, err = p.pledge(ctx, kind, raw)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -164,9 +164,11 @@ func (m *remarkResource) say(ctx context.Context, e audit.Event, about storage.H
 	if err != nil {
 		return fmt.Errorf("remark about %s: %w", about.Object, err)
 	}
-	if _, err := m.audit.Append(ctx, e); err != nil {
-		return undone(err)
-	}
+	return recorded(ctx, m.audit, e, func() error { return m.send(ctx, about, o.ID, raw, out) })
+}
+
+// send publishes a remark and notes what came of it.
+func (m *remarkResource) send(ctx context.Context, about storage.Hit, id string, raw []byte, out *api.Remarked) error {
 	res, err := m.publish(ctx, outbox.Request{Topic: about.Topic, TLP: about.TLP, Confidence: -1, Data: raw})
 	if err != nil {
 		return err
@@ -178,7 +180,7 @@ func (m *remarkResource) say(ctx context.Context, e audit.Event, about storage.H
 		return errors.New("remark about " + about.Object + ": nothing went out")
 	}
 	out.About = append(out.About, about.Object)
-	out.Objects = append(out.Objects, o.ID)
+	out.Objects = append(out.Objects, id)
 	out.Records = append(out.Records, res.Records[0].String())
 	return nil
 }

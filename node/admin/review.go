@@ -87,15 +87,15 @@ func (v *reviewResource) decide(ctx context.Context, in *struct {
 	if in.Body.Accept {
 		e.Action = "review.accept"
 	}
-	if _, err := v.audit.Append(ctx, e); err != nil {
-		return nil, undone(err)
-	}
-	if in.Body.Accept {
-		if out.Effect, err = v.carryOut(ctx, i, in.Body.Reason); err != nil {
-			return nil, err
+	err = recorded(ctx, v.audit, e, func() (err error) {
+		if in.Body.Accept {
+			if out.Effect, err = v.carryOut(ctx, i, in.Body.Reason); err != nil {
+				return err
+			}
 		}
-	}
-	if err := v.queue.Close(i.ID, !in.Body.Accept, time.Now()); err != nil {
+		return v.queue.Close(i.ID, !in.Body.Accept, time.Now())
+	})
+	if err != nil {
 		return nil, err
 	}
 	return answer(out)

@@ -65,16 +65,19 @@ func (b *rollbackResource) rollBack(ctx context.Context, in *struct{ Body api.Ro
 	e := audit.Event{Action: "trust.rollback", Target: first.Key.String(), Reason: in.Body.Reason, Detail: map[string]string{
 		"org": first.Org.String(), "after": fmt.Sprint(in.Body.After), "topic": in.Body.Topic, "records": fmt.Sprint(out.Records),
 	}}
-	if _, err := b.audit.Append(ctx, e); err != nil {
-		return nil, undone(err)
-	}
-	for _, org := range orgs(logs) { // who has the key may say the same under another organisation
-		err = b.standing.RollBack(standing.Rollback{
-			Org: org, Key: first.Key, Topic: in.Body.Topic, After: in.Body.After, At: time.Now(), Why: in.Body.Reason,
-		})
-		if err != nil {
-			return nil, err
+	err = recorded(ctx, b.audit, e, func() error {
+		for _, org := range orgs(logs) { // who has the key may say the same under another organisation
+			err := b.standing.RollBack(standing.Rollback{
+				Org: org, Key: first.Key, Topic: in.Body.Topic, After: in.Body.After, At: time.Now(), Why: in.Body.Reason,
+			})
+			if err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	// The decision stands from here on, whether or not the client waits for its effect.
 	if err := b.sweep(context.WithoutCancel(ctx)); err != nil {
@@ -179,15 +182,16 @@ func (b *rollbackResource) restore(ctx context.Context, in *struct {
 		return nil, err
 	}
 	e := audit.Event{Action: "trust.restore", Target: org.String(), Reason: in.Body.Reason, Detail: map[string]string{"topic": in.Body.Topic}}
-	if _, err := b.audit.Append(ctx, e); err != nil {
-		return nil, undone(err)
-	}
-	n, err := b.standing.Restore(org, in.Body.Topic)
+	n := 0
+	err = recorded(ctx, b.audit, e, func() (err error) {
+		n, err = b.standing.Restore(org, in.Body.Topic)
+		if err == nil && n == 0 {
+			err = reason.New(reason.NotFound, fmt.Sprintf("restore %s: no breaker is open and nothing of it is rolled back", in.Org))
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
-	}
-	if n == 0 {
-		return nil, reason.New(reason.NotFound, fmt.Sprintf("restore %s: no breaker is open and nothing of it is rolled back", in.Org))
 	}
 	if err := b.sweep(context.WithoutCancel(ctx)); err != nil {
 		return nil, fmt.Errorf("%s counts again; judge what was held: %w", in.Org, err)

@@ -98,11 +98,12 @@ func (f *trustFileResource) queueFile(ctx context.Context, in *struct{ Body api.
 		return nil, reason.New(reason.Conflict, in.Body.Name+" would change nothing: everything in it is in force already")
 	}
 	e := audit.Event{Action: "review.import", Target: in.Body.Name, Reason: in.Body.Reason}
-	if _, err := f.audit.Append(ctx, e); err != nil {
-		return nil, undone(err)
-	}
 	title := fmt.Sprintf("import %s: %d changes", cmp.Or(in.Body.Name, "a trust list"), len(changes))
-	i, err := enqueue(ctx, f.queue, review.Import, protocol.OrgID{}, title, changes, list)
+	var i review.Item
+	err = recorded(ctx, f.audit, e, func() (err error) {
+		i, err = enqueue(ctx, f.queue, review.Import, protocol.OrgID{}, title, changes, list)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
