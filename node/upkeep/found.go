@@ -132,7 +132,7 @@ func (k *Keeper) reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, t := range k.d.Standing.Trips() {
+	for _, t := range k.trips {
 		if !slices.ContainsFunc(trips, func(e audit.Entry) bool {
 			return e.Target == t.Org.String() && e.Detail["topic"] == t.Topic && !e.At.Before(t.At.Truncate(time.Second))
 		}) {
@@ -149,7 +149,7 @@ func (k *Keeper) reconcile(ctx context.Context) error {
 	for _, e := range entries {
 		seen[e.Target+e.Detail["key"]] = true
 	}
-	for _, f := range k.d.Standing.Forks() {
+	for _, f := range k.forks {
 		if k.known(f.Org) && !seen[f.Org.String()+f.Key.String()] {
 			if err := k.noteFork(ctx, f.Org, f.Key, f.Topic, f.Sequence, nil); err != nil {
 				return err

@@ -56,6 +56,30 @@ func TestStrangersForks(t *testing.T) {
 	})
 }
 
+// restart is a stop and a start of the node as its keeper sees it: what waited in memory is gone.
+func (h *household) restart() { h.Keeper = New(h.d) }
+
+// What is found after the keeper was made and before it runs, as the mesh comes up, is written down once: it
+// waits for the keeper, and is nothing that an earlier run left.
+func TestFoundBeforeTheRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHousehold(t)
+		g := h.guest(t, trust.Anchor)
+		f := &protocol.ForkProof{Org: g.Org, Key: g.Key.Public().ID(), Topic: protocol.TopicDrill, Sequence: 1}
+		_, err := h.d.Standing.Forked(f, time.Now())
+		check(t, err)
+		h.Forked(f)
+		trip := standing.Trip{Org: g.Org, Topic: "fraud", Why: "hits", At: time.Now()}
+		_, err = h.d.Standing.Trip(trip)
+		check(t, err)
+		h.Tripped(trip)
+		h.running(t, func(pause func()) { pause() })
+		if trips, forks := h.actions(t, breakerTrip), h.actions(t, forkSeen); trips != 1 || forks != 1 {
+			t.Errorf("%d trips and %d forks written down; want 1 and 1", trips, forks)
+		}
+	})
+}
+
 // What follows from a trip or a fork waits in memory, and once was lost when the node stopped
 // before it was done.
 func TestReconcileAtStart(t *testing.T) {
@@ -69,7 +93,8 @@ func TestReconcileAtStart(t *testing.T) {
 			check(t, err)
 		}
 		level := func() trust.Level { return h.d.Policy.List().Level(g.Org, "fraud", "", time.Now()) }
-		for range 3 { // starts
+		for range 3 {
+			h.restart()
 			h.running(t, func(pause func()) { pause() })
 			if trips, forks := h.actions(t, breakerTrip), h.actions(t, forkSeen); level() != trust.Partner || trips != 1 || forks != 1 {
 				t.Errorf("level %s, %d trips and %d forks written down; want partner, 1 and 1", level(), trips, forks)
@@ -78,6 +103,7 @@ func TestReconcileAtStart(t *testing.T) {
 		// A person who raises it while the breaker is open is not overruled by the next start.
 		e, _ := h.d.Policy.Stated(g.Org)
 		check(t, h.d.Policy.Set(e))
+		h.restart()
 		h.running(t, func(pause func()) { pause() })
 		if level() != trust.Anchor {
 			t.Errorf("lowered again to %s", level())

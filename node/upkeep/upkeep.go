@@ -68,7 +68,10 @@ type Books struct {
 type Keeper struct {
 	d Deps
 	// later holds what others found and the keeper does when it gets to it.
-	later     chan func(context.Context) error
+	later chan func(context.Context) error
+	// trips and forks stood when the keeper was made: what a run before found. Later ones wait in later.
+	trips     []standing.Trip
+	forks     []standing.Fork
 	strangers allowance  // of proofs of strangers' forks
 	sweeping  sync.Mutex // guards sweep: one at a time
 	sweep     sweep
@@ -83,7 +86,10 @@ func New(d Deps) *Keeper {
 	if d.QuarantineAge == 0 {
 		d.QuarantineAge = QuarantineAge
 	}
-	return &Keeper{d: d, later: make(chan func(context.Context) error, maxLater)}
+	return &Keeper{
+		d: d, later: make(chan func(context.Context) error, maxLater),
+		trips: d.Standing.Trips(), forks: d.Standing.Forks(),
+	}
 }
 
 // duty is one thing a keeper sees to. when calls do whenever it is due, until ctx ends.
