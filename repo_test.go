@@ -50,9 +50,11 @@ var layers = map[string]layer{
 	// what must not be blocked, in the format of MISP; bart for prefixes
 	"protocol/warn":    {3, own("protocol/pattern", "protocol/reason"), own("github.com/gaissmai/bart", "golang.org/x/net/idna", "golang.org/x/net/publicsuffix", "github.com/go-json-experiment/json")},
 	"protocol/release": {3, own("protocol/reason", "protocol/stix"), nil},
+	// what two sets of records lack of each other; ids and numbers only
+	"protocol/recon": {1, own("protocol/reason"), nil},
 	// a founded organisation and its records, for tests above protocol and for the bench; no product code imports it
 	"protocol/protocoltest": {3, own("protocol", "protocol/stix"), nil},
-	"storage":               {4, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix"), own("github.com/dgraph-io/badger/v4", "github.com/gaissmai/bart", logging)},
+	"storage":               {4, own("protocol", "protocol/pattern", "protocol/reason", "protocol/recon", "protocol/stix"), own("github.com/dgraph-io/badger/v4", "github.com/gaissmai/bart", logging)},
 	// state files survive a power cut: the one place that knows how
 	"node/durable": {4, nil, own(atomic)},
 	// commands change peers and topics; the admin port writes them, the composition reads them.
@@ -74,11 +76,23 @@ var layers = map[string]layer{
 	"node/invite":    {7, own("protocol", "protocol/reason", "node/durable", "node/identity"), own(logging)},
 	"node/p2p":       {5, own("protocol", "protocol/reason", "protocol/trust"), own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", cbor, logging, group, "golang.org/x/time/rate", "github.com/prometheus/client_golang")},
 	"node/admin/api": {5, own("protocol/reason"), nil},
-	"node/intake":    {7, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node/breaker", "node/identity", "node/policy", "node/standing", "node/warnings", "protocol/warn"), own(logging)},
+	// what keeps a full disk from killing the node
+	"node/space": {5, own("protocol/reason", "node/durable"), own("golang.org/x/sys/unix", logging)},
+	// when and from whom records were first seen, committed to in the audit log; checkpoints that peers cosign
+	"node/evidence": {6, own("protocol", "protocol/reason", "storage", "node/audit", "node/durable", "node/keystore", "node/p2p"), own(cbor, logging, merkle, "golang.org/x/mod/sumdb/note", group)},
+	// the store and the files beside it, to a folder elsewhere and back
+	"node/backup": {6, own("protocol", "protocol/reason", "storage", "node/audit", "node/durable"), own(cbor, zstd, logging, "filippo.io/age")},
+	"node/intake": {7, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node/breaker", "node/identity", "node/policy", "node/standing", "node/warnings", "protocol/warn"), own(logging)},
 	// what this node saw of each organisation's work: the ledger of the arithmetic
 	"node/scores": {7, own("protocol", "protocol/pattern", "protocol/reason", "protocol/trust", "storage", "node/durable", "node/policy", "node/standing"), own(logging)},
 	// what listed organisations vouch for, bind themselves to and warn of
 	"node/pledges": {7, own("protocol", "protocol/reason", "protocol/trust", "storage"), own(logging)},
+	// what gossip did not bring
+	"node/catchup": {8, own("protocol", "protocol/reason", "protocol/recon", "protocol/trust", "storage", "node/p2p"), own(libp2p, cbor, zstd, logging, group, "golang.org/x/time/rate")},
+	// records in files, for where no network goes
+	"node/bundle": {8, own("protocol", "protocol/reason", "protocol/stix", "storage", "node/audit", "node/durable", "node/evidence", "node/identity", "node/intake", "node/keystore"), own(cbor, zstd, logging, "filippo.io/age")},
+	// looks for damage and has it repaired
+	"node/scrub": {9, own("protocol", "protocol/reason", "storage", "node/audit", "node/catchup", "node/durable"), own(logging)},
 	// what the node believes about a value: asked by the admin port and by every output
 	"node/belief": {8, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "protocol/warn", "storage", "node/policy", "node/admin/api", "node/scores", "node/standing", "node/warnings"), own(logging)},
 	"node/outbox": {8, own("protocol", "protocol/pattern", "protocol/reason", "protocol/release", "protocol/stix", "storage", "node/durable", "node/identity", "node/intake"), own(logging)},
@@ -86,17 +100,19 @@ var layers = map[string]layer{
 	// the node's keys over time: what changes the chain, the key in use and what is published, in one order
 	"node/custody": {9, own("protocol", "protocol/reason", "storage", "node/audit", "node/identity", "node/keystore", "node/outbox"), own(logging)},
 	"node/upkeep":  {10, own("protocol", "protocol/reason", "protocol/trust", "storage", "node/audit", "node/belief", "node/breaker", "node/pledges", "node/identity", "node/intake", "node/outbox", "node/policy", "node/review", "node/scores", "node/standing", "node/warnings"), own(logging, group)},
-	"node/admin":   {10, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/outbox", "node/policy", "node/settings", "node/audit", "node/custody", "node/invite", "node/keystore", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/warn"), own("github.com/danielgtaylor/huma/v2", "golang.org/x/sys/unix", "golang.org/x/net/netutil", logging)},
-	"node":         {11, own("protocol", "protocol/reason", "protocol/trust", "storage", "node/admin", "node/admin/api", "node/belief", "node/durable", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/upkeep", "node/audit", "node/breaker", "node/custody", "node/invite", "node/pledges", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/stix"), own(libp2p, "github.com/multiformats/go-multiaddr", logging, group, toml, "github.com/adrg/xdg", "github.com/gofrs/flock")},
-	"node/nodetest": {12, own("protocol", "protocol/pattern", "protocol/protocoltest", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/custody", "node/identity", "node/intake", "node/outbox", "node/p2p", "node/policy", "node/keystore", "node/admin/api", "node/audit", "node/belief", "node/invite", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/warn"),
+	"node/admin":   {10, own("node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/outbox", "node/policy", "node/settings", "node/audit", "node/custody", "node/invite", "node/keystore", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/warn"), own("github.com/danielgtaylor/huma/v2", "golang.org/x/sys/unix", "golang.org/x/net/netutil", logging)},
+	"node":         {11, own("protocol", "protocol/reason", "protocol/trust", "storage", "node/admin", "node/admin/api", "node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "node/belief", "node/durable", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/upkeep", "node/audit", "node/breaker", "node/custody", "node/invite", "node/pledges", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/stix"), own(libp2p, "github.com/multiformats/go-multiaddr", logging, group, toml, "github.com/adrg/xdg", "github.com/gofrs/flock")},
+	"node/nodetest": {12, own("node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "protocol/recon", "protocol", "protocol/pattern", "protocol/protocoltest", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/custody", "node/identity", "node/intake", "node/outbox", "node/p2p", "node/policy", "node/keystore", "node/admin/api", "node/audit", "node/belief", "node/invite", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/warn"),
 		own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", "github.com/marcopolo/simnet", cbor)},
 	// width counts terminal columns, so that tables with CJK text stay tables
-	"cmd/tocsin": {12, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/audit", "node/identity", "node/keystore", "node/invite", "node/warnings", "protocol/warn"),
+	"cmd/tocsin": {12, own("node/backup", "node/bundle", "node/evidence", "node/space", "protocol/recon", "node/durable", "protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/audit", "node/identity", "node/keystore", "node/invite", "node/warnings", "protocol/warn"),
 		own("github.com/spf13/cobra", "rsc.io/qr", "github.com/spf13/pflag", "github.com/knadh/koanf", toml, libp2p, "github.com/libp2p/go-libp2p-pubsub", logging, group, "github.com/schollz/progressbar/v3", "github.com/mattn/go-isatty", "github.com/adrg/xdg",
-			"golang.org/x/text/width")},
+			"golang.org/x/text/width", "filippo.io/age", "golang.org/x/term")},
 	// three contenders in one program: it measures the product's real code
-	"cmd/bench": {12, own("protocol", "protocol/pattern", "protocol/protocoltest", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/audit", "node/breaker", "node/scores", "node/standing", "node/warnings", "protocol/warn"),
+	"cmd/bench": {12, own("node/catchup", "protocol/recon", "protocol", "protocol/pattern", "protocol/protocoltest", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/audit", "node/breaker", "node/scores", "node/standing", "node/warnings", "protocol/warn"),
 		own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/dgraph-io/badger/v4", logging, group)},
+	// what kills, starves and damages real processes, and counts what is lost
+	"cmd/rig": {12, own("protocol", "protocol/pattern", "protocol/protocoltest", "protocol/reason", "protocol/stix", "storage", "node", "node/admin/api", "node/durable", "node/keystore", "node/outbox"), own(logging, group, "golang.org/x/sys/unix")},
 }
 
 func own(names ...string) []string { return names }
@@ -360,7 +376,7 @@ func TestNoSleep(t *testing.T) {
 	}
 }
 
-var specID = regexp.MustCompile(`\b(ENC|KEY|ID|STM|REC|PRF|FRK|PLG|TOP|VER|LIM|OBJ|NET|INV)-\d\d\b`)
+var specID = regexp.MustCompile(`\b(ENC|KEY|ID|STM|REC|PRF|FRK|PLG|TOP|VER|LIM|OBJ|NET|INV|SYN|BND|EVD)-\d\d\b`)
 
 // TestSpec holds SPEC.md's requirement ids against the tests that name them, both ways.
 func TestSpec(t *testing.T) {

@@ -1,0 +1,2 @@
+// Package bundle carries records in files to where no network goes: chunked, signed, resumable, in any order.
+package bundle
