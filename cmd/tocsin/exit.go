@@ -144,6 +144,7 @@ var exitFamilies = map[string]int{
 	"alg":     exitInvalid,
 	"claim":   exitInvalid,
 	"invite":  exitInvalid,
+	"bundle":  exitInvalid,
 }
 
 // finish reports what ended the command and gives the exit code.

@@ -44,6 +44,10 @@ const (
 	StatusOld Code = "status.old"
 	// InviteInvalid is the reason of an invitation that cannot be read, is over or was used.
 	InviteInvalid Code = "invite.invalid"
+	// BundleDamaged is the reason of a part of a bundle that cannot be read or is not what was signed.
+	BundleDamaged Code = "bundle.damaged"
+	// BundleLocked is the reason of a bundle that no key at hand opens.
+	BundleLocked Code = "bundle.locked"
 )
 
 // The codes of content: what the STIX gate and the rules of STIX 2.1 refuse.

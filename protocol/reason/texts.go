@@ -122,6 +122,12 @@ var catalogue = []Entry{
 	{InviteInvalid, BlameNobody,
 		"The invitation cannot be read, is over, or was used before.",
 		"Copy it again in full; if that does not help, ask for a new one, made with 'tocsin invite create'."},
+	{BundleDamaged, BlameSender,
+		"This part of the bundle cannot be read, or is not what its exporter signed.",
+		"Carry the chunk that is named once more; what else came in is kept, and nothing is taken twice."},
+	{BundleLocked, BlameUs,
+		"The bundle is encrypted, and no key at hand opens it.",
+		"Give the key with --identity FILE, or the passphrase; else have it exported for one of your keys."},
 
 	{JSONSyntax, BlameSender,
 		"The text is no JSON.",
