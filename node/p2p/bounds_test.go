@@ -294,24 +294,24 @@ func TestChainRequest(t *testing.T) {
 		"sample": sampleRequest(), "nothing": {}, "empty lists": {Wanted: []protocol.Digest{}, Known: []knownChain{}},
 		"full": {Wanted: make([]protocol.Digest, maxWanted), Known: make([]knownChain, maxKnown)},
 	} {
-		raw := must[[]byte](t)(encodeMessage(q))
+		raw := must[[]byte](t)(EncodeMessage(q))
 		got, err := decodeChainRequest(raw)
 		if err != nil {
 			t.Errorf("%s (%d bytes): %v", name, len(raw), err)
 			continue
 		}
-		if again := must[[]byte](t)(encodeMessage(got)); !bytes.Equal(again, raw) {
+		if again := must[[]byte](t)(EncodeMessage(got)); !bytes.Equal(again, raw) {
 			t.Errorf("%s does not come back the same", name)
 		}
 		if (got.Known == nil) != (q.Known == nil) {
 			t.Errorf("%s: nothing known and not asked are confused", name)
 		}
 	}
-	good := must[[]byte](t)(encodeMessage(sampleRequest()))
+	good := must[[]byte](t)(EncodeMessage(sampleRequest()))
 	bad := map[string][]byte{
 		"empty": {}, "trailing byte": append(bytes.Clone(good), 0), "cut": good[:len(good)-1],
-		"too many wanted": must[[]byte](t)(encodeMessage(&chainRequest{Wanted: make([]protocol.Digest, maxWanted+1)})),
-		"too many known":  must[[]byte](t)(encodeMessage(&chainRequest{Known: make([]knownChain, maxKnown+1)})),
+		"too many wanted": must[[]byte](t)(EncodeMessage(&chainRequest{Wanted: make([]protocol.Digest, maxWanted+1)})),
+		"too many known":  must[[]byte](t)(EncodeMessage(&chainRequest{Known: make([]knownChain, maxKnown+1)})),
 		"one element":     {0x81, 0x80}, "three elements": {0x83, 0x80, 0xf6, 0xf6}, "map": {0xa0},
 		"short digest":     {0x82, 0x81, 0x41, 0x01, 0xf6},
 		"long form length": append([]byte{0x98, 0x02}, good[1:]...),
@@ -347,7 +347,7 @@ func TestSplitStatements(t *testing.T) {
 }
 
 func FuzzChainRequest(f *testing.F) {
-	good, err := encodeMessage(sampleRequest())
+	good, err := EncodeMessage(sampleRequest())
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -359,7 +359,7 @@ func FuzzChainRequest(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := encodeMessage(q)
+		again, err := EncodeMessage(q)
 		if err != nil || !bytes.Equal(again, raw) {
 			t.Errorf("decoded %x, encoded %x, %v", raw, again, err)
 		}

@@ -2,10 +2,19 @@ package p2p
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	libp2pproto "github.com/libp2p/go-libp2p/core/protocol"
+
+	"tocsin/protocol/reason"
 )
 
 // Exchange is a stream protocol of many frames in both directions. A frame is a length of four bytes,
@@ -18,37 +27,129 @@ type Exchange struct {
 	Idle, Deadline time.Duration
 	// MaxFrame bounds a frame in bytes, Memory is what is reserved while an exchange lasts.
 	MaxFrame, Memory int
-	// PerPeer is how many exchanges one peer may have open with us, Total how many all together.
+	// PerPeer is how many exchanges one peer may have open with us, Total how many all together;
+	// half of them are for listed and kept peers.
 	PerPeer, Total int
 	// Serve answers a peer until it returns; an error resets the stream. ctx ends with the host.
 	Serve func(ctx context.Context, from peer.ID, s *Stream) error
 }
 
-// Stream is one side of an exchange. It is used by one goroutine at a time in each direction.
-type Stream struct{}
+// maxExchanges bounds what Serve takes; a host has a handful.
+const maxExchanges = 16
 
-// Send writes a frame. What one peer is sent is paced (NET-28): a peer that is neither listed nor
-// configured gets at most 2 MiB/s over all its exchanges.
-func (s *Stream) Send(frame []byte) error { panic("unwritten") }
+// exchangeServer answers one exchange.
+type exchangeServer struct {
+	Exchange
+	host *Host
 
-// Flush hands to the network what Send buffered; Receive flushes first.
-func (s *Stream) Flush() error { panic("unwritten") }
-
-// Receive reads a frame, io.EOF when the other side has closed. The slice is good until the next Receive.
-func (s *Stream) Receive() ([]byte, error) { panic("unwritten") }
-
-// Close ends our side; it is called once.
-func (s *Stream) Close() error { panic("unwritten") }
-
-// Reset tears the exchange down, for both sides, at once.
-func (s *Stream) Reset() { panic("unwritten") }
+	mu   sync.Mutex      // guards both
+	open map[peer.ID]int // exchanges of each peer
+	free map[bool]int    // what is left for the listed (true) and of the others' half
+}
 
 // Serve answers an exchange; it is called before Run.
-func (h *Host) Serve(e Exchange) { panic("unwritten") }
+func (h *Host) Serve(e Exchange) {
+	ctx, cancel := context.WithCancel(context.Background())
+	v := &exchangeServer{Exchange: e, host: h, open: make(map[peer.ID]int), free: map[bool]int{true: e.Total, false: e.Total / 2}}
+	if !h.streams.serve(e.ID, cancel) {
+		cancel()
+		return
+	}
+	h.host.SetStreamHandler(e.ID, func(stream network.Stream) { v.handle(ctx, stream) })
+}
+
+func (v *exchangeServer) handle(ctx context.Context, stream network.Stream) {
+	if !v.host.streams.enter() {
+		_ = stream.Reset()
+		return
+	}
+	defer v.host.streams.busy.Done()
+	from := stream.Conn().RemotePeer()
+	if err := v.answer(ctx, from, stream); err != nil {
+		log.Debugw("exchange ended", "service", v.Name, "peer", from, "err", err)
+		_ = stream.Reset()
+		return
+	}
+	_ = stream.Close()
+}
+
+// answer keeps the order of a stream handler: scope, memory, deadline, slot, work.
+func (v *exchangeServer) answer(ctx context.Context, from peer.ID, stream network.Stream) error {
+	listed := v.host.peers.listed(from)
+	if !v.take(from, listed) {
+		return errors.New("has too many of them open") // NET-27
+	}
+	defer v.give(from, listed)
+	s, err := v.host.stream(ctx, stream, &v.Exchange)
+	if err != nil {
+		return err
+	}
+	defer s.release()
+	if err := v.Exchange.Serve(ctx, from, s); err != nil {
+		return err
+	}
+	return s.Flush()
+}
+
+// take takes a slot. NET-27: the unlisted share half of them.
+func (v *exchangeServer) take(from peer.ID, listed bool) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.open[from] >= v.PerPeer || v.free[true] == 0 || !listed && v.free[false] == 0 {
+		return false
+	}
+	v.open[from]++
+	v.free[true]--
+	if !listed {
+		v.free[false]--
+	}
+	return true
+}
+
+func (v *exchangeServer) give(from peer.ID, listed bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.open[from]--; v.open[from] == 0 {
+		delete(v.open, from)
+	}
+	v.free[true]++
+	if !listed {
+		v.free[false]++
+	}
+}
 
 // Open begins an exchange with a connected peer; it dials nobody. p is the id in text form. A peer that does not
-// speak the protocol gives peer.unsupported.
-func (h *Host) Open(ctx context.Context, p string, e Exchange) (*Stream, error) { panic("unwritten") }
+// speak the protocol gives peer.unsupported. When ctx ends the stream is reset. Whoever opens closes or resets.
+func (h *Host) Open(ctx context.Context, p string, e Exchange) (*Stream, error) {
+	id, err := peer.Decode(p)
+	if err != nil {
+		return nil, reason.Wrap(reason.NotFound, fmt.Sprintf("ask %q: not a peer id", p), err)
+	}
+	if h.lacks(id, e.ID) {
+		return nil, reason.New(reason.PeerUnsupported, fmt.Sprintf("ask %s: it does not speak %s", p, e.ID))
+	}
+	dialling, cancel := context.WithTimeout(network.WithNoDial(ctx, e.Name), e.Idle)
+	defer cancel()
+	stream, err := h.host.NewStream(dialling, id, e.ID)
+	if err != nil {
+		if h.lacks(id, e.ID) { // it told us meanwhile
+			return nil, reason.Wrap(reason.PeerUnsupported, fmt.Sprintf("ask %s for %s", p, e.ID), err)
+		}
+		return nil, reason.Wrap(reason.PeerDial, fmt.Sprintf("ask %s for %s", p, e.ID), err)
+	}
+	s, err := h.stream(ctx, stream, &e)
+	if err != nil {
+		_ = stream.Reset()
+		return nil, reason.Wrap(reason.PeerDial, fmt.Sprintf("ask %s for %s", p, e.ID), err)
+	}
+	return s, nil
+}
+
+// lacks reports whether p told what it speaks and a protocol is not among it.
+func (h *Host) lacks(p peer.ID, id libp2pproto.ID) bool {
+	spoken, err := h.host.Peerstore().GetProtocols(p)
+	return err == nil && len(spoken) > 0 && !slices.Contains(spoken, id)
+}
 
 // Companion is a connected peer that one could ask.
 type Companion struct {
@@ -60,14 +161,60 @@ type Companion struct {
 	Since time.Time
 }
 
-// Companions lists connected peers: listed first, then kept, then the others, each group by chance.
-func (h *Host) Companions() []Companion { panic("unwritten") }
+// Companions lists connected peers: listed first, then kept, then the others, each group by chance. Peers
+// of blocked organisations are left out.
+func (h *Host) Companions() []Companion { return h.peers.companions() }
 
-// Arrivals receives the id of every peer that connects, in text form; what does not fit is dropped
-// after 256. There is one reader.
-func (h *Host) Arrivals() <-chan string { panic("unwritten") }
+// Arrivals receives the id of every peer that connects, in text form, once chains were exchanged or could
+// not be; what does not fit is dropped after 256. There is one reader.
+func (h *Host) Arrivals() <-chan string { return h.arrivals }
+
+// maxArrivals is how many arrivals wait for the reader.
+const maxArrivals = 256
+
+func (h *Host) announceArrival(p peer.ID) {
+	select {
+	case h.arrivals <- p.String():
+	default: // the schedule finds it
+	}
+}
 
 // LearnFrom asks a connected peer for the chains of certificates that we lack (NET-16) and keeps what verifies.
+// At most the first 64 are asked for.
 func (h *Host) LearnFrom(ctx context.Context, p string, certificates ...[32]byte) error {
-	panic("unwritten")
+	id, err := peer.Decode(p)
+	if err != nil {
+		return reason.Wrap(reason.NotFound, fmt.Sprintf("ask %q for chains: not a peer id", p), err)
+	}
+	q := &chainRequest{}
+	for _, c := range certificates[:min(len(certificates), maxWanted)] {
+		q.Wanted = append(q.Wanted, c)
+	}
+	statements, err := h.askChains(ctx, id, q)
+	h.learn(statements)
+	return err
+}
+
+// errFrame says that a frame breaks NET-26.
+var errFrame = errors.New("frame is malformed")
+
+// readFrame reads one frame into buf, grown as needed within limit; io.EOF before its first byte.
+func readFrame(r io.Reader, buf []byte, limit int) ([]byte, error) {
+	var head [4]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint32(head[:])
+	// NET-26
+	if n == 0 || uint64(n) > uint64(limit) {
+		return nil, fmt.Errorf("%w: %d bytes, at least 1 and at most %d", errFrame, n, limit)
+	}
+	if uint32(cap(buf)) < n {
+		buf = make([]byte, n)
+	}
+	buf = buf[:n]
+	if _, err := io.ReadFull(r, buf); err != nil {
+		return nil, fmt.Errorf("%w: %w", errFrame, err)
+	}
+	return buf, nil
 }

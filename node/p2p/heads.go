@@ -67,7 +67,7 @@ var errHeads = errors.New("heads message is malformed")
 
 func decodeHeadsRequest(raw []byte) (*headsRequest, error) {
 	var q headsRequest
-	if err := decodeMessage(raw, &q, maxHeads, errHeads); err != nil {
+	if err := DecodeMessage(raw, &q, maxHeads, errHeads); err != nil {
 		return nil, err
 	}
 	if len(q.Places) > maxHeadPlaces {
@@ -78,7 +78,7 @@ func decodeHeadsRequest(raw []byte) (*headsRequest, error) {
 
 func decodeHeadsAnswer(raw []byte) (*headsAnswer, error) {
 	var a headsAnswer
-	if err := decodeMessage(raw, &a, maxHeads, errHeads); err != nil {
+	if err := DecodeMessage(raw, &a, maxHeads, errHeads); err != nil {
 		return nil, err
 	}
 	if len(a.Records) > maxHeadPlaces {
@@ -101,7 +101,7 @@ func headsExchange(deps *Deps) service {
 		if err != nil {
 			return err
 		}
-		raw, err := encodeMessage(answerHeads(deps, q))
+		raw, err := EncodeMessage(answerHeads(deps, q))
 		if err != nil {
 			return err
 		}
@@ -223,7 +223,7 @@ func (h *Host) elsewhere(ctx context.Context, p peer.ID, of headsRequest, ours m
 }
 
 func (h *Host) askHeads(ctx context.Context, p peer.ID, q *headsRequest) (*headsAnswer, error) {
-	request, err := encodeMessage(q)
+	request, err := EncodeMessage(q)
 	if err != nil {
 		return nil, err
 	}

@@ -174,18 +174,18 @@ func TestHeadsLimits(t *testing.T) {
 	for i := range places {
 		places[i] = headPlace{Topic: "fraud", Sequence: uint64(i + 1)}
 	}
-	raw := must[[]byte](t)(encodeMessage(&headsRequest{Places: places[:maxHeadPlaces]}))
+	raw := must[[]byte](t)(EncodeMessage(&headsRequest{Places: places[:maxHeadPlaces]}))
 	if _, err := decodeHeadsRequest(raw); err != nil {
 		t.Errorf("%d places: %v", maxHeadPlaces, err)
 	}
-	if _, err := decodeHeadsRequest(must[[]byte](t)(encodeMessage(&headsRequest{Places: places}))); err == nil {
+	if _, err := decodeHeadsRequest(must[[]byte](t)(EncodeMessage(&headsRequest{Places: places}))); err == nil {
 		t.Errorf("%d places are taken", len(places))
 	}
 	longest := make([]headPlace, maxHeadPlaces)
 	for i := range longest {
 		longest[i] = headPlace{Topic: string(bytes.Repeat([]byte{'a'}, 40)), Sequence: 1<<64 - 1}
 	}
-	if n := len(must[[]byte](t)(encodeMessage(&headsRequest{Places: longest}))); n > maxHeadsRequest {
+	if n := len(must[[]byte](t)(EncodeMessage(&headsRequest{Places: longest}))); n > maxHeadsRequest {
 		t.Errorf("the longest request has %d bytes, the limit is %d", n, maxHeadsRequest)
 	}
 	tips := make([]headTip, maxHeads+1)
@@ -196,27 +196,27 @@ func TestHeadsLimits(t *testing.T) {
 	for i := range full.Records {
 		full.Records[i] = make([]byte, protocol.MaxGossipBytes)
 	}
-	raw = must[[]byte](t)(encodeMessage(full))
+	raw = must[[]byte](t)(EncodeMessage(full))
 	if _, err := decodeHeadsAnswer(raw); err != nil || len(raw) > maxHeadsAnswer {
 		t.Errorf("the longest answer: %d bytes, %v", len(raw), err)
 	}
-	if _, err := decodeHeadsAnswer(must[[]byte](t)(encodeMessage(&headsAnswer{Heads: tips}))); err == nil {
+	if _, err := decodeHeadsAnswer(must[[]byte](t)(EncodeMessage(&headsAnswer{Heads: tips}))); err == nil {
 		t.Errorf("%d heads are taken", len(tips))
 	}
-	if _, err := decodeHeadsAnswer(must[[]byte](t)(encodeMessage(&headsAnswer{Records: make([][]byte, maxHeadPlaces+1)}))); err == nil {
+	if _, err := decodeHeadsAnswer(must[[]byte](t)(EncodeMessage(&headsAnswer{Records: make([][]byte, maxHeadPlaces+1)}))); err == nil {
 		t.Errorf("%d records are taken", maxHeadPlaces+1)
 	}
 }
 
 // FuzzHeads: what decodes re-encodes to the same bytes.
 func FuzzHeads(f *testing.F) {
-	f.Add(must[[]byte](f)(encodeMessage(&headsRequest{Places: []headPlace{{Topic: "fraud", Sequence: 7}}})))
-	f.Add(must[[]byte](f)(encodeMessage(&headsAnswer{Heads: []headTip{{Topic: "fraud", Sequence: 7}}, Records: [][]byte{{1}}})))
+	f.Add(must[[]byte](f)(EncodeMessage(&headsRequest{Places: []headPlace{{Topic: "fraud", Sequence: 7}}})))
+	f.Add(must[[]byte](f)(EncodeMessage(&headsAnswer{Heads: []headTip{{Topic: "fraud", Sequence: 7}}, Records: [][]byte{{1}}})))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if q, err := decodeHeadsRequest(raw); err == nil && !bytes.Equal(must[[]byte](t)(encodeMessage(q)), raw) {
+		if q, err := decodeHeadsRequest(raw); err == nil && !bytes.Equal(must[[]byte](t)(EncodeMessage(q)), raw) {
 			t.Errorf("request %x is not canonical", raw)
 		}
-		if a, err := decodeHeadsAnswer(raw); err == nil && !bytes.Equal(must[[]byte](t)(encodeMessage(a)), raw) {
+		if a, err := decodeHeadsAnswer(raw); err == nil && !bytes.Equal(must[[]byte](t)(EncodeMessage(a)), raw) {
 			t.Errorf("answer %x is not canonical", raw)
 		}
 	})

@@ -53,13 +53,13 @@ type knownChain struct {
 
 var errChainRequest = errors.New("chain request is malformed")
 
-// decodeChainRequest reads what encodeMessage writes and nothing else.
+// decodeChainRequest reads what EncodeMessage writes and nothing else.
 func decodeChainRequest(raw []byte) (*chainRequest, error) {
 	if len(raw) > maxChainRequest {
 		return nil, fmt.Errorf("%w: more than %d bytes", errChainRequest, maxChainRequest)
 	}
 	var q chainRequest
-	if err := decodeMessage(raw, &q, maxKnown, errChainRequest); err != nil {
+	if err := DecodeMessage(raw, &q, maxKnown, errChainRequest); err != nil {
 		return nil, err
 	}
 	if len(q.Wanted) > maxWanted {
@@ -206,7 +206,7 @@ func answerChains(h host.Host, deps *Deps, q *chainRequest, w io.Writer) error {
 
 // askChains asks a connected peer for chains. The statements are parsed, not verified.
 func (h *Host) askChains(ctx context.Context, p peer.ID, q *chainRequest) ([]*protocol.Statement, error) {
-	request, err := encodeMessage(q)
+	request, err := EncodeMessage(q)
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ var errInvite = errors.New("invitation message is malformed")
 
 // encodeInvite writes a message of the service, within its limit.
 func encodeInvite(v any) ([]byte, error) {
-	raw, err := encodeMessage(v)
+	raw, err := EncodeMessage(v)
 	if err == nil && len(raw) > maxInvite {
 		err = fmt.Errorf("%w: %d bytes, at most %d", errInvite, len(raw), maxInvite)
 	}
@@ -62,7 +62,7 @@ func decodeInvite(raw []byte, v any) error {
 	if len(raw) > maxInvite {
 		return fmt.Errorf("%w: more than %d bytes", errInvite, maxInvite)
 	}
-	return decodeMessage(raw, v, maxInviteChain, errInvite)
+	return DecodeMessage(raw, v, maxInviteChain, errInvite)
 }
 
 // inviteBounds is the service as the asker needs it.

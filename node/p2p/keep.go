@@ -229,7 +229,7 @@ func (h *Host) runPeers(ctx context.Context) error {
 		case e := <-identified.Out():
 			done, ok := e.(event.EvtPeerIdentificationCompleted)
 			if ok {
-				h.tryExchange(ctx, done.Peer, &exchanges)
+				h.arrive(ctx, done.Peer, &exchanges)
 			}
 		}
 	}
@@ -254,6 +254,20 @@ func (h *Host) tryExchange(ctx context.Context, p peer.ID, exchanges *errgroup.G
 		}
 		return nil
 	})
+}
+
+// arrive exchanges chains with a new peer and then says that it is here: what it has to say is
+// about them. Somebody slow keeps nobody else from arriving.
+func (h *Host) arrive(ctx context.Context, p peer.ID, exchanges *errgroup.Group) {
+	if !exchanges.TryGo(func() error {
+		if err := h.exchange(ctx, p); err != nil {
+			log.Debugw("chains not exchanged", "peer", p, "err", err)
+		}
+		h.announceArrival(p)
+		return nil
+	}) {
+		h.announceArrival(p)
+	}
 }
 
 // refreshStandings follows the trust list and newly learned chains.

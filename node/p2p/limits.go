@@ -93,6 +93,8 @@ var (
 	headsServe = limit{1, 8}
 	// inviteServe bounds how often one peer may say that it was invited: people do so once or twice.
 	inviteServe = limit{0.2, 10}
+	// exchangePace bounds what one peer that is not listed is sent in exchanges.
+	exchangePace = limit{2 << 20, 4 << 20}
 	// rpcPeer bounds RPCs of one peer: heartbeat control and full bulk speed fit.
 	rpcPeer = limit{4000, 20000}
 	// announcePace is how fast Announce feeds the mesh: a burst of a thousand full

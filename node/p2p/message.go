@@ -7,8 +7,8 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// encodeMessage writes a message of a stream service as core deterministic CBOR.
-func encodeMessage(v any) ([]byte, error) {
+// EncodeMessage writes a message of a stream service as core deterministic CBOR.
+func EncodeMessage(v any) ([]byte, error) {
 	mode, err := cbor.CoreDetEncOptions().EncMode()
 	if err != nil {
 		return nil, err
@@ -16,9 +16,9 @@ func encodeMessage(v any) ([]byte, error) {
 	return mode.Marshal(v)
 }
 
-// decodeMessage reads into v what encodeMessage wrote, and nothing else. No list has more than
+// DecodeMessage reads into v what EncodeMessage wrote, and nothing else. No list has more than
 // maxElements; what is refused is malformed.
-func decodeMessage(raw []byte, v any, maxElements int, malformed error) error {
+func DecodeMessage(raw []byte, v any, maxElements int, malformed error) error {
 	mode, err := cbor.DecOptions{
 		IndefLength:      cbor.IndefLengthForbidden,
 		TagsMd:           cbor.TagsForbidden,
@@ -32,7 +32,7 @@ func decodeMessage(raw []byte, v any, maxElements int, malformed error) error {
 	if err := mode.Unmarshal(raw, v); err != nil {
 		return fmt.Errorf("%w: %w", malformed, err)
 	}
-	again, err := encodeMessage(v)
+	again, err := EncodeMessage(v)
 	if err != nil || !bytes.Equal(again, raw) {
 		return fmt.Errorf("%w: not canonical", malformed)
 	}

@@ -92,6 +92,13 @@ type Host struct {
 	topics  *topicTable
 	waiting *waitingRoom
 	streams *streamServers
+	meters
+}
+
+// meters are what the host keeps of its exchanges with peers.
+type meters struct {
+	arrivals chan string
+	sent     *buckets[peer.ID] // bytes in exchanges
 }
 
 // How often the node's own identity record is announced.
@@ -112,6 +119,7 @@ func New(cfg Config, deps Deps) (*Host, error) {
 		peers:   newPeerTable(&deps),
 		topics:  newTopicTable(),
 		waiting: newWaitingRoom(),
+		meters:  meters{arrivals: make(chan string, maxArrivals), sent: newBuckets[peer.ID]()},
 	}
 	kept := make([]peer.AddrInfo, 0, len(cfg.Peers))
 	for _, addr := range cfg.Peers {

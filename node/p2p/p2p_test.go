@@ -335,7 +335,7 @@ func TestServerRate(t *testing.T) {
 		if err := h.Connect(m.ctx, *info); err != nil {
 			t.Fatal(err)
 		}
-		request := must[[]byte](t)(encodeMessage(&chainRequest{Known: []knownChain{}}))
+		request := must[[]byte](t)(EncodeMessage(&chainRequest{Known: []knownChain{}}))
 		served := 0
 		for range identityServe.burst * 2 {
 			if raw, err := ask(m.ctx, h, info.ID, request); err == nil && len(raw) > 0 {

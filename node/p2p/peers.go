@@ -3,6 +3,7 @@ package p2p
 import (
 	"cmp"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -391,6 +392,30 @@ func (t *peerTable) askable() []peer.ID {
 	slices.SortFunc(list, func(a, b peer.ID) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
 	})
+	return list
+}
+
+// companions are the connected peers that one could ask, as Host.Companions says.
+func (t *peerTable) companions() []Companion {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var list []Companion
+	for p, e := range t.peers {
+		if e.connected && e.standing.level != trust.Blocked {
+			list = append(list, Companion{ID: p.String(), Listed: e.standing.level >= trust.Observed, Kept: e.kept != nil, Since: e.since})
+		}
+	}
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	rank := func(c Companion) int {
+		switch {
+		case c.Listed:
+			return 0
+		case c.Kept:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(list, func(a, b Companion) int { return cmp.Compare(rank(a), rank(b)) })
 	return list
 }
 

@@ -41,9 +41,11 @@ type streamServers struct {
 	host host.Host
 	list []*streamServer
 
-	mu     sync.Mutex // guards closed, and orders busy.Add before busy.Wait
+	mu     sync.Mutex // guards closed and exchanges, and orders busy.Add before busy.Wait
 	closed bool
-	busy   sync.WaitGroup
+	// exchanges end when they are called; they are for protocols of many frames.
+	exchanges map[libp2pproto.ID]context.CancelFunc
+	busy      sync.WaitGroup
 }
 
 type streamServer struct {
@@ -54,7 +56,7 @@ type streamServer struct {
 
 // newStreamServers registers services.
 func newStreamServers(h host.Host, services ...service) *streamServers {
-	all := &streamServers{host: h}
+	all := &streamServers{host: h, exchanges: make(map[libp2pproto.ID]context.CancelFunc)}
 	for _, v := range services {
 		s := &streamServer{service: v, all: all, asked: newBuckets[peer.ID]()}
 		all.list = append(all.list, s)
@@ -71,6 +73,21 @@ func (a *streamServers) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = true
+	for id, stop := range a.exchanges {
+		a.host.RemoveStreamHandler(id)
+		stop()
+	}
+}
+
+// serve notes an exchange, with what ends it; false when the host closes or has too many.
+func (a *streamServers) serve(id libp2pproto.ID, stop context.CancelFunc) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed || len(a.exchanges) >= maxExchanges {
+		return false
+	}
+	a.exchanges[id] = stop
+	return true
 }
 
 func (a *streamServers) wait() { a.busy.Wait() }

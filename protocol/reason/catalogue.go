@@ -116,12 +116,14 @@ const (
 	ConfigInvalid Code = "config.invalid"
 	SocketPath    Code = "socket.path"
 	PeerDial      Code = "peer.dial"
-	Conflict      Code = "conflict"
-	Internal      Code = "internal"
-	AccessDenied  Code = "access.denied"
-	TimedOut      Code = "timed.out"
-	Interrupted   Code = "interrupted"
-	InputSize     Code = "input.size"
+	// PeerUnsupported is the reason of a question that the peer's version does not know.
+	PeerUnsupported Code = "peer.unsupported"
+	Conflict        Code = "conflict"
+	Internal        Code = "internal"
+	AccessDenied    Code = "access.denied"
+	TimedOut        Code = "timed.out"
+	Interrupted     Code = "interrupted"
+	InputSize       Code = "input.size"
 	// OutputLost is the reason of an answer that could not be written to its end.
 	OutputLost Code = "output.lost"
 )
