@@ -292,11 +292,14 @@ func (w *writer) writeBody(body []write) error {
 }
 
 // write is the one place where the database changes: one transaction, one
-// sync. A check of free space belongs in front of it. After an error nobody
+// sync. Nothing is written when the guard finds no room. After an error nobody
 // knows what reached the disk, so that nothing more is written until a restart has read it.
 func (w *writer) write(writes []write) error {
 	if w.failed != nil {
 		return fmt.Errorf("write to the store after an earlier error: %w", w.failed)
+	}
+	if err := w.s.room(); err != nil { // nothing was written, and the next attempt may succeed
+		return err
 	}
 	txn := w.s.db.NewTransaction(true)
 	defer txn.Discard()

@@ -26,6 +26,9 @@ type Options struct {
 	// kept in the store, which then opens for no other, and lets Check compute record
 	// ids. Optional.
 	Network string
+	// Guard is asked before every commit: an error refuses it with store.full, and nothing is lost; tight says that room
+	// is running out, and commits then wait for badger's own work. It must be quick, and is called from several goroutines. nil refuses nothing.
+	Guard func() (tight bool, err error)
 }
 
 // Store is an open store. All methods may be called concurrently.
@@ -33,6 +36,7 @@ type Store struct {
 	db     *badger.DB
 	memory bool
 	synced *syncErrors
+	guard  func() (tight bool, err error)
 
 	// life is held for reading while the database is read, for writing by Close.
 	life   sync.RWMutex
@@ -82,7 +86,7 @@ func badgerOptions(dir string, o Options) badger.Options {
 		WithDetectConflicts(false).WithMetricsEnabled(false).
 		// Memory follows from the memtable and table sizes, not from the caches: each
 		// flush and each compactor holds arenas of twice its table.
-		WithMemTableSize(8 << 20).WithNumMemtables(2).
+		WithMemTableSize(memTableBytes).WithNumMemtables(memTables).
 		WithBaseTableSize(2 << 20).WithBaseLevelSize(8 << 20).WithNumCompactors(2).
 		// Records are compressed already. Without compression blocks are read from
 		// the mapped file and need no cache.
@@ -91,7 +95,7 @@ func badgerOptions(dir string, o Options) badger.Options {
 		WithChecksumVerificationMode(options.OnBlockRead).WithVerifyValueChecksum(true).
 		// Records and packed values live in the value log: in the LSM they would be
 		// rewritten again and again, with hundreds of MB of builders.
-		WithValueThreshold(2 << 10).WithValueLogFileSize(64 << 20)
+		WithValueThreshold(2 << 10).WithValueLogFileSize(valueLogBytes)
 	if o.Memory {
 		// There is no value log, so that every value must be under the threshold; and no
 		// compaction, so that nothing may ever wait for one.
@@ -119,7 +123,7 @@ func openWith(dir string, o Options, b badger.Options) (*Store, error) {
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
 	s := &Store{
-		db: db, memory: o.Memory, synced: synced,
+		db: db, memory: o.Memory, synced: synced, guard: o.Guard,
 		work:    work{make(chan *op), make(chan struct{}), make(chan struct{})},
 		changed: make(chan struct{}),
 		caches: caches{
@@ -194,6 +198,12 @@ func (s *Store) Close() error {
 	}
 	close(s.work.quit)
 	<-s.work.done
+	if err := s.Room(); err != nil && !s.memory {
+		// To close is to flush, and to flush without room would kill the process. All that was acknowledged is in the
+		// logs, where the next start reads it; the process is about to end.
+		log.Errorw("store is left as after a kill, since there is no room to close it", "err", err)
+		return nil
+	}
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close store: %w", err)
 	}

@@ -1,0 +1,6 @@
+package storage
+
+// The suffixes of badger's files.
+const (
+	tableSuffix = ".sst"
+)
