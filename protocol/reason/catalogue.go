@@ -126,4 +126,7 @@ const (
 	InputSize       Code = "input.size"
 	// OutputLost is the reason of an answer that could not be written to its end.
 	OutputLost Code = "output.lost"
+	// BackupDamaged is the reason of a backup that is not what was written, BackupKey of one that the given key does not open.
+	BackupDamaged Code = "backup.damaged"
+	BackupKey     Code = "backup.key"
 )
