@@ -62,8 +62,10 @@ var layers = map[string]layer{
 	"node/settings": {5, own("protocol", "protocol/reason", "node/durable"), own(libp2p, logging, toml)},
 	"node/keystore": {5, own("protocol", "protocol/reason", "node/durable"), own(libp2p)},
 	"node/identity": {6, own("protocol", "protocol/reason", "protocol/stix", "node/durable", "node/keystore"), own(logging, "github.com/tyler-smith/go-bip39")},
+	// what is signed about logs that only grow: trees, checkpoints, cosignatures; the audit log and evidence share it
+	"node/tlog": {4, own("protocol", "protocol/reason"), own(merkle, "golang.org/x/mod/sumdb/note")},
 	// who did what and why, outside the store: whoever changes something writes here first
-	"node/audit": {5, own("protocol", "protocol/reason", "node/durable"), own(logging)},
+	"node/audit": {5, own("protocol", "protocol/reason", "node/durable", "node/tlog"), own(logging)},
 	// whose word stands: revocations, forks, rollbacks, breakers; asked by intake and by belief
 	"node/standing": {5, own("protocol", "protocol/reason", "node/durable"), own(logging)},
 	"node/warnings": {5, own("protocol/reason", "protocol/warn"), own(logging)},
@@ -79,7 +81,7 @@ var layers = map[string]layer{
 	// what keeps a full disk from killing the node
 	"node/space": {5, own("protocol/reason", "node/durable"), own("golang.org/x/sys/unix", logging)},
 	// when and from whom records were first seen, committed to in the audit log; checkpoints that peers cosign
-	"node/evidence": {6, own("protocol", "protocol/reason", "storage", "node/audit", "node/durable", "node/keystore", "node/p2p"), own(cbor, logging, merkle, "golang.org/x/mod/sumdb/note", group)},
+	"node/evidence": {6, own("protocol", "protocol/reason", "storage", "node/audit", "node/durable", "node/p2p", "node/tlog"), own(cbor, logging, group)},
 	// the store and the files beside it, to a folder elsewhere and back
 	"node/backup": {6, own("protocol", "protocol/reason", "storage", "node/audit", "node/durable"), own(cbor, zstd, logging, "filippo.io/age")},
 	"node/intake": {7, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node/breaker", "node/identity", "node/policy", "node/standing", "node/warnings", "protocol/warn"), own(logging)},
@@ -100,12 +102,12 @@ var layers = map[string]layer{
 	// the node's keys over time: what changes the chain, the key in use and what is published, in one order
 	"node/custody": {9, own("protocol", "protocol/reason", "storage", "node/audit", "node/identity", "node/keystore", "node/outbox"), own(logging)},
 	"node/upkeep":  {10, own("protocol", "protocol/reason", "protocol/trust", "storage", "node/audit", "node/belief", "node/breaker", "node/pledges", "node/identity", "node/intake", "node/outbox", "node/policy", "node/review", "node/scores", "node/standing", "node/warnings"), own(logging, group)},
-	"node/admin":   {10, own("node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/outbox", "node/policy", "node/settings", "node/audit", "node/custody", "node/invite", "node/keystore", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/warn"), own("github.com/danielgtaylor/huma/v2", "golang.org/x/sys/unix", "golang.org/x/net/netutil", logging)},
+	"node/admin":   {10, own("node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "node/tlog", "protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/outbox", "node/policy", "node/settings", "node/audit", "node/custody", "node/invite", "node/keystore", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/warn"), own("github.com/danielgtaylor/huma/v2", "golang.org/x/sys/unix", "golang.org/x/net/netutil", logging)},
 	"node":         {11, own("protocol", "protocol/reason", "protocol/trust", "storage", "node/admin", "node/admin/api", "node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "node/belief", "node/durable", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/upkeep", "node/audit", "node/breaker", "node/custody", "node/invite", "node/pledges", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/stix"), own(libp2p, "github.com/multiformats/go-multiaddr", logging, group, toml, "github.com/adrg/xdg", "github.com/gofrs/flock")},
 	"node/nodetest": {12, own("node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "protocol/recon", "protocol", "protocol/pattern", "protocol/protocoltest", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/custody", "node/identity", "node/intake", "node/outbox", "node/p2p", "node/policy", "node/keystore", "node/admin/api", "node/audit", "node/belief", "node/invite", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/warn"),
 		own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", "github.com/marcopolo/simnet", cbor)},
 	// width counts terminal columns, so that tables with CJK text stay tables
-	"cmd/tocsin": {12, own("node/backup", "node/bundle", "node/evidence", "node/space", "protocol/recon", "node/durable", "protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/audit", "node/identity", "node/keystore", "node/invite", "node/warnings", "protocol/warn"),
+	"cmd/tocsin": {12, own("node/backup", "node/bundle", "node/evidence", "node/space", "node/tlog", "protocol/recon", "node/durable", "protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/audit", "node/identity", "node/keystore", "node/invite", "node/warnings", "protocol/warn"),
 		own("github.com/spf13/cobra", "rsc.io/qr", "github.com/spf13/pflag", "github.com/knadh/koanf", toml, libp2p, "github.com/libp2p/go-libp2p-pubsub", logging, group, "github.com/schollz/progressbar/v3", "github.com/mattn/go-isatty", "github.com/adrg/xdg",
 			"golang.org/x/text/width", "filippo.io/age", "golang.org/x/term")},
 	// three contenders in one program: it measures the product's real code

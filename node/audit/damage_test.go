@@ -32,7 +32,7 @@ func TestEveryBitCounts(t *testing.T) {
 	for bit := range 8 * len(whole) {
 		raw := bytes.Clone(whole)
 		raw[bit/8] ^= 1 << (bit % 8)
-		v, err := verify(bytes.NewReader(raw), nil)
+		v, err := verify(bytes.NewReader(raw), nil, nil)
 		ok(t, err)
 		if len(v.Problems) == 0 {
 			t.Fatalf("bit %d of byte %d (%q) flipped, and nobody saw it", bit%8, bit/8, whole[bit/8])
@@ -52,7 +52,7 @@ func TestLinesCount(t *testing.T) {
 	head := v.Head
 	bad := func(what string, raw []byte) {
 		t.Helper()
-		v, err := verify(bytes.NewReader(raw), nil)
+		v, err := verify(bytes.NewReader(raw), nil, nil)
 		ok(t, err)
 		if len(v.Problems) == 0 {
 			t.Errorf("%s, and nobody saw it", what)
@@ -76,7 +76,7 @@ func TestLinesCount(t *testing.T) {
 	for n := range whole {
 		if n == 0 || whole[n-1] == '\n' {
 			ends[n] = true
-			if v, err := verify(bytes.NewReader(whole[:n]), &head); err != nil || len(v.Problems) != 1 || !strings.Contains(v.Problems[0], head.String()) {
+			if v, err := verify(bytes.NewReader(whole[:n]), &head, nil); err != nil || len(v.Problems) != 1 || !strings.Contains(v.Problems[0], head.String()) {
 				t.Errorf("cut to %d bytes, and who knows the head does not see it: %q %v", n, v.Problems, err)
 			}
 		} else {

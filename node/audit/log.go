@@ -40,10 +40,16 @@ type Log struct {
 	head   place      // of the newest synced entry
 	tail   place      // of the newest entry, synced or waiting
 	batch  *batch     // what waits to be written; nil for nothing
-	marks  []mark     // ascending in both
-	since  int        // lines since the last mark
+	places            // of the lines in the file
+	tree   tree       // over the synced entries
 	broken error      // why nothing can be written any more
 	grown  chan struct{}
+}
+
+// places are the lines' places in the file, as far as they are remembered.
+type places struct {
+	marks []mark // ascending in both
+	since int    // lines since the last mark
 }
 
 // place is an entry's number and hash: what the next one is chained to.
@@ -55,11 +61,13 @@ type place struct {
 // batch is what is written and synced at once. lines and places belong to mu until the batch is
 // taken; done and err to commit.
 type batch struct {
-	lines  []byte
-	starts []mark // of each line, the offset counted from the batch's start
-	end    place
-	done   bool
-	err    error
+	lines   []byte
+	starts  []mark // of each line, the offset counted from the batch's start
+	hashes  []protocol.Digest
+	end     place
+	segment bool // it is a segment entry alone, with which the tree begins anew
+	done    bool
+	err     error
 }
 
 // Append writes an entry for the actor of ctx, durable when it returns nil. Entries that
@@ -110,6 +118,8 @@ func (l *Log) queue(entry *Entry, prev *protocol.Digest) (*batch, error) {
 	b := l.batch
 	b.starts = append(b.starts, mark{entry.Seq, int64(len(b.lines))})
 	b.lines = append(b.lines, line...)
+	b.hashes = append(b.hashes, entry.Hash)
+	b.segment = b.segment || prev != nil
 	l.tail = place{entry.Seq, entry.Hash}
 	b.end = l.tail
 	return b, nil
@@ -178,8 +188,9 @@ func (l *Log) settle(b *batch, usable bool) {
 		l.tail = l.head
 		return
 	}
-	for _, start := range b.starts {
+	for i, start := range b.starts {
 		l.remember(start.seq, l.size+start.offset)
+		l.tree.add(start.seq, b.hashes[i], b.segment)
 	}
 	l.size += int64(len(b.lines))
 	l.head = b.end

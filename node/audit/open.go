@@ -96,6 +96,7 @@ func (l *Log) scan() (scanned, error) {
 		}
 		if sound {
 			l.remember(f.seq, line.offset)
+			l.tree.add(f.seq, f.hash, isSegment(line.raw))
 			cut = nil
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 
+	"tocsin/node/tlog"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
@@ -38,15 +39,17 @@ type Verification struct {
 // Verify checks a log file from its bytes alone: every line against its hash and against the
 // line before. Entries missing at the end are found only by whoever knows a later one:
 // see VerifyHolding. A log that went on behind damage is never sound again.
-func Verify(path string) (Verification, error) { return verifyFile(path, nil) }
+func Verify(path string) (Verification, error) { return VerifyAgainst(path, nil, nil) }
 
 // VerifyHolding is Verify for who knows the hash of an entry, such as an earlier Head:
 // it is a problem when the file does not hold it.
 func VerifyHolding(path string, head protocol.Digest) (Verification, error) {
-	return verifyFile(path, &head)
+	return VerifyAgainst(path, &head, nil)
 }
 
-func verifyFile(path string, head *protocol.Digest) (Verification, error) {
+// VerifyAgainst is Verify for who knows heads of the log's tree as well, such as those that a peer keeps: it is a
+// problem when the file does not hold what they cover. head may be nil.
+func VerifyAgainst(path string, head *protocol.Digest, checkpoints []tlog.Checkpoint) (Verification, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Verification{}, reason.Wrap(reason.NotFound, "verify the audit log", err)
@@ -55,7 +58,7 @@ func verifyFile(path string, head *protocol.Digest) (Verification, error) {
 		return Verification{}, fmt.Errorf("verify the audit log: %w", err)
 	}
 	defer f.Close()
-	v, err := verify(f, head)
+	v, err := verify(f, head, checkpoints)
 	if err != nil {
 		return Verification{}, fmt.Errorf("verify the audit log: %w", err)
 	}
@@ -63,22 +66,29 @@ func verifyFile(path string, head *protocol.Digest) (Verification, error) {
 }
 
 // verify reads a log to its end.
-func verify(r io.Reader, head *protocol.Digest) (Verification, error) {
+func verify(r io.Reader, head *protocol.Digest, checkpoints []tlog.Checkpoint) (Verification, error) {
 	c, held := newChecker(), false
 	c.deep = true
+	covered := newCoverage(checkpoints)
 	lines := newLineReader(r, 0)
 	for {
-		_, f, sound, err := c.next(lines)
+		line, f, sound, err := c.next(lines)
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			return Verification{}, err
 		}
+		if sound {
+			covered.add(f, isSegment(line.raw))
+		}
 		held = held || sound && head != nil && f.hash == *head
 	}
 	if head != nil && !held {
 		c.problem("the entry with hash %s is not in the file", head)
+	}
+	for _, text := range covered.missing() {
+		c.problem("%s", text)
 	}
 	v := Verification{Entries: c.entries, Head: c.last.hash, Problems: c.problems}
 	if c.untold > 0 {

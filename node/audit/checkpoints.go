@@ -1,0 +1,336 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"tocsin/node/durable"
+	"tocsin/node/tlog"
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+)
+
+// How often a checkpoint is signed when something was written (EVD-09).
+const (
+	CheckpointEntries = 1000
+	CheckpointEvery   = 5 * time.Minute
+)
+
+// ActionCut says that a checkpoint which this node signed covers entries that the log does not hold any more.
+const ActionCut = "audit.cut"
+
+// What bounds the file of checkpoints: at a start, a longer one is thinned out.
+const (
+	checkpointBytes = 4 << 20
+	checkpointDays  = 7  // all of these are kept, and one of every day before
+	cosignReach     = 64 // how many checkpoints later one may still be cosigned
+)
+
+// Held is a checkpoint that was kept, with the signature lines that it had by then.
+type Held struct {
+	tlog.Checkpoint
+	// At is when it was signed.
+	At   time.Time
+	Note []byte
+}
+
+// Checkpoints are the signed heads of the log that this node keeps, in a file that only grows. All methods
+// may be called concurrently.
+type Checkpoints struct {
+	path string
+	log  *Log
+	deps CheckpointDeps
+
+	making sync.Mutex // one is made at a time; taken before mu
+
+	mu   sync.Mutex // guards list and the file
+	list []Held     // in the order in which they were signed
+}
+
+// CheckpointDeps says who signs.
+type CheckpointDeps struct {
+	Network string
+	Org     protocol.OrgID
+	// Signer is the record key in use.
+	Signer func() protocol.Signer
+	Chains func() *protocol.Chains
+}
+
+// checkpointLine is a line of the file. A later line of the same checkpoint has more signatures.
+type checkpointLine struct {
+	At   time.Time `json:"at"`
+	Note string    `json:"note"`
+}
+
+// OpenCheckpoints reads the kept checkpoints and holds the log against them: a log that lacks what they cover is
+// said to be cut, here and in the log itself.
+func OpenCheckpoints(path string, l *Log, d CheckpointDeps) (*Checkpoints, error) {
+	list, sound, err := readCheckpoints(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &Checkpoints{path: path, log: l, deps: d, list: list}
+	if info, err := os.Stat(path); err == nil && (info.Size() != sound || sound > checkpointBytes) {
+		if info.Size() != sound {
+			log.Warnw("the file of checkpoints was torn; its end is left out", "path", path, "bytes", info.Size()-sound)
+		}
+		c.list = thin(list, time.Now())
+		if err := c.rewrite(); err != nil {
+			return nil, err
+		}
+	}
+	return c, c.compare()
+}
+
+// ReadCheckpoints reads the checkpoints that a node keeps, without the node; none when there is no such file. Their
+// signatures are not checked.
+func ReadCheckpoints(path string) ([]Held, error) {
+	list, _, err := readCheckpoints(path)
+	return list, err
+}
+
+// readCheckpoints reads up to the first line that is none; sound is how many bytes that is.
+func readCheckpoints(path string) (list []Held, sound int64, err error) {
+	raw, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, fmt.Errorf("read the checkpoints: %w", err)
+	}
+	for line := range bytes.Lines(raw) {
+		var l checkpointLine
+		if line[len(line)-1] != '\n' || json.Unmarshal(line, &l) != nil {
+			break
+		}
+		cp, err := tlog.Peek([]byte(l.Note))
+		if err != nil {
+			break
+		}
+		sound += int64(len(line))
+		list = withHeld(list, Held{Checkpoint: cp, At: l.At, Note: []byte(l.Note)})
+	}
+	return list, sound, nil
+}
+
+// withHeld puts a checkpoint into the list, or in the place of the same one with fewer signatures.
+func withHeld(list []Held, h Held) []Held {
+	for i := len(list) - 1; i >= max(0, len(list)-cosignReach); i-- {
+		if list[i].Checkpoint == h.Checkpoint {
+			list[i].Note = h.Note
+			return list
+		}
+	}
+	return append(list, h)
+}
+
+// thin keeps all of the last days and the last of each day before; of other logs always the last.
+func thin(list []Held, now time.Time) []Held {
+	var out []Held
+	for i, h := range list {
+		last := i+1 == len(list) || list[i+1].Origin != h.Origin
+		if last || now.Sub(h.At) < checkpointDays*24*time.Hour || !sameDay(h.At, list[i+1].At) {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+func sameDay(a, b time.Time) bool {
+	return a.UTC().Format(time.DateOnly) == b.UTC().Format(time.DateOnly)
+}
+
+func encodeHeld(h Held) []byte {
+	var b bytes.Buffer
+	j := json.NewEncoder(&b)
+	j.SetEscapeHTML(false)
+	_ = j.Encode(checkpointLine{At: h.At, Note: string(h.Note)}) // texts: cannot fail
+	return b.Bytes()
+}
+
+// rewrite replaces the file. The caller holds mu, or is OpenCheckpoints.
+func (c *Checkpoints) rewrite() error {
+	var raw []byte
+	for _, h := range c.list {
+		raw = append(raw, encodeHeld(h)...)
+	}
+	return durable.Write(c.path, raw, fileMode)
+}
+
+// compare holds the log as it was found against the newest checkpoint. EVD-10
+func (c *Checkpoints) compare() error {
+	if len(c.list) == 0 {
+		return nil
+	}
+	newest, t := c.list[len(c.list)-1], c.log.Tree()
+	why := ""
+	switch root, err := t.RootAt(min(newest.Size, t.Size()), t.Leaves); {
+	case newest.Origin != tlog.AuditOrigin(c.deps.Network, c.deps.Org, t.ID):
+		if t.First > 1 {
+			return nil // a new segment, which says itself what was found
+		}
+		why = "the log is another one than that of the newest checkpoint"
+	case newest.Size > t.Size():
+		why = fmt.Sprintf("the log has %d entries, the newest checkpoint covers %d: its end was cut off", t.Size(), newest.Size)
+	case err != nil:
+		return err
+	case root != newest.Root:
+		why = fmt.Sprintf("the first %d entries are not those of the newest checkpoint", newest.Size)
+	}
+	if why == "" {
+		return nil
+	}
+	log.Errorw("the audit log is not the one of the newest checkpoint; see tocsin audit verify", "why", why, "checkpoint", newest.Size, "entries", t.Size())
+	_, err := c.log.Append(WithActor(context.Background(), Node()), Event{Action: ActionCut, Target: newest.Root.String(), Reason: why,
+		Detail: map[string]string{"checkpoint": fmt.Sprint(newest.Size), "entries": fmt.Sprint(t.Size()), "signed": newest.At.Format(time.RFC3339)}})
+	return err
+}
+
+// Make signs a checkpoint of the log as it stands, durable when it returns nil; when nothing was written since the
+// newest one, it is that.
+func (c *Checkpoints) Make() (Held, error) {
+	c.making.Lock()
+	defer c.making.Unlock()
+	t := c.log.Tree()
+	if t.Size() == 0 {
+		return Held{}, reason.New(reason.NotFound, "sign a checkpoint: the audit log is empty")
+	}
+	cp := tlog.Checkpoint{Origin: tlog.AuditOrigin(c.deps.Network, c.deps.Org, t.ID), Size: t.Size(), Root: t.Root()}
+	if newest, ok := c.Newest(); ok && newest.Checkpoint == cp {
+		return newest, nil
+	}
+	note, err := tlog.Sign(cp, c.deps.Signer())
+	if err != nil {
+		return Held{}, err
+	}
+	h := Held{Checkpoint: cp, At: time.Now().UTC().Truncate(time.Second), Note: note}
+	return h, c.keep(h)
+}
+
+// keep appends a checkpoint to the file.
+func (c *Checkpoints) keep(h Held) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f, err := os.OpenFile(c.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, fileMode)
+	if err != nil {
+		return fmt.Errorf("keep a checkpoint: %w", err)
+	}
+	_, err = f.Write(encodeHeld(h))
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("keep a checkpoint: %w", errors.Join(err, c.rewrite()))
+	}
+	c.list = withHeld(c.list, h)
+	return nil
+}
+
+// Cosigned adds a witness's line to a checkpoint that is kept. It must verify.
+func (c *Checkpoints) Cosigned(cp tlog.Checkpoint, line []byte) (*tlog.Signed, error) {
+	c.making.Lock()
+	defer c.making.Unlock()
+	h, ok := c.find(cp)
+	if !ok {
+		return nil, reason.New(reason.NotFound, fmt.Sprintf("no checkpoint of size %d is kept", cp.Size))
+	}
+	chains := c.deps.Chains()
+	signed, err := tlog.Open(h.Note, chains)
+	if err != nil {
+		return nil, err
+	}
+	more, err := signed.With(line, chains)
+	if err != nil {
+		return nil, err
+	}
+	if len(more.Cosignatures) == len(signed.Cosignatures) {
+		return more, nil
+	}
+	h.Note = more.Note
+	return more, c.keep(h)
+}
+
+func (c *Checkpoints) find(cp tlog.Checkpoint) (Held, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, h := range slices.Backward(c.list[max(0, len(c.list)-cosignReach):]) {
+		if h.Checkpoint == cp {
+			return h, true
+		}
+	}
+	return Held{}, false
+}
+
+// Newest is the newest checkpoint; false when there is none.
+func (c *Checkpoints) Newest() (Held, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.list) == 0 {
+		return Held{}, false
+	}
+	return c.list[len(c.list)-1], true
+}
+
+// List gives the kept checkpoints, oldest first. The caller owns the slice.
+func (c *Checkpoints) List() []Held {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.list)
+}
+
+// Run signs a checkpoint after so many entries, or so long after something was written, until ctx ends.
+// made is called after each, and must return at once; it may be nil. What is written when the node stops is for
+// the one who stops it.
+func (c *Checkpoints) Run(ctx context.Context, made func()) error {
+	for {
+		size := uint64(0)
+		if newest, ok := c.Newest(); ok {
+			size = newest.Size
+		}
+		t := c.log.Tree()
+		if t.Size() < size {
+			size = 0 // of another log
+		}
+		if err := c.log.Wait(ctx, t.First+max(size, 1)-1); err != nil {
+			return ignore(ctx, err)
+		}
+		patience, cancel := context.WithTimeout(ctx, CheckpointEvery)
+		err := c.log.Wait(patience, t.First+size+CheckpointEntries-2)
+		cancel()
+		if ctx.Err() != nil || err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return ignore(ctx, err)
+		}
+		if _, err := c.Make(); err != nil {
+			log.Errorw("no checkpoint was signed", "err", err)
+			if err := pause(ctx, time.Minute); err != nil {
+				return nil
+			}
+			continue
+		}
+		if made != nil {
+			made()
+		}
+	}
+}
+
+// pause waits; its error is ctx's.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// ignore is nil when ctx ended, which is how Run ends.
+func ignore(ctx context.Context, err error) error {
+	if ctx.Err() != nil || errors.Is(err, errClosed) {
+		return nil
+	}
+	return err
+}
