@@ -29,7 +29,7 @@ func NewForkProof(a, b *Record) ([]byte, error) {
 	if _, err := joinFork(halves); err != nil {
 		return nil, err
 	}
-	return mustEncode([][]byte{a.raw[:a.headerLength], b.raw[:b.headerLength]}), nil
+	return mustEncode([][]byte{a.headerBytes(), b.headerBytes()}), nil
 }
 
 // ReadForkProof reads and verifies the body of a fork record: both headers are

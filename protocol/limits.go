@@ -11,6 +11,7 @@ const (
 	MaxHeaderBytes        = 4 << 10                                 // the COSE_Sign1 header alone
 	TargetRecordBytes     = 16 << 10                                // what the packer aims at: larger records slow the mesh
 	MaxRawBytes           = 8 << 20                                 // a body after decompression
+	MaxPrunedBytes        = MaxRawBytes + 32<<10                    // a pruned record, which is not compressed: header, leaves, a hash for each that is gone
 	MaxRawRatio           = 64                                      // and not more than this many times the body as sent
 	MaxWindowBytes        = 8 << 20                                 // zstd window
 	MaxLeaves             = 500                                     // objects in a record

@@ -17,6 +17,8 @@ type Opener struct {
 	raw    []byte
 	leaves []Leaf
 	hashes []Digest
+	// missing are the leaves that a pruned record lacks.
+	missing []int
 }
 
 // maxKeptBytes is how large a buffer an Opener keeps: nearly every record fits,
@@ -28,10 +30,16 @@ func (o *Opener) Open(r *Record) ([]Leaf, error) {
 	if r.header.Kind != KindObjects {
 		return nil, nil
 	}
+	switch r.form {
+	case formPruned:
+		return o.openPruned(r)
+	case formHeader:
+		return nil, reason.New(reason.NotFound, fmt.Sprintf("open record %s: only its header is here", r.id))
+	}
 	if cap(o.raw) > maxKeptBytes {
 		*o = Opener{dec: o.dec}
 	}
-	raw, err := o.decompress(r.raw[r.headerLength:], r.header.RawLength)
+	raw, err := o.decompress(r.bodyBytes(), r.header.RawLength)
 	if err != nil {
 		return nil, fmt.Errorf("open record %s: %w", r.id, err)
 	}

@@ -116,4 +116,4 @@ func longest(texts []string) int {
 }
 
 // Body returns the record's body as sent. The caller must not change it.
-func (r *Record) Body() []byte { return r.raw[r.headerLength:] }
+func (r *Record) Body() []byte { return r.bodyBytes() }

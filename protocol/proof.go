@@ -30,26 +30,26 @@ type proofMessage struct {
 	Path   [][]byte `cbor:"5,keyasint"`
 }
 
-// Prove makes the proof for leaf index of a record, in wire form.
+// Prove makes the proof for leaf index of a record, in wire form. A leaf that a pruned record lacks gives not.found.
 func Prove(r *Record, index int) ([]byte, error) {
-	leaves, err := r.Open()
+	var o Opener
+	leaves, err := o.Open(r)
 	if err != nil {
 		return nil, fmt.Errorf("prove leaf %d: %w", index, err)
 	}
 	if index < 0 || index >= len(leaves) {
 		return nil, reason.New(reason.ProofInvalid, fmt.Sprintf("prove leaf %d of record %s: it has %d leaves", index, r.id, len(leaves)))
 	}
-	hashes := make([]Digest, len(leaves))
-	for i, leaf := range leaves {
-		hashes[i] = leafHash(leaf.Salt[:], leaf.Object)
+	if leaves[index].Object == nil {
+		return nil, reason.New(reason.NotFound, fmt.Sprintf("prove leaf %d of record %s: it was taken away", index, r.id))
 	}
 	m := proofMessage{
-		Header: r.raw[:r.headerLength],
+		Header: r.headerBytes(),
 		Index:  uint64(index),
 		Salt:   leaves[index].Salt[:],
 		Object: leaves[index].Object,
 	}
-	for _, d := range auditPath(hashes, index) {
+	for _, d := range auditPath(o.hashes, index) {
 		m.Path = append(m.Path, d[:])
 	}
 	return mustEncode(m), nil

@@ -37,7 +37,7 @@ type Defaults struct {
 }
 
 // Record is a record whose header, signature, body hash and sizes were checked.
-// Only Sign and Verify make one. Signed content: everything Header and Open
+// Only Sign and the functions that verify make one. Signed content: everything Header and Open
 // give. Nothing local is in it. It is immutable and safe for concurrent use.
 type Record struct {
 	raw          []byte
@@ -47,6 +47,8 @@ type Record struct {
 	headerLength int
 	statements   []*Statement
 	fork         *ForkProof
+	form         form  // as sent, but for what VerifyPruned and VerifyHeader give
+	missing      []int // leaves that are not there
 }
 
 // Draft is what the publisher decides of a record.
@@ -84,7 +86,7 @@ func (r *Record) CheckTopic(t Topic) error {
 // ID names the record.
 func (r *Record) ID() RecordID { return r.id }
 
-// Raw returns the record as sent. The caller must not change it.
+// Raw returns the record as sent, or what there is of it. The caller must not change it.
 func (r *Record) Raw() []byte { return r.raw }
 
 // Header returns the signed header.
@@ -106,7 +108,8 @@ func (r *Record) Statements() []*Statement { return r.statements }
 // the signed root. Errors: body.framing, body.size, body.root: the
 // publisher's doing, since the signature covers the body hash. The leaves
 // share one buffer that the caller owns. A record of another kind than
-// objects has no leaves.
+// objects has no leaves. Of a pruned record the missing leaves are zero; a header
+// alone gives not.found.
 func (r *Record) Open() ([]Leaf, error) {
 	var o Opener
 	return o.Open(r)

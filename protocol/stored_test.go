@@ -72,8 +72,9 @@ func TestStoredHeader(t *testing.T) {
 		}
 	}
 	for n := range len(r.Raw()) {
-		if _, err := StoredHeader(r.Raw()[:n]); err == nil {
-			t.Fatalf("the first %d bytes have a header", n)
+		h, err := StoredHeader(r.Raw()[:n])
+		if alone := n == len(r.Raw())-r.Header().BodyLength; alone != (err == nil) || alone && h != r.Header() {
+			t.Fatalf("the header of the first %d bytes: %+v, %v", n, h, err)
 		}
 	}
 }

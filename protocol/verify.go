@@ -68,12 +68,19 @@ func readRecord(raw []byte) (*wireRecord, Header, error) {
 	if err != nil {
 		return nil, Header{}, err
 	}
-	// VER-07
-	if h.BodyLength != len(w.body) {
-		return nil, Header{}, reason.New(reason.BodySize,
-			fmt.Sprintf("a body of %d bytes, the header says %d", len(w.body), h.BodyLength))
+	if err := w.checkBodyLength(&h); err != nil {
+		return nil, Header{}, err
 	}
 	return w, h, nil
+}
+
+// checkBodyLength holds the length of the body against the header.
+func (w *wireRecord) checkBodyLength(h *Header) error {
+	// VER-07
+	if h.BodyLength != len(w.body) {
+		return reason.New(reason.BodySize, fmt.Sprintf("a body of %d bytes, the header says %d", len(w.body), h.BodyLength))
+	}
+	return nil
 }
 
 // judgeHeader reads the claims and holds them against each other.
