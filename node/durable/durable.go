@@ -8,14 +8,21 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/google/renameio/v2"
+
+	"tocsin/protocol/reason"
 )
 
 // Write replaces a file: temporary file, sync, rename, sync of the folder. Its
-// errors name the file.
+// errors name the file; store.full says that the disk has no room, and the old file stands.
 func Write(path string, raw []byte, mode fs.FileMode) error {
-	if err := renameio.WriteFile(path, raw, mode); err != nil {
+	err := renameio.WriteFile(path, raw, mode)
+	if errors.Is(err, syscall.ENOSPC) {
+		return reason.Wrap(reason.StoreFull, "write "+path, err)
+	}
+	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return SyncFolder(filepath.Dir(path))

@@ -61,6 +61,8 @@ type Deps struct {
 	// Quarantine is how many bytes of records may be held as a whole before those of
 	// strangers are refused; 0 means no limit.
 	Quarantine int64
+	// Room is store.full when there is no room for a record, of somebody on the trust list or not; nil means always room.
+	Room func(listed bool) error
 
 	// Told are called after what they tell is durable, from whichever goroutine
 	// receives; each must return at once, and may be nil.
@@ -94,7 +96,7 @@ func New(d Deps) *Pipeline {
 // Receive takes a verified record from a peer (its id) or Local. It is durable
 // when it returns nil. A record already held gives dup.held, a second one at its
 // place in the key log log.fork, one of a blocked organisation org.blocked, a stranger's that
-// finds the quarantine full quarantine.full; none of these is stored. What does not stand is stored as
+// finds the quarantine full quarantine.full, any that finds no room store.full; none of these is stored. What does not stand is stored as
 // held with that reason, but for records that this node makes itself: they are an error.
 func (p *Pipeline) Receive(ctx context.Context, r *protocol.Record, from string) (Outcome, error) {
 	if p.d.Store.Has(r.ID()) {
@@ -103,6 +105,12 @@ func (p *Pipeline) Receive(ctx context.Context, r *protocol.Record, from string)
 	level := p.level(r)
 	if level == trust.Blocked {
 		return Outcome{}, reason.New(reason.OrgBlocked, "receive record "+r.ID().String()+": "+r.Org().String()+" is blocked in the trust list")
+	}
+	// Asked first: what cannot be stored must leave no trace in the counts of the breakers either.
+	if p.d.Room != nil {
+		if err := p.d.Room(level >= trust.Observed); err != nil {
+			return Outcome{}, fmt.Errorf("receive record %s: %w", r.ID(), err)
+		}
 	}
 	if err := p.learn(r); err != nil {
 		return Outcome{}, fmt.Errorf("receive record %s: %w", r.ID(), err)
