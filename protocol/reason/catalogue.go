@@ -48,6 +48,8 @@ const (
 	BundleDamaged Code = "bundle.damaged"
 	// BundleLocked is the reason of a bundle that no key at hand opens.
 	BundleLocked Code = "bundle.locked"
+	// SyncMessage is the reason of a reconciliation message that breaks the protocol.
+	SyncMessage Code = "sync.message"
 )
 
 // The codes of content: what the STIX gate and the rules of STIX 2.1 refuse.
@@ -97,11 +99,14 @@ const (
 	TLPHeader      Code = "tlp.header"
 	// OperatorRejected is the reason of what a person took out of quarantine for good.
 	OperatorRejected Code = "operator.rejected"
-	OutTLP           Code = "out.tlp"
-	OutAudience      Code = "out.audience"
-	GossipSize       Code = "gossip.size"
-	StoreDamaged     Code = "store.damaged"
-	StoreFull        Code = "store.full"
+	// ObjectErased is the reason of what was erased here, ObjectMissing of what was gone when it came.
+	ObjectErased  Code = "object.erased"
+	ObjectMissing Code = "object.missing"
+	OutTLP        Code = "out.tlp"
+	OutAudience   Code = "out.audience"
+	GossipSize    Code = "gossip.size"
+	StoreDamaged  Code = "store.damaged"
+	StoreFull     Code = "store.full"
 	// StoreVersion is the reason of a store that a newer program wrote.
 	StoreVersion  Code = "store.version"
 	NodeStarting  Code = "node.starting"

@@ -4,8 +4,17 @@
 // is an ordered set whose range fingerprints cost logarithmic time. Nothing here knows streams or stores.
 package recon
 
+import (
+	"bytes"
+	"cmp"
+	"math"
+)
+
 // ID is the 32 bytes that name an item: a RecordID.
 type ID = [32]byte
+
+// Infinity is the timestamp of the bound above all items; no item has it.
+const Infinity = math.MaxUint64
 
 // Item is one element of a set. Items are ordered by Timestamp, then by ID.
 type Item struct {
@@ -14,11 +23,37 @@ type Item struct {
 	ID        ID
 }
 
+// compare orders items.
+func (i *Item) compare(o *Item) int {
+	// SYN-22: by timestamp, then by id.
+	if i.Timestamp != o.Timestamp {
+		return cmp.Compare(i.Timestamp, o.Timestamp)
+	}
+	return bytes.Compare(i.ID[:], o.ID[:])
+}
+
 // Bound is a place between items: everything below it is on its left. Its ID may be shortened to
 // Len bytes, the others being zero, as bounds are on the wire.
 type Bound struct {
 	Item
 	Len int
+}
+
+// between is the shortest bound that has item a on its left and b on its right.
+func between(a, b Item) Bound {
+	bound := Bound{Item: Item{Timestamp: b.Timestamp}}
+	if a.Timestamp != b.Timestamp {
+		return bound
+	}
+	for bound.Len < len(b.ID) {
+		at := bound.Len
+		bound.ID[at] = b.ID[at]
+		bound.Len++
+		if a.ID[at] != b.ID[at] {
+			break
+		}
+	}
+	return bound
 }
 
 // Fingerprint is Negentropy's over a range: the first 16 bytes of SHA-256 over the sum of the
@@ -39,62 +74,51 @@ type Set interface {
 	Fingerprint(from, to int) Fingerprint
 }
 
-// Tree is an immutable ordered set: With and Without return a new one and share what did not
-// change, so a snapshot is free and a reader needs no lock. The zero value is empty. All
-// methods may be called concurrently.
-type Tree struct{}
-
-// NewTree builds a tree from items in any order; equal items count once.
-func NewTree(items []Item) *Tree { panic("unwritten") }
-
-// With returns a tree that has the item too.
-func (t *Tree) With(item Item) *Tree { panic("unwritten") }
-
-// Without returns a tree that lacks the item.
-func (t *Tree) Without(item Item) *Tree { panic("unwritten") }
-
-// Has reports whether the item is there.
-func (t *Tree) Has(item Item) bool { panic("unwritten") }
-
-// Len implements Set.
-func (t *Tree) Len() int { panic("unwritten") }
-
-// At implements Set.
-func (t *Tree) At(i int) Item { panic("unwritten") }
-
-// Search implements Set.
-func (t *Tree) Search(b Bound) int { panic("unwritten") }
-
-// Fingerprint implements Set.
-func (t *Tree) Fingerprint(from, to int) Fingerprint { panic("unwritten") }
-
 // Between returns the part of a set whose timestamps are at least from and below until, as a Set: a
 // session reconciles what both sides had before it began.
-func Between(s Set, from, until uint64) Set { panic("unwritten") }
-
-// Initiator asks. It is used by one goroutine.
-type Initiator struct{}
-
-// NewInitiator wires an initiator. frameLimit bounds the size of messages in bytes, 0 means no limit;
-// Negentropy asks for at least 4,096.
-func NewInitiator(s Set, frameLimit int) (*Initiator, error) { panic("unwritten") }
-
-// Initiate returns the first message.
-func (i *Initiator) Initiate() ([]byte, error) { panic("unwritten") }
-
-// Reconcile takes an answer and returns the next message, nil when all is known. have are ids that
-// we hold and the other lacks, need those that we lack; each id is reported once.
-func (i *Initiator) Reconcile(message []byte) (next []byte, have, need []ID, err error) {
-	panic("unwritten")
+func Between(s Set, from, until uint64) Set {
+	p := part{set: s}
+	p.low = s.Search(Bound{Item: Item{Timestamp: from}})
+	p.high = max(p.low, s.Search(Bound{Item: Item{Timestamp: until}}))
+	return p
 }
 
-// Responder answers. It keeps no state between messages, so each may be answered from a newer set.
-type Responder struct{}
+// part is the positions from low to before high of a set.
+type part struct {
+	set       Set
+	low, high int
+}
 
-// NewResponder wires a responder; frameLimit as for NewInitiator.
-func NewResponder(s Set, frameLimit int) (*Responder, error) { panic("unwritten") }
+// Len implements Set.
+func (p part) Len() int { return p.high - p.low }
 
-// Answer takes a message and returns the answer. A message of a later protocol version is answered
-// with ours alone, as the protocol says. What is malformed is an error; no message
-// costs more than 10 ms.
-func (r *Responder) Answer(message []byte) ([]byte, error) { panic("unwritten") }
+// At implements Set.
+func (p part) At(i int) Item { return p.set.At(p.low + i) }
+
+// Search implements Set.
+func (p part) Search(b Bound) int { return min(max(p.set.Search(b), p.low), p.high) - p.low }
+
+// Fingerprint implements Set.
+func (p part) Fingerprint(from, to int) Fingerprint {
+	return p.set.Fingerprint(p.low+from, p.low+to)
+}
+
+// walk calls visit with the items from position from to before position to until it returns false. The sets of
+// this package are walked leaf by leaf, others item by item.
+func walk(s Set, from, to int, visit func(*Item) bool) {
+	switch s := s.(type) {
+	case part:
+		walk(s.set, s.low+from, s.low+to, visit)
+	case *Tree:
+		if from < to {
+			s.root.walk(from, to, visit)
+		}
+	default:
+		for i := from; i < to; i++ {
+			item := s.At(i)
+			if !visit(&item) {
+				return
+			}
+		}
+	}
+}
