@@ -93,6 +93,9 @@ var (
 	headsServe = limit{1, 8}
 	// inviteServe bounds how often one peer may say that it was invited: people do so once or twice.
 	inviteServe = limit{0.2, 10}
+	// witnessServe bounds how often one peer may have a checkpoint cosigned: it asks every five minutes, and twice when it
+	// does not know what the witness saw last.
+	witnessServe = limit{1.0 / 30, 8}
 	// exchangePace bounds what one peer that is not listed is sent in exchanges.
 	exchangePace = limit{2 << 20, 4 << 20}
 	// rpcPeer bounds RPCs of one peer: heartbeat control and full bulk speed fit.

@@ -72,6 +72,8 @@ type Deps struct {
 	RecordAt func(protocol.OrgID, protocol.KeyID, protocol.Topic, uint64) []byte
 	// Invited answers a peer, by its transport id in binary form, that says it was invited; nil when nobody is.
 	Invited func(ctx context.Context, from []byte, q InviteRequest) (InviteAnswer, error)
+	// Witness cosigns the checkpoint of a peer, by its transport id in binary form; nil when this node witnesses nothing.
+	Witness func(ctx context.Context, from []byte, q WitnessRequest) (WitnessAnswer, error)
 }
 
 // Host is a running p2p host. Methods may be called concurrently after New.
@@ -158,6 +160,9 @@ func (h *Host) services() []service {
 	}
 	if h.deps.Invited != nil {
 		list = append(list, inviteExchange(h.deps))
+	}
+	if h.deps.Witness != nil {
+		list = append(list, witnessExchange(h.deps))
 	}
 	return list
 }
