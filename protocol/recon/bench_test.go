@@ -71,7 +71,7 @@ func BenchmarkReconcile(b *testing.B) {
 	} {
 		items := records(r, shape.n)
 		all := newSlice(items)
-		var lacking map[int]bool = map[int]bool{}
+		lacking := map[int]bool{}
 		for k := 0; len(lacking) < shape.diffs; k++ {
 			if shape.recent {
 				lacking[len(all)-1-k] = true

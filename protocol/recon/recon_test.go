@@ -139,8 +139,8 @@ func checkIDs(t *testing.T, what string, got []ID, in, notIn []Item) {
 // The two machines find exactly the differences, whatever the sets and frame limits.
 func TestReconcile(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
-	for _, n := range []int{0, 1, 31, 32, 33, 500, 5000} {
-		for _, only := range []int{0, 1, 30, 300, 500} {
+	for _, n := range []int{0, 1, 31, 32, 33, 500, 3000} {
+		for _, only := range []int{0, 1, 30, 500} {
 			for _, limits := range [][2]int{{0, 0}, {4096, 4096}, {4096, 0}, {0, 5000}, {65536, 65536}} {
 				for _, span := range []uint64{1, 50, 1 << 40} { // one ms, crowded, sparse
 					name := fmt.Sprintf("n=%d/only=%d/limits=%v/span=%d", n, only, limits, span)
@@ -149,7 +149,7 @@ func TestReconcile(t *testing.T) {
 					if err != nil {
 						t.Fatalf("%s: %v", name, err)
 					}
-					t.Run(name, func(t *testing.T) { checkOutcome(t, o, a, b) })
+					checkOutcome(t, o, a, b)
 				}
 			}
 		}

@@ -91,14 +91,14 @@ func TestTreeAgainstList(t *testing.T) {
 					plain = slices.Insert(slices.Clone(plain), at, item)
 				}
 			}
-			for n := range 3000 {
+			for n := range 1500 {
 				if grow(n); n%500 == 0 {
 					old = append(old, version{tree, plain})
 				}
 			}
 			checkTree(t, tree, plain)
-			for n := 3000; len(plain) > 0; n++ {
-				if n%4 == 0 && n < 6000 {
+			for n := 1500; len(plain) > 0; n++ {
+				if n%4 == 0 && n < 3000 {
 					grow(n)
 				}
 				item := plain[r.IntN(len(plain))]
