@@ -26,34 +26,6 @@ type Deps struct {
 	Listed func(protocol.OrgID) bool
 }
 
-// Keeper catches up. Its methods may be called concurrently.
-type Keeper struct{}
-
-// New wires a keeper and registers the exchange with the host; it starts nothing.
-func New(d Deps) *Keeper { panic("unwritten") }
-
-// Run reconciles by the schedule until ctx ends.
-func (k *Keeper) Run(ctx context.Context) error { panic("unwritten") }
-
-// Poke says that a gap was seen in a key log of a topic: it is looked for at once. It never blocks.
-func (k *Keeper) Poke(topic protocol.Topic) { panic("unwritten") }
-
-// Now runs a round with one peer (its id in text form), or with as many as the schedule would take when peer is "", and returns
-// when it is over.
-func (k *Keeper) Now(ctx context.Context, peer string) error { panic("unwritten") }
-
-// Fetch brings records by id from whoever has them, full ones if there are any, and returns which of them it got as sent.
-// They are verified; they are not handed to the way in. Scrub repairs with it.
-func (k *Keeper) Fetch(ctx context.Context, topic protocol.Topic, ids []protocol.RecordID) (map[protocol.RecordID][]byte, error) {
-	panic("unwritten")
-}
-
-// Status says how far we are.
-func (k *Keeper) Status() Status { panic("unwritten") }
-
-// Digests asks up to peers connected peers for the digest of what they hold per topic and compares (SYN-20).
-func (k *Keeper) Digests(ctx context.Context, peers int) []Comparison { panic("unwritten") }
-
 // Status is a snapshot.
 type Status struct {
 	// CaughtUp is when a round last ended with nothing left to fetch; zero before the first.

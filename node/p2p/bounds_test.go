@@ -249,7 +249,7 @@ func TestBackoff(t *testing.T) {
 
 // TestTraceQueue: full as long as a peer that still takes messages has too many waiting.
 func TestTraceQueue(t *testing.T) {
-	tr := newTrace(func(string, peer.ID, bool) {}, func(peer.ID) {})
+	tr := newTrace(func(string, peer.ID, bool) {}, func(peer.ID) {}, func(peer.ID) {})
 	tr.SendRPC(nil, "p") // no stream yet
 	tr.OnNewOutboundStream("p", dataProtocol)
 	for range 3 {

@@ -53,7 +53,7 @@ func newRouter(ctx context.Context, h host.Host, id libp2pproto.ID, network stri
 	filter := newSubscriptionFilter(network, flood)
 	r := &router{
 		id:      id,
-		trace:   newTrace(refused, filter.forget),
+		trace:   newTrace(refused, filter.forget, p.holes.sentBy),
 		flood:   flood,
 		pace:    rate.NewLimiter(announcePace.rate, announcePace.burst),
 		peers:   p,

@@ -38,6 +38,7 @@ type PeerInfo struct {
 type peerTable struct {
 	deps    *Deps
 	learned *learnMeter
+	holes   *holes
 
 	mu    sync.Mutex // guards all below and what peers points to
 	peers map[peer.ID]*peerEntry
@@ -79,7 +80,7 @@ type keptPeer struct {
 }
 
 func newPeerTable(deps *Deps) *peerTable {
-	return &peerTable{deps: deps, learned: newLearnMeter(), peers: make(map[peer.ID]*peerEntry), pending: make(map[peer.ID]pendingPeer)}
+	return &peerTable{deps: deps, learned: newLearnMeter(), holes: newHoles(), peers: make(map[peer.ID]*peerEntry), pending: make(map[peer.ID]pendingPeer)}
 }
 
 // lookup asks identity and trust list who p is; the lock is not held. Anybody can
@@ -211,15 +212,16 @@ func (t *peerTable) anyCounts(list []peer.ID) bool {
 	return true
 }
 
-// appScore is the trust list's part in p's gossip score (NET-09).
+// appScore is the part of the trust list (NET-09) and of what it kept back (NET-29) in p's gossip score.
 func (t *peerTable) appScore(p peer.ID) float64 {
+	hole, _ := t.holes.score(p, time.Now())
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e, ok := t.peers[p]
 	if !ok {
-		return appUnknown
+		return appUnknown + hole
 	}
-	return appScore(e.standing.level)
+	return appScore(e.standing.level) + hole
 }
 
 // admit reports whether an inbound connection of p has a slot, and holds it: many

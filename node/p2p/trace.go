@@ -19,9 +19,11 @@ type trace struct {
 	refused func(path string, from peer.ID, invalid bool)
 	// closed is called when our stream to a peer has gone.
 	closed func(peer.ID)
+	// sent is called for each record that a peer sent, whether it was the first to.
+	sent func(peer.ID)
 
-	mu      sync.Mutex // guards all below
-	mesh    map[string]map[peer.ID]struct{}
+	mu      sync.Mutex                       // guards all below
+	mesh    map[string]map[peer.ID]time.Time // since when
 	streams map[peer.ID]*outStream
 	dropped uint64 // messages lost to full queues; catch-up finds them
 }
@@ -35,11 +37,12 @@ type outStream struct {
 
 var _ pubsub.RawTracer = (*trace)(nil)
 
-func newTrace(refused func(string, peer.ID, bool), closed func(peer.ID)) *trace {
+func newTrace(refused func(string, peer.ID, bool), closed, sent func(peer.ID)) *trace {
 	return &trace{
 		refused: refused,
 		closed:  closed,
-		mesh:    make(map[string]map[peer.ID]struct{}),
+		sent:    sent,
+		mesh:    make(map[string]map[peer.ID]time.Time),
 		streams: make(map[peer.ID]*outStream),
 	}
 }
@@ -80,10 +83,10 @@ func (t *trace) Graft(p peer.ID, path string) {
 	defer t.mu.Unlock()
 	m, ok := t.mesh[path]
 	if !ok {
-		m = make(map[peer.ID]struct{})
+		m = make(map[peer.ID]time.Time)
 		t.mesh[path] = m
 	}
-	m[p] = struct{}{}
+	m[p] = time.Now()
 }
 
 // Prune implements pubsub.RawTracer.
@@ -124,10 +127,10 @@ func (t *trace) UndeliverableMessage(*pubsub.Message) { t.drop(1) }
 func (t *trace) ValidateMessage(*pubsub.Message) {}
 
 // DeliverMessage implements pubsub.RawTracer.
-func (t *trace) DeliverMessage(*pubsub.Message) {}
+func (t *trace) DeliverMessage(m *pubsub.Message) { t.sent(m.ReceivedFrom) }
 
 // DuplicateMessage implements pubsub.RawTracer.
-func (t *trace) DuplicateMessage(*pubsub.Message) {}
+func (t *trace) DuplicateMessage(m *pubsub.Message) { t.sent(m.ReceivedFrom) }
 
 // ThrottlePeer implements pubsub.RawTracer.
 func (t *trace) ThrottlePeer(peer.ID) {}
@@ -174,6 +177,14 @@ func (t *trace) meshed(path string, p peer.ID) (bool, int) {
 	defer t.mu.Unlock()
 	_, ok := t.mesh[path][p]
 	return ok, len(t.mesh[path])
+}
+
+// grafted is since when p is in path's mesh; false when it is not.
+func (t *trace) grafted(path string, p peer.ID) (time.Time, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at, ok := t.mesh[path][p]
+	return at, ok
 }
 
 // streamAge is how long our stream to p has been open; false when there is none.

@@ -1,0 +1,244 @@
+package catchup
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"tocsin/protocol"
+)
+
+// maxPartners bounds what is remembered of peers; the one visited longest ago goes first.
+const maxPartners = 1024
+
+// maxSources is how many peers a gap names.
+const maxSources = 16
+
+// books is what the keeper knows of its peers and of how far it is. Methods may be called concurrently.
+type books struct {
+	mu       sync.Mutex // guards all below
+	partners map[string]*partner
+
+	caughtUp time.Time
+	// equal of asked peers were equal in the last round.
+	equal, asked int
+	repaired     uint64
+	gap          *Gap // the one under way or the last
+	began        time.Time
+	// records and objects are what came since the gap began, objects in all of them.
+	records, objects int
+}
+
+// partner is one peer.
+type partner struct {
+	history
+	status PeerStatus
+	next   time.Time // not before; zero: any time
+	seen   time.Time
+	busy   bool
+}
+
+func newBooks() *books { return &books{partners: make(map[string]*partner)} }
+
+// of returns a peer's page, made when there is none. The caller holds mu.
+func (b *books) of(id string, now time.Time) *partner {
+	p, ok := b.partners[id]
+	if !ok {
+		p = &partner{status: PeerStatus{ID: id}}
+		b.partners[id] = p
+		b.shrink(id)
+	}
+	p.seen = now
+	return p
+}
+
+func (b *books) shrink(but string) {
+	if len(b.partners) <= maxPartners {
+		return
+	}
+	var oldest string
+	for id, p := range b.partners {
+		if id != but && !p.busy && (oldest == "" || p.seen.Before(b.partners[oldest].seen)) {
+			oldest = id
+		}
+	}
+	delete(b.partners, oldest)
+}
+
+// arrived forgets what a new connection may cure: faults, and that it did not speak the protocol. What
+// it has was refused all the same.
+func (b *books) arrived(id string, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.of(id, now)
+	if p.refusals == 0 {
+		p.next, p.failures = time.Time{}, 0
+	}
+	p.status.Unsupported = false
+}
+
+// due reports whether a peer may be visited when it is asked for out of turn.
+func (b *books) due(id string, now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.of(id, now)
+	return !p.busy && !now.Before(p.next) && (p.status.Last.IsZero() || p.failures > 0 || now.Sub(p.status.Last) >= visitRest)
+}
+
+// candidate is a peer as the schedule sees it.
+func (b *books) candidate(id string, now time.Time) candidate {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.of(id, now)
+	return candidate{id: id, next: p.next, busy: p.busy}
+}
+
+// begin marks a visit; false when one is under way.
+func (b *books) begin(id string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.of(id, time.Now())
+	if p.busy {
+		return false
+	}
+	p.busy = true
+	return true
+}
+
+// eager reports whether a peer's set is full of what we refuse, so that gaps are asked for first.
+func (b *books) eager(id string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p, ok := b.partners[id]
+	return ok && p.refusals > 0
+}
+
+// end notes what a visit came to.
+func (b *books) end(id string, o outcome, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.of(id, now)
+	p.busy = false
+	p.next = time.Time{}
+	if rest := p.after(o); rest > 0 {
+		p.next = now.Add(rest)
+	}
+	st := &p.status
+	st.Last, st.Equal, st.Unsupported, st.Error = now, o.equal(), o.unsupported, ""
+	st.Next = now.Add(roundEvery)
+	if p.next.After(st.Next) {
+		st.Next = p.next
+	}
+	if o.err != nil {
+		st.Error = o.err.Error()
+	}
+}
+
+// sent counts a record that a peer was given.
+func (b *books) sent(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.of(id, time.Now()).status.Sent++
+}
+
+// behind notes that something is missing; the first of it begins a gap.
+func (b *books) behind(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.gap == nil || b.gap.Done {
+		b.gap, b.began, b.records, b.objects = &Gap{}, now, 0, 0
+	}
+}
+
+// got counts a record that came.
+func (b *books) got(id string, r *protocol.Record, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.of(id, now)
+	p.status.Received++
+	p.status.ReceivedBytes += int64(len(r.Raw()))
+	b.repaired++
+	h := r.Header()
+	b.records++
+	b.objects += h.Count
+	g := b.gap
+	if g == nil {
+		return
+	}
+	g.Records, g.Objects = b.records, b.objects
+	if g.From.IsZero() || h.Created.Before(g.From) {
+		g.From = h.Created
+	}
+	if h.Created.After(g.Until) {
+		g.Until = h.Created
+	}
+	if len(g.Sources) < maxSources && !slices.Contains(g.Sources, id) {
+		g.Sources = append(g.Sources, id)
+	}
+}
+
+// round notes the end of one: left records are still to be fetched.
+func (b *books) round(equal, asked, left int, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if asked == 0 {
+		return
+	}
+	b.equal, b.asked = equal, asked
+	if left > 0 || equal == 0 {
+		return
+	}
+	b.caughtUp = now
+	if b.gap != nil && !b.gap.Done {
+		b.gap.Done, b.gap.Took = true, now.Sub(b.began)
+	}
+}
+
+// status fills in all but what the keeper's other parts know.
+func (b *books) status(left int, now time.Time) Status {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	st := Status{CaughtUp: b.caughtUp, Behind: left, Equal: b.equal, Asked: b.asked, Repaired: b.repaired}
+	if b.gap != nil {
+		g := *b.gap
+		g.Sources = slices.Clone(g.Sources)
+		if !g.Done {
+			g.Took = now.Sub(b.began)
+			st.Fetched, st.FetchedObjects = b.records, b.objects
+			if d := now.Sub(b.began).Seconds(); d > 0 {
+				st.Rate = float64(b.records) / d
+			}
+		}
+		if g.Records > 0 {
+			st.Last = &g
+		}
+	}
+	if st.Rate > 0 {
+		st.Remaining = time.Duration(float64(left) / st.Rate * float64(time.Second))
+	}
+	for _, id := range slices.Sorted(maps.Keys(b.partners)) {
+		st.Peers = append(st.Peers, b.partners[id].status)
+	}
+	slices.SortStableFunc(st.Peers, func(x, y PeerStatus) int { return cmp.Compare(y.Last.UnixNano(), x.Last.UnixNano()) })
+	return st
+}
+
+// Status says how far we are.
+func (k *Keeper) Status() Status {
+	now := time.Now()
+	st := k.books.status(k.inflight.count(), now)
+	st.Refused = k.refused.count(now)
+	// How many objects a record has is known of those that came, else of those that are here.
+	records, objects := st.Fetched, st.FetchedObjects
+	if records == 0 {
+		c := k.d.Store.Counts()
+		records, objects = c.Records, c.Objects
+	}
+	st.Objects = st.Behind
+	if records > 0 {
+		st.Objects = int(float64(st.Behind) * float64(objects) / float64(records))
+	}
+	return st
+}

@@ -1,0 +1,272 @@
+package catchup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	logging "github.com/ipfs/go-log/v2"
+	"golang.org/x/sync/errgroup"
+
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+)
+
+var log = logging.Logger("tocsin/catchup")
+
+// maxRounds is how many rounds may be under way at once: one peer that hangs delays nobody else.
+const maxRounds = 8
+
+// Keeper catches up. Its methods may be called concurrently.
+type Keeper struct {
+	d Deps
+
+	inflight *inflight
+	room     *room
+	refused  *refusals[protocol.RecordID]
+	barren   *refusals[barren]
+	books    *books
+
+	pokes chan struct{} // holds one
+	hints chan string
+}
+
+// New wires a keeper and registers the exchange with the host; it starts nothing.
+func New(d Deps) *Keeper {
+	k := &Keeper{
+		d: d, inflight: newInflight(), room: newRoom(), books: newBooks(),
+		refused: newRefusals[protocol.RecordID](maxRefused), barren: newRefusals[barren](maxBarren),
+		pokes: make(chan struct{}, 1), hints: make(chan string, 16),
+	}
+	e := exchange()
+	e.Serve = k.serve
+	d.Host.Serve(e)
+	return k
+}
+
+// Poke says that a gap was seen in a key log of a topic: it is looked for at once. It never blocks.
+// At once means after gossip had its time (SYN-18).
+func (k *Keeper) Poke(protocol.Topic) {
+	select {
+	case k.pokes <- struct{}{}:
+	default:
+	}
+}
+
+// hinted notes that a peer says we lack something.
+func (k *Keeper) hinted(peer string) {
+	select {
+	case k.hints <- peer:
+	default: // the schedule finds it
+	}
+}
+
+// Run reconciles by the schedule until ctx ends.
+func (k *Keeper) Run(ctx context.Context) error {
+	var rounds errgroup.Group
+	rounds.SetLimit(maxRounds)
+	defer func() { _ = rounds.Wait() }()
+	every := roundEvery
+	ended := make(chan outcome, maxRounds)
+	timer := time.NewTimer(roundFirst)
+	defer timer.Stop()
+	due := time.Now().Add(roundFirst)
+	next := func(d time.Duration) {
+		due = time.Now().Add(d)
+		timer.Reset(d)
+	}
+	sooner := func(d time.Duration) {
+		if time.Until(due) > d {
+			next(d)
+		}
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case p := <-k.d.Host.Arrivals():
+			k.books.arrived(p, time.Now())
+			k.start(ctx, &rounds, ended, []string{p})
+		case p := <-k.hints:
+			k.start(ctx, &rounds, ended, []string{p})
+		case <-k.pokes:
+			sooner(gapWait)
+		case <-timer.C:
+			k.start(ctx, &rounds, ended, k.chosen(time.Now()))
+			next(every + rand.N(every/8)) // not in step with the others
+		case o := <-ended:
+			if every = stretch(every, o); every == roundSoon {
+				every = roundEvery
+				sooner(roundSoon)
+			}
+		}
+	}
+}
+
+// start runs a round in the background, with those of peers that may be asked now.
+func (k *Keeper) start(ctx context.Context, rounds *errgroup.Group, ended chan<- outcome, peers []string) {
+	peers = slices.DeleteFunc(peers, func(p string) bool { return !k.books.due(p, time.Now()) })
+	if len(peers) == 0 {
+		return
+	}
+	rounds.TryGo(func() error {
+		out := k.round(ctx, peers)
+		select {
+		case ended <- out:
+		case <-ctx.Done():
+		}
+		return nil
+	})
+}
+
+// chosen are the peers of the next round.
+func (k *Keeper) chosen(now time.Time) []string {
+	var list []candidate
+	for _, c := range k.d.Host.Companions() {
+		list = append(list, k.books.candidate(c.ID, now))
+	}
+	return choose(now, list, roundPeers, rand.IntN)
+}
+
+// round visits peers side by side and returns when all visits are over.
+func (k *Keeper) round(ctx context.Context, peers []string) outcome {
+	var (
+		visits sync.WaitGroup
+		mu     sync.Mutex // guards the three below
+		sum    outcome
+		equal  int
+		asked  int
+	)
+	for _, p := range peers {
+		if !k.books.begin(p) {
+			continue // being visited
+		}
+		visits.Go(func() {
+			out := k.visit(ctx, p, k.books.eager(p))
+			k.books.end(p, out, time.Now())
+			note(ctx, p, out)
+			mu.Lock()
+			defer mu.Unlock()
+			sum.add(out)
+			if !out.unsupported {
+				asked++
+			}
+			if out.equal() {
+				equal++
+			}
+		})
+	}
+	visits.Wait()
+	k.books.round(equal, asked, k.inflight.count(), time.Now())
+	return sum
+}
+
+// add makes one outcome of two.
+func (o *outcome) add(other outcome) {
+	o.fetched += other.fetched
+	o.refused += other.refused
+	o.skipped += other.skipped
+	o.left = o.left || other.left
+	o.lacks = o.lacks || other.lacks
+	o.err = errors.Join(o.err, other.err)
+}
+
+// note writes down what is worth an operator's attention.
+func note(ctx context.Context, peer string, o outcome) {
+	switch {
+	case o.unsupported, ctx.Err() != nil:
+	case errors.Is(o.err, errLies):
+		log.Warnw("peer sent false records", "peer", peer, "err", o.err)
+	case o.err != nil:
+		log.Debugw("catch-up broke off", "peer", peer, "err", o.err)
+	case o.fetched > 0:
+		log.Infow("caught up", "peer", peer, "records", o.fetched, "refused", o.refused)
+	}
+}
+
+// Now runs a round with one peer (its id in text form), or with as many as the schedule would take when peer is "", and returns
+// when it is over.
+func (k *Keeper) Now(ctx context.Context, peer string) error {
+	peers := []string{peer}
+	if peer == "" {
+		peers = peers[:0]
+		for _, c := range k.d.Host.Companions() {
+			if !k.books.candidate(c.ID, time.Now()).busy {
+				peers = append(peers, c.ID)
+			}
+		}
+		peers = peers[:min(len(peers), roundPeers)]
+	}
+	if len(peers) == 0 {
+		return reason.Wrap(reason.PeerDial, "catch up", errNoPeers)
+	}
+	out := k.round(ctx, peers)
+	if ctx.Err() != nil {
+		return fmt.Errorf("catch up: %w", ctx.Err())
+	}
+	if out.err != nil {
+		return fmt.Errorf("catch up: %w", out.err)
+	}
+	return nil
+}
+
+// Fetch brings records by id from whoever has them, full ones if there are any, and returns which of them it got as sent.
+// They are verified; they are not handed to the way in. Scrub repairs with it. What it returns is held in memory.
+func (k *Keeper) Fetch(ctx context.Context, topic protocol.Topic, ids []protocol.RecordID) (map[protocol.RecordID][]byte, error) {
+	out := make(map[protocol.RecordID][]byte, len(ids))
+	for id, item := range k.gather(ctx, topic, ids, "") {
+		out[id] = item.Bytes
+	}
+	if ctx.Err() != nil {
+		return out, fmt.Errorf("fetch records: %w", ctx.Err())
+	}
+	if len(out) == 0 && len(ids) > 0 && len(k.d.Host.Companions()) == 0 {
+		return out, reason.Wrap(reason.PeerDial, "fetch records", errNoPeers)
+	}
+	return out, nil
+}
+
+// digestsOf asks one peer for its digests; nil and no error when it does not speak the protocol.
+func (k *Keeper) digestsOf(ctx context.Context, peer string, topics []protocol.Topic, until uint64) ([]PeerDigest, error) {
+	stream, err := k.d.Host.Open(ctx, peer, exchange())
+	if reason.Of(err) == reason.PeerUnsupported {
+		return nil, nil
+	}
+	if err != nil {
+		return []PeerDigest{}, err
+	}
+	s := &session{k: k, peer: peer, stream: stream}
+	list := make([]PeerDigest, 0, len(topics))
+	for _, t := range topics {
+		d, err := s.digest(t, until)
+		if err != nil && !errors.Is(err, errRefused) {
+			stream.Reset()
+			return list, err
+		}
+		d.ID = peer
+		if err != nil {
+			d.Error = "does not take part in this topic"
+		}
+		list = append(list, d)
+	}
+	return list, stream.Close()
+}
+
+func (s *session) digest(topic protocol.Topic, until uint64) (PeerDigest, error) {
+	if err := s.send(kindDigest, digestMessage{Topic: topic.String(), Until: until}); err != nil {
+		return PeerDigest{}, err
+	}
+	body, err := s.frame(kindDigest)
+	if err != nil {
+		return PeerDigest{}, err
+	}
+	var m digestAnswer
+	if err := decode(body, &m, anything); err != nil {
+		return PeerDigest{}, err
+	}
+	return PeerDigest{Records: int(min(m.N, 1<<40)), Digest: m.Digest}, nil
+}
