@@ -93,7 +93,7 @@ func (a *answer) match(upper int, s *span) (more bool) {
 		a.skip = true
 		return true
 	}
-	mark := len(a.out.buf)
+	mark, written := len(a.out.buf), a.written
 	a.split(upper, &s.upper)
 	if !a.full(len(a.out.buf)) {
 		return true
@@ -103,7 +103,7 @@ func (a *answer) match(upper int, s *span) (more bool) {
 	// SYN-27: the reference leaves this range out of the fingerprint, so that it differs from the other's, who
 	// has something here. When the other has nothing here it could be the same, and what we have would be missed.
 	if s.fingerprint == a.set.Fingerprint(0, 0) {
-		from = a.written
+		from = written
 	}
 	a.remainder(from)
 	return false
