@@ -56,7 +56,7 @@ var layers = map[string]layer{
 	"protocol/protocoltest": {3, own("protocol", "protocol/stix"), nil},
 	"storage":               {4, own("protocol", "protocol/pattern", "protocol/reason", "protocol/recon", "protocol/stix"), own("github.com/dgraph-io/badger/v4", "github.com/gaissmai/bart", logging)},
 	// state files survive a power cut: the one place that knows how
-	"node/durable": {4, nil, own(atomic)},
+	"node/durable": {4, own("protocol/reason"), own(atomic)},
 	// commands change peers and topics; the admin port writes them, the composition reads them.
 	// libp2p only to read a peer's address
 	"node/settings": {5, own("protocol", "protocol/reason", "node/durable"), own(libp2p, logging, toml)},
@@ -92,7 +92,7 @@ var layers = map[string]layer{
 	// what gossip did not bring
 	"node/catchup": {8, own("protocol", "protocol/reason", "protocol/recon", "protocol/trust", "storage", "node/p2p"), own(libp2p, cbor, zstd, logging, group, "golang.org/x/time/rate")},
 	// records in files, for where no network goes
-	"node/bundle": {8, own("protocol", "protocol/reason", "protocol/stix", "storage", "node/audit", "node/durable", "node/evidence", "node/identity", "node/intake", "node/keystore"), own(cbor, zstd, logging, "filippo.io/age")},
+	"node/bundle": {8, own("protocol", "protocol/reason", "protocol/stix", "storage", "node/audit", "node/durable", "node/evidence", "node/identity", "node/intake", "node/keystore"), own(cbor, zstd, logging, group, "filippo.io/age")},
 	// looks for damage and has it repaired
 	"node/scrub": {9, own("protocol", "protocol/reason", "storage", "node/audit", "node/catchup", "node/durable"), own(logging)},
 	// what the node believes about a value: asked by the admin port and by every output

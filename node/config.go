@@ -45,6 +45,12 @@ type Config struct {
 	// WarningLists is the folder of the operator's warning lists, beside tocsin.toml unless the path
 	// is absolute. What lies in it reloads. Default "warninglists", which may be absent.
 	WarningLists string `toml:"warninglists" koanf:"warninglists"`
+	// FloorMB is how many MB stay free on the disk of the data folder: below it nothing is stored any more. Default 0:
+	// 2 % of the disk, at most 1024; it is never less than what the store needs to work.
+	FloorMB int `toml:"floor_mb" koanf:"floor_mb"`
+	// BallastMB is the size of a file that is deleted when the disk is full, so that the node can finish what it
+	// began. Default 0: 1 % of the disk, at most 64. -1 is none.
+	BallastMB int `toml:"ballast_mb" koanf:"ballast_mb"`
 }
 
 // defaultWarningLists is the folder that need not be there.
@@ -56,6 +62,9 @@ const (
 	maxQuarantineDays     = 400 // no record lives longer
 	maxQuarantineMB       = 1 << 24
 )
+
+// maxReserveMB bounds the floor and the ballast.
+const maxReserveMB = 1 << 24
 
 // logLevels are what LogLevel may be.
 var logLevels = []string{"debug", "info", "warn", "error"}
@@ -99,6 +108,12 @@ func (c *Config) Validate() error {
 	}
 	if c.QuarantineDays < 0 || c.QuarantineDays > maxQuarantineDays {
 		return invalid("quarantine_days", strconv.Itoa(c.QuarantineDays), fmt.Errorf("want 0 to %d", maxQuarantineDays))
+	}
+	if c.FloorMB < 0 || c.FloorMB > maxReserveMB {
+		return invalid("floor_mb", strconv.Itoa(c.FloorMB), fmt.Errorf("want 0 to %d", maxReserveMB))
+	}
+	if c.BallastMB < -1 || c.BallastMB > maxReserveMB {
+		return invalid("ballast_mb", strconv.Itoa(c.BallastMB), fmt.Errorf("want -1 to %d", maxReserveMB))
 	}
 	if strings.ContainsFunc(c.WarningLists, unicode.IsControl) {
 		return invalid("warninglists", c.WarningLists, errors.New("want the name of a folder"))

@@ -54,7 +54,7 @@ func (n *Node) openIntake(paths Paths, cfg Config, chains *identity.Book) error 
 	n.pledges = pledges.New(n.Store, chains.Chains)
 	n.intake = intake.New(intake.Deps{
 		Store: n.Store, Policy: n.Policy, Identity: chains, Standing: n.Standing, Warnings: n.warnings, Breakers: n.breakers, Own: n.own,
-		Quarantine: quarantineBytes(cfg, paths), Told: n.told(),
+		Quarantine: quarantineBytes(cfg, paths), Room: n.room, Told: n.told(),
 	})
 	return nil
 }
@@ -186,8 +186,11 @@ func (n *Node) proveForks(ctx context.Context) error {
 func (n *Node) receive(ctx context.Context, in p2p.Incoming) {
 	_, err := n.intake.Receive(ctx, in.Record, in.From)
 	switch {
-	case err == nil, reason.Of(err) == reason.DupHeld, ctx.Err() != nil:
+	case err == nil:
+		n.lookBehind(in.Record)
+	case reason.Of(err) == reason.DupHeld, ctx.Err() != nil:
 	case reason.Of(err) == reason.QuarantineFull: // intake says so now and then
+	case reason.Of(err) == reason.StoreFull: // the keeper of space says so; catch-up brings it later
 	case reason.Of(err) == reason.LogFork:
 		log.Warnw("key log forks: its key signed two records for one place", "record", in.Record.ID(), "org", in.Record.Org(), "err", err)
 	default:

@@ -292,5 +292,9 @@ func (c Config) template() string {
 		"quarantine_days", d.QuarantineDays, c.QuarantineDays != 0)
 	line("The folder of warning lists, beside this file: assets.txt (your own names and addresses, one a line),\nhard/ and soft/ with lists in MISP's format. It is looked at every 10 s.",
 		"warninglists", d.WarningLists, c.WarningLists != "")
+	line("How many MB stay free on the disk: below it nothing is stored. 0 means 2 % of the disk, at most 1024.",
+		"floor_mb", d.FloorMB, c.FloorMB != 0)
+	line("The size in MB of a file that is given up when the disk is full; 0 means 1 % of the disk, at most 64; -1 none.",
+		"ballast_mb", d.BallastMB, c.BallastMB != 0)
 	return b.String()
 }

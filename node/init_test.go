@@ -245,6 +245,10 @@ func TestConfigValidate(t *testing.T) {
 		{"quarantine_days", "-1", Config{QuarantineDays: -1}},
 		{"quarantine_days", "401", Config{QuarantineDays: maxQuarantineDays + 1}},
 		{"warninglists", `a\nb`, Config{WarningLists: "a\nb"}},
+		{"floor_mb", "-1", Config{FloorMB: -1}},
+		{"floor_mb", "16777217", Config{FloorMB: maxReserveMB + 1}},
+		{"ballast_mb", "-2", Config{BallastMB: -2}},
+		{"ballast_mb", "16777217", Config{BallastMB: maxReserveMB + 1}},
 	} {
 		err := bad.config.Validate()
 		if reason.Of(err) != reason.ConfigInvalid || !strings.Contains(err.Error(), bad.field+" = \""+bad.value+"\"") {

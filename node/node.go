@@ -17,6 +17,7 @@ import (
 	"tocsin/node/audit"
 	"tocsin/node/belief"
 	"tocsin/node/breaker"
+	"tocsin/node/catchup"
 	"tocsin/node/custody"
 	"tocsin/node/intake"
 	"tocsin/node/invite"
@@ -74,7 +75,6 @@ type Node struct {
 type parts struct {
 	started  time.Time
 	intake   *intake.Pipeline
-	keeper   *upkeep.Keeper
 	admin    *admin.Server
 	breakers *breaker.Book
 	warnings *warnings.Book
@@ -82,8 +82,16 @@ type parts struct {
 	review   *review.Queue
 	pledges  *pledges.Book
 	invites  *invite.Desk
+	disk     disk
 	// seconds are second records at one place of a key log, on their way to become proofs.
 	seconds chan *protocol.Record
+	duties
+}
+
+// duties are the parts that work by themselves.
+type duties struct {
+	keeper  *upkeep.Keeper
+	catchup *catchup.Keeper
 }
 
 // New opens what the node needs in paths and wires it: node.running when
@@ -104,6 +112,9 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 	if n.lock, err = lock(paths); err != nil {
 		return n, err
 	}
+	if err = n.openSpace(paths, cfg, o); err != nil {
+		return n, err
+	}
 	if n.Audit, err = openAudit(paths); err != nil {
 		return n, err
 	}
@@ -118,7 +129,7 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 	if n.Policy, err = policy.OpenAudited(paths.TrustFile(), paths.TrustState(), n.Audit); err != nil {
 		return n, err
 	}
-	if n.Store, err = storage.Open(paths.Store(), storage.Options{Memory: o.Memory, Network: cfg.Network}); err != nil {
+	if err = n.openStore(paths, cfg, o); err != nil {
 		return n, err
 	}
 	if err = n.openIntake(paths, cfg, chains); err != nil {
@@ -136,7 +147,8 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 	if n.Host, err = n.host(cfg, o, set, keys, chains); err != nil {
 		return n, err
 	}
-	n.Outbox = outbox.New(n.Store, n.intake, chains, n.own, keys.Record, n.Host)
+	n.Outbox = outbox.New(n.Store, n.intake, chains, n.own, keys.Record, announcer{n})
+	n.catchup = n.newCatchup(chains)
 	if n.Keys, err = n.openCustody(paths, o, keys, chains); err != nil {
 		return n, err
 	}
@@ -150,12 +162,17 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 // Own is the node's organisation.
 func (n *Node) Own() protocol.OrgID { return n.own }
 
-// Run serves until ctx ends (nil) or a part fails. ready is called once the
+// Run serves until ctx ends (nil) or a part fails. A node that had no room to open its store runs without it, and Run
+// returns ErrReopen once there is: close it then, and open it anew. ready is called once the
 // listeners and the admin socket are bound; it may be nil.
 func (n *Node) Run(ctx context.Context, ready func()) (err error) {
 	n.note("node.start", nil)
 	defer func() { n.note("node.stop", err) }()
+	if n.disk.lack != nil {
+		return n.runDegraded(ctx, ready)
+	}
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return n.watchSpace(ctx) })
 	g.Go(func() error { return n.Host.Run(ctx) })
 	// The mesh runs first: before anything is signed, peers are asked what they hold of us.
 	if err := n.Keys.Prepare(ctx); err != nil {
@@ -164,6 +181,7 @@ func (n *Node) Run(ctx context.Context, ready func()) (err error) {
 	}
 	g.Go(func() error { return n.Keys.Run(ctx) })
 	g.Go(func() error { return n.keeper.Run(ctx) })
+	g.Go(func() error { return n.catchup.Run(ctx) })
 	g.Go(func() error { return n.proveForks(ctx) })
 	g.Go(func() error { return n.Policy.Watch(ctx) })
 	g.Go(func() error { return n.warnings.Watch(ctx) })

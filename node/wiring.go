@@ -56,6 +56,10 @@ func (n *Node) adminServer(paths Paths, cfg Config, o Options, set *settings.Boo
 		return nil, fmt.Errorf("make the folder of the admin socket: %w", err)
 	}
 	org, _ := chains.Chains().Org(n.own)
+	bundles, err := n.openBundles(paths, chains)
+	if err != nil {
+		return nil, err
+	}
 	return admin.New(paths.Socket(), admin.Deps{
 		Self: admin.Self{
 			Org:     n.own,
@@ -75,11 +79,12 @@ func (n *Node) adminServer(paths Paths, cfg Config, o Options, set *settings.Boo
 		Intake:   n.intake,
 		Mesh:     n.mesh(),
 		Audit:    n.Audit,
-		Books:    admin.Books{Keys: n.Keys, Warnings: n.warnings, Review: n.review, Invites: n.invites, Standing: n.Standing},
+		Books:    admin.Books{Keys: n.Keys, Warnings: n.warnings, Review: n.review, Invites: n.invites, Standing: n.Standing, Bundles: bundles},
 		Actions: admin.Actions{
 			Publish: n.Outbox.Publish,
 			Pledge:  n.Outbox.Pledge,
 			Sweep:   n.keeper.Sweep,
+			Space:   n.spaceLeft,
 			Commitment: func(org protocol.OrgID) (protocol.Commitment, bool) {
 				c, ok := n.pledges.Commitment(org, time.Now())
 				return c.Commitment, ok

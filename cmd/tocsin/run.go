@@ -58,6 +58,19 @@ func (g *globals) runNode(ctx context.Context) error {
 		return err
 	}
 	debug.SetGCPercent(gcPercent)
+	var said sync.Once
+	for {
+		// A node without room for its store ends its run when there is room: the process goes on with a new one.
+		err := g.runOnce(ctx, paths, cfg, &said)
+		if !errors.Is(err, node.ErrReopen) || ctx.Err() != nil {
+			return err
+		}
+		log.Infow("the node opens its store", "why", err)
+	}
+}
+
+// runOnce opens a node and serves it; the ready line is said once in the life of the process.
+func (g *globals) runOnce(ctx context.Context, paths node.Paths, cfg node.Config, said *sync.Once) error {
 	n, err := node.New(paths, cfg, node.Options{Version: readBuildInfo().Version})
 	if err != nil {
 		return err
@@ -67,7 +80,7 @@ func (g *globals) runNode(ctx context.Context) error {
 	defer reloads.Wait()
 	defer leave()
 	reloads.Go(func() { reloadOnHangup(ctx, n) })
-	return serve(ctx, n, func() { g.ready(n) })
+	return serve(ctx, n, func() { said.Do(func() { g.ready(n) }) })
 }
 
 // reloadOnHangup reads the operator's trust list anew at each SIGHUP until ctx

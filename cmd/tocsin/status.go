@@ -32,7 +32,7 @@ func newStatusCommand(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if s.State != api.StateRunning {
+			if s.State == api.StateStarting {
 				return api.NewProblem(reason.NodeStarting, fmt.Sprintf("the node on %s is still starting", socket))
 			}
 			return g.emit(s, func(w io.Writer) { g.showStatus(w, s) })
@@ -41,7 +41,11 @@ func newStatusCommand(g *globals) *cobra.Command {
 }
 
 func (g *globals) showStatus(w io.Writer, s *api.Status) {
-	fmt.Fprintf(w, "%s %s (%s)  %s   up %s   %s\n", g.paint("●", colorGood), clean(s.Name), clean(s.Country),
+	mark := g.paint("●", colorGood)
+	if s.State != api.StateRunning {
+		mark = g.paint("●", colorBad)
+	}
+	fmt.Fprintf(w, "%s %s (%s)  %s   up %s   %s\n", mark, clean(s.Name), clean(s.Country),
 		s.State, span(time.Since(s.Started)), s.Version)
 	fmt.Fprintf(w, "Org       %s\n          %s\n", s.Org, strings.Join(s.Words, " "))
 	fmt.Fprintf(w, "Node      %s\n", s.PeerID)
@@ -54,6 +58,7 @@ func (g *globals) showStatus(w io.Writer, s *api.Status) {
 	}
 	fmt.Fprintf(w, "Mesh      %s on network %s · %s\n", count(s.Peers, "peer"), clean(s.Network), count(len(s.Topics), "topic"))
 	fmt.Fprintf(w, "Store     %s · %s · %d held · %d waiting\n", count(s.Records, "record"), count(s.Objects, "object"), s.Held, s.Waiting)
+	g.showSpace(w, s.Space)
 	if j := s.Judging; j != nil {
 		did, now := "judged", ""
 		if j.Running {
@@ -71,6 +76,22 @@ func (g *globals) showStatus(w io.Writer, s *api.Status) {
 	if s.Peers == 0 {
 		g.hint("No peers yet: tocsin peers add MULTIADDR")
 	}
+}
+
+// showSpace says how much room there is when it is little.
+func (g *globals) showSpace(w io.Writer, s *api.Space) {
+	if s == nil || s.Level == "ok" {
+		return
+	}
+	what := "strangers are refused"
+	if s.Level != "low" {
+		what = "nothing is stored"
+	}
+	if s.Degraded != "" {
+		what = "the store is closed: nothing is stored, looked up or signed"
+	}
+	fmt.Fprintf(w, "%s  %s; %s\n", g.paint("Disk "+s.Level, colorBad), what, clean(s.Why))
+	g.hint("What to do: free space or enlarge the disk; the node goes on by itself within 10 s. docs/durability.md")
 }
 
 // count writes a number with its noun, plural where it must be.

@@ -86,6 +86,8 @@ type Books struct {
 	Review   *review.Queue
 	Invites  *invite.Desk
 	Standing *standing.Book
+	// Bundles is nil where none are written or read.
+	Bundles *Bundles
 }
 
 // Actions are what the resources have the node do.
@@ -96,6 +98,8 @@ type Actions struct {
 	Commitment func(protocol.OrgID) (protocol.Commitment, bool)
 	// Sweep brings the store in line with the standing.
 	Sweep func(context.Context) error
+	// Space says how much room there is, nil where nobody watches; the field may be nil.
+	Space func() *api.Space
 	// Publish is the way out.
 	Publish func(context.Context, outbox.Request) (outbox.Result, error)
 }
@@ -154,6 +158,7 @@ type Server struct {
 	listener net.Listener
 	handler  http.Handler
 	running  func() bool
+	space    func() *api.Space
 	closing  sync.Once
 	people   people
 }
@@ -164,7 +169,7 @@ func New(socket string, d Deps) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{socket: socket, listener: l, running: d.Running}
+	s := &Server{socket: socket, listener: l, running: d.Running, space: d.roomLeft}
 	s.handler = s.guard(NewHandler(d))
 	return s, nil
 }
@@ -175,7 +180,7 @@ func NewHandler(d Deps) http.Handler {
 	a := humago.New(mux, apiConfig(d.Self.Version))
 	n := names{policy: d.Policy, identity: d.Identity, self: d.Self}
 	find := finder{store: d.Store}
-	(&statusResource{d.Self, d.Store, d.Mesh, d.Desk, d.Keys, d.Running}).register(a)
+	(&statusResource{d.Self, d.Store, d.Mesh, d.Desk, d.Keys, d.Running, d.roomLeft}).register(a)
 	(&peerResource{n, d.Mesh, d.Settings, d.Audit}).register(a)
 	(&topicResource{d.Mesh, d.Settings, d.Audit}).register(a)
 	(&trustResource{n, d.Policy, d.Review, d.Intake, d.Mesh.Topics}).register(a)
@@ -196,6 +201,9 @@ func NewHandler(d Deps) http.Handler {
 	(&quarantineResource{n, find, d.Store, d.Intake, d.Audit}).register(a)
 	if d.Keys != nil {
 		(&keyResource{d.Keys}).register(a)
+	}
+	if d.Bundles != nil {
+		(&bundleResource{n, *d.Bundles, d.Audit, make(chan struct{}, maxCarriers)}).register(a)
 	}
 	(&warningResource{d.Warnings, d.Audit}).register(a)
 	(&auditResource{d.Audit, make(chan struct{}, maxFollowers)}).register(a)
@@ -267,6 +275,10 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}()
 		if !s.running() && r.URL.Path != api.Prefix+"/status" {
 			writeProblem(w, api.NewProblem(reason.NodeStarting, "the node is still starting"))
+			return
+		}
+		if p := degraded(r, s.space()); p != nil {
+			writeProblem(w, p)
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(audit.WithActor(r.Context(), s.people.actor(r))))

@@ -20,6 +20,7 @@ type statusResource struct {
 	desk    *belief.Desk
 	keys    *custody.Office // nil in tests
 	running func() bool
+	space   func() *api.Space
 }
 
 func (s *statusResource) register(a huma.API) {
@@ -37,6 +38,9 @@ func (s *statusResource) get(context.Context, *nothing) (*body[api.Status], erro
 		return answer(st)
 	}
 	st.State = api.StateRunning
+	if st.Space = s.space(); st.Space != nil && st.Space.Degraded != "" {
+		st.State = api.StateDegraded
+	}
 	st.Addrs = append(st.Addrs, s.mesh.Addrs()...)
 	for _, p := range s.mesh.Peers() {
 		if p.Connected {

@@ -150,10 +150,15 @@ func (o *Office) Prepare(ctx context.Context) error {
 		}
 		return fmt.Errorf("look whether the record key may sign: %w", err)
 	}
-	if _, err := o.refresh(time.Now()); err != nil {
-		return err
+	_, err := o.refresh(time.Now())
+	if err == nil {
+		err = o.identify(ctx)
 	}
-	return o.identify(ctx)
+	if reason.Of(err) == reason.StoreFull { // the regular duties do it once there is room
+		log.Errorw("chain and announcement stay as they are", "err", err)
+		return nil
+	}
+	return err
 }
 
 // identify makes the identity record.
@@ -195,7 +200,7 @@ func (o *Office) Run(ctx context.Context) error {
 			if err = o.heal(ctx); err == nil {
 				changed, err = o.refresh(time.Now())
 			}
-			if err == nil && (changed || time.Since(announced) >= announceEvery) {
+			if err == nil && (changed || o.announcement.Load() == nil || time.Since(announced) >= announceEvery) {
 				if err = o.publish(ctx); err == nil {
 					announced = time.Now()
 				}

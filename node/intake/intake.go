@@ -106,14 +106,14 @@ func (p *Pipeline) Receive(ctx context.Context, r *protocol.Record, from string)
 	if level == trust.Blocked {
 		return Outcome{}, reason.New(reason.OrgBlocked, "receive record "+r.ID().String()+": "+r.Org().String()+" is blocked in the trust list")
 	}
-	// Asked first: what cannot be stored must leave no trace in the counts of the breakers either.
+	if err := p.learn(r); err != nil {
+		return Outcome{}, fmt.Errorf("receive record %s: %w", r.ID(), err)
+	}
+	// What cannot be stored is not counted by the breakers either; a revocation is learned all the same.
 	if p.d.Room != nil {
 		if err := p.d.Room(level >= trust.Observed); err != nil {
 			return Outcome{}, fmt.Errorf("receive record %s: %w", r.ID(), err)
 		}
-	}
-	if err := p.learn(r); err != nil {
-		return Outcome{}, fmt.Errorf("receive record %s: %w", r.ID(), err)
 	}
 	version := p.d.Standing.Version()
 	v, err := p.decide(r, level, from)

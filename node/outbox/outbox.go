@@ -5,6 +5,7 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -94,10 +95,10 @@ func New(store *storage.Store, in *intake.Pipeline, id *identity.Book, own proto
 // cannot go out are named in the result. The error is for a request of which
 // nothing can be made (stix.format) or a fault of this node; records that
 // were durable before a fault stay published and are in the result. key.stopped
-// says that this node must not sign any more, and why.
+// says that this node must not sign any more, and why; store.full that there is no room, and nothing was signed.
 func (p *Publisher) Publish(ctx context.Context, req Request) (Result, error) {
 	var res Result
-	if err := p.Stopped(); err != nil {
+	if err := cmp.Or(p.Stopped(), p.store.Room()); err != nil {
 		return res, fmt.Errorf("publish to %s: %w", req.Topic, err)
 	}
 	b, err := p.sort(req, &res)
@@ -171,6 +172,10 @@ func (p *Publisher) Carry(ctx context.Context, chain []*protocol.Statement) (*pr
 func (p *Publisher) append(ctx context.Context, d protocol.Draft) (*protocol.Record, error) {
 	p.pen.mu.Lock()
 	defer p.pen.mu.Unlock()
+	// Before a place is reserved and before anything is signed: without room nothing begins.
+	if err := p.store.Room(); err != nil {
+		return nil, err
+	}
 	if err := p.ready(ctx); err != nil {
 		return nil, err
 	}

@@ -37,6 +37,8 @@ type Status struct {
 	Network string    `json:"network"`
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
+	// Space is how much room the disk has, absent where the store is in memory.
+	Space *Space `json:"space,omitempty"`
 	// Judging is the background judgement, absent before the first.
 	Judging *Judging `json:"judging,omitempty"`
 	// Behind counts changes that the scorecards have not looked at yet.
