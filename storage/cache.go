@@ -44,15 +44,25 @@ func (c *cache[K, V]) put(key K, value V, cost int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e, ok := c.items[key]; ok {
-		c.drop(e)
+		c.evict(e)
 	}
 	c.items[key] = c.order.PushFront(&cached[K, V]{key, value, cost})
 	for c.cost += cost; c.cost > c.limit; {
-		c.drop(c.order.Back())
+		c.evict(c.order.Back())
 	}
 }
 
-func (c *cache[K, V]) drop(e *list.Element) {
+// drop forgets what is under a key.
+func (c *cache[K, V]) drop(key K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.items[key]; ok {
+		c.evict(e)
+	}
+}
+
+// evict is called with mu held.
+func (c *cache[K, V]) evict(e *list.Element) {
 	old := c.order.Remove(e).(*cached[K, V])
 	delete(c.items, old.key)
 	c.cost -= old.cost

@@ -21,10 +21,11 @@ const (
 	changeRejected = "rejected"
 	changeExpired  = "expired"
 	changeJudged   = "judged"
+	changeErased   = "erased"
 )
 
 // changeKind is a kind, and whether it moved a record that stays: one that was accepted is held as a
-// whole, one that was held has expired but for its header.
+// whole, one that was held has expired but for its header, of one that was kept the header alone is left, or came.
 type changeKind struct {
 	name  string
 	moved bool
@@ -35,6 +36,7 @@ func changeKinds() []changeKind {
 	return []changeKind{
 		{changeAccepted, false}, {changeHeld, false}, {changeReleased, false}, {changeRejected, false}, {changeExpired, false},
 		{changeHeld, true}, {changeJudged, false}, {changeExpired, true},
+		{changeErased, false}, {changeErased, true},
 	}
 }
 
@@ -44,8 +46,9 @@ type Change struct {
 	Seq uint64
 	// At is when it was committed.
 	At time.Time
-	// Kind is accepted, held, released, rejected, expired or judged. Of a record that
-	// was accepted, held is about some of its objects or, after Hold, about all.
+	// Kind is accepted, held, released, rejected, expired, judged or erased. Of a record that
+	// was accepted, held is about some of its objects or, after Hold, about all. Erased is about objects that
+	// are gone, here or when the record came (object.missing).
 	Kind   string
 	Record protocol.RecordID
 	Org    protocol.OrgID

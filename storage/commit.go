@@ -37,9 +37,15 @@ type step struct {
 	body, tail []write
 	changes    []Change // Seq and At are given at the commit
 	counts     Counts   // what the totals grow by
-	expired    []uint32 // logs in which a record expires
+	expired    []lapse  // places of logs whose record expires
 	// apply tells the tables when it is durable.
 	apply func(*tables) error
+}
+
+// lapse is a place of a key log whose record expires.
+type lapse struct {
+	log uint32
+	seq uint64
 }
 
 // subject is a record, or a place in a key log.
@@ -252,20 +258,23 @@ func (w *writer) number(steps []step) []Change {
 func (w *writer) writes(steps []step, changes []Change) []write {
 	var out []write
 	totals := w.s.tables.counts
-	expired := map[uint32]uint64{}
+	expired := map[uint32]keyLog{}
 	for _, st := range steps {
 		out = append(append(out, st.body...), st.tail...)
 		totals = totals.plus(st.counts)
-		for _, log := range st.expired {
-			expired[log]++
+		for _, at := range st.expired {
+			l, ok := expired[at.log]
+			if !ok {
+				l = w.s.tables.logs[at.log]
+			}
+			l.lapse(at.seq)
+			expired[at.log] = l
 		}
 	}
 	for _, c := range changes {
 		out = append(out, write{changeKey(c.Seq), packChange(c)})
 	}
-	for i, n := range expired {
-		l := w.s.tables.logs[i].Log
-		l.Count = w.s.tables.logs[i].expired + n
+	for _, l := range expired {
 		out = append(out, write{logRecordKey(l.logKey()), packLog(l)})
 	}
 	return append(out, write{metaKey(metaTotals), packTotals(totals, w.s.seq+uint64(len(changes)))})
@@ -334,8 +343,8 @@ func (w *writer) apply(steps []step, changes []Change) error {
 	var errs []error
 	for _, st := range steps {
 		errs = append(errs, st.apply(s.tables))
-		for _, log := range st.expired {
-			s.tables.logs[log].expired++
+		for _, at := range st.expired {
+			s.tables.logs[at.log].lapse(at.seq)
 		}
 	}
 	if s.tables.worthCompacting() {

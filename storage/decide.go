@@ -98,23 +98,34 @@ func (s *Store) planDrop(id protocol.RecordID, kind changeKind, why reason.Code)
 	if err != nil {
 		return step{}, err
 	}
+	return s.dropBody(at, old, kind, why)
+}
+
+// dropBody leaves nothing of a record but its header.
+func (s *Store) dropBody(at spot, old indexed, kind changeKind, why reason.Code) (step, error) {
+	id := at.id
 	raw, err := s.rawOnce(at, old.packed)
 	if err != nil {
 		return step{}, err
 	}
-	info := old.info
+	info, header := old.info, raw[:max(len(raw)-old.bodyLength(), 0)]
+	if old.shape()&shapePruned != 0 {
+		if header, err = protocol.HeaderOf(raw); err != nil {
+			return step{}, err
+		}
+	}
 	info.fate = fate{state: Refused, why: why}
-	header := raw[:len(raw)-info.stored.bodyLength]
-	info.stored.rawLength, info.stored.sum = len(header), sha256.Sum256(header)
+	info.stored = stored{rawLength: len(header), bodyLength: info.stored.bodyLength, sum: sha256.Sum256(header)}
 	p := pack(info, nil, 0)
-	before := countsOf(old.packed, spaceHeld)
+	before := countsOf(old.packed, at.counted())
 	st := step{touches: []subject{{id: id}}, counts: Counts{}.minus(before)}
 	st.add(spaceRejected, id, p, header)
 	st.erase(at, old.packed)
 	st.changes = []Change{{
-		Kind: kind.name, moved: kind.moved, Record: id, Org: info.org, Topic: info.topic, Objects: before.Held, Reason: why,
+		Kind: kind.name, moved: kind.moved, Record: id, Org: info.org, Topic: info.topic, Objects: before.Objects + before.Held, Reason: why,
 	}}
 	st.apply = func(t *tables) error {
+		s.caches.bodies.drop(at.body())
 		ord, _ := t.find(id)
 		t.kill(ord, true)
 		return t.add(id, spaceRejected, p)

@@ -125,7 +125,7 @@ func (s *Store) planExpire(id protocol.RecordID) (step, error) {
 		return step{}, notFound(id)
 	}
 	r := &s.tables.records[ord]
-	at, log, before := r.spot(0), r.log, r.counts()
+	at, place, before := r.spot(0), lapse{r.log, r.sequence}, r.counts()
 	old, err := s.load(&at)
 	if err != nil {
 		return step{}, err
@@ -133,7 +133,7 @@ func (s *Store) planExpire(id protocol.RecordID) (step, error) {
 	st := step{
 		touches: []subject{{id: id}},
 		counts:  Counts{}.minus(before),
-		expired: []uint32{log},
+		expired: []lapse{place},
 	}
 	st.erase(at, old.packed)
 	if at.space != spaceRejected {

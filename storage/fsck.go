@@ -164,8 +164,8 @@ func (c *checker) checkMeta() {
 	if v := meta["version"]; len(v) == 4 {
 		c.version = binary.BigEndian.Uint32(v)
 	}
-	if c.version < 1 || c.version > 3 {
-		c.complain("the schema version is %x, this program knows 1 to 3", meta["version"])
+	if c.version < 1 || c.version > 4 {
+		c.complain("the schema version is %x, this program knows 1 to 4", meta["version"])
 	}
 	c.network = string(meta["network"])
 	if v, ok := meta["totals"]; ok {
@@ -208,7 +208,7 @@ func (c *checker) checkRecord(sp byte, id protocol.RecordID, head []byte) {
 	defer func() { c.place(x, place) }()
 	raw, ok, err := c.get(slices.Concat([]byte{sp, 'r'}, id[:]))
 	if ok {
-		raw, ok = c.whole([]byte{sp, 'r'}, id, raw, x.head.Raw, 0)
+		raw, ok = c.whole([]byte{sp, 'r'}, id, raw, x.head.Raw, uint32(x.head.What.Shape>>2))
 	}
 	switch {
 	case err != nil:
@@ -352,10 +352,11 @@ func (c *checker) checkLogs() {
 	}
 	c.each([]byte("l"), func(key, value []byte) {
 		name := key[1:]
-		if len(value) == 88 {
+		known := len(value) == 96 || len(value) == 88 // the last expired place is not there before version 4
+		if known {
 			name = bytes.TrimPrefix(name, value[:32]) // not there before version 3
 		}
-		if len(name) < 33 || len(value) != 88 {
+		if len(name) < 33 || !known {
 			c.complain("key %x: it is no key log", key)
 			return
 		}
@@ -378,7 +379,7 @@ func (c *checker) checkChanges() {
 		}
 		next = seq + 1
 		var ch fsckChange
-		if n, err := binary.Decode(value, binary.LittleEndian, &ch); err != nil || n != 81 || ch.Kind < 1 || ch.Kind > 8 {
+		if n, err := binary.Decode(value, binary.LittleEndian, &ch); err != nil || n != 81 || ch.Kind < 1 || ch.Kind > 10 {
 			c.complain("change %d is unreadable", seq)
 			return
 		}
@@ -407,7 +408,7 @@ func (c *checker) checkChanges() {
 
 // fsckReplay gives the place of a record after a change: 1 accepted, 2 held, 3
 // released, 4 rejected, 5 expired, 6 held after it was accepted, 7 judged anew, 8 expired
-// in quarantine. Of an accepted record, 2 to 4 are about single objects.
+// in quarantine, 9 some objects erased, 10 nothing but the header left, or come. Of an accepted record, 2 to 4 are about single objects.
 func fsckReplay(now byte, kind uint8) byte {
 	switch {
 	case kind == 5:
@@ -416,7 +417,7 @@ func fsckReplay(now byte, kind uint8) byte {
 		return 'a'
 	case kind == 2 && now != 'a', kind == 6 && now == 'a':
 		return 'q'
-	case kind == 4 && now == 'q', kind == 8 && now == 'q':
+	case kind == 4 && now == 'q', kind == 8 && now == 'q', kind == 10:
 		return 'x'
 	}
 	return now

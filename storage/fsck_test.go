@@ -259,7 +259,7 @@ func TestCheckFindsDamagedHolds(t *testing.T) {
 		{"unknown voice", index, set(160+69, 7<<3), "unknown flags"},
 		{"voice in the old format", index, set(4, 1), "unknown flags"},
 		{"unknown format", index, set(4, 3), "unknown format 3"},
-		{"unknown change", func(ids) []byte { return changeKey(3) }, set(12, 9), "change 3 is unreadable"},
+		{"unknown change", func(ids) []byte { return changeKey(3) }, set(12, 11), "change 3 is unreadable"},
 		{"hold of an accepted one", func(ids) []byte { return changeKey(3) }, set(12, 2), "record %s: the change sequence says that it is kept among the accepted records, found among the held records"},
 		{"judged is no move", func(ids) []byte { return changeKey(5) }, set(12, 5), "the change sequence says that it expired"},
 	} {

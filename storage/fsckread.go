@@ -24,9 +24,9 @@ type fsckTime struct {
 func (t fsckTime) time() time.Time { return time.Unix(t.Sec, int64(t.Nsec)).UTC() }
 
 type fsckWhat struct {
-	Format, Zero, State, TLP uint8
-	Kind, Leaves             uint16
-	Values                   uint32
+	Format, Shape, State, TLP uint8
+	Kind, Leaves              uint16
+	Values                    uint32
 }
 
 type fsckHeader struct {
@@ -79,6 +79,9 @@ func fsckParse(b []byte) (x fsckIndex, problems []string) {
 	if format != 1 && format != 2 {
 		complain("its index value has the unknown format %d", x.head.What.Format)
 		return x, problems
+	}
+	if x.head.What.Shape > 7 {
+		complain("its index value has the unknown shape %d", x.head.What.Shape)
 	}
 	if int64(x.head.What.Leaves)*72+int64(x.head.What.Values)*9 > int64(r.Len()) {
 		complain("its index value has no room for %d objects and %d values", x.head.What.Leaves, x.head.What.Values)

@@ -16,6 +16,8 @@ type heldIndex struct {
 	ledger []hold   // of records held as a whole; 0 is nobody's
 	free   []uint32 // lines of the ledger to use again
 	codes  map[reason.Code]reason.Code
+	// headers are the bytes of records of which only the header is kept.
+	headers int64
 }
 
 // cell is one organisation's part of the quarantine.
@@ -114,12 +116,21 @@ func (r *record) counts() Counts {
 	return Counts{Records: 1, Objects: int(r.objects), Held: int(r.held)}
 }
 
+// headerBytes is what a record takes of which only the header is kept, else 0.
+func (r *record) headerBytes() int64 {
+	if !r.live || r.space != spaceRejected {
+		return 0
+	}
+	return int64(r.raw)
+}
+
 // change is the one way to change a record that is in the tables: totals and
 // quarantine follow.
 func (t *tables) change(ord uint32, f func(r *record)) {
 	r := &t.records[ord]
-	before, was := r.counts(), r.inQuarantine()
+	before, was, headers := r.counts(), r.inQuarantine(), r.headerBytes()
 	f(r)
+	t.held.headers += r.headerBytes() - headers
 	after, is := r.counts(), r.inQuarantine()
 	t.counts = t.counts.plus(after).minus(before)
 	t.held.move(t.logs[r.log].Org, r.id, was, is, before, after)

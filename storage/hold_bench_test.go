@@ -35,7 +35,7 @@ func benchFill(b *testing.B, dir string, records, objects int) (ids []protocol.R
 		ids = append(ids, id)
 		info := recordInfo{
 			topic: topicOf(b, "malicious-code"), sequence: uint64(i + 1), kind: protocol.KindObjects, created: testNow, expires: testNow.AddDate(1, 0, 0),
-			fate: fate{state: Accepted}, stored: stored{len(raw), len(raw) / 2, sha256.Sum256(raw)}, source: source{received: testNow},
+			fate: fate{state: Accepted}, stored: stored{len(raw), len(raw) / 2, sha256.Sum256(raw), 0}, source: source{received: testNow},
 		}
 		p := pack(info, leaves, 0)
 		c = c.plus(countsOf(p, spaceAccepted))

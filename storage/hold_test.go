@@ -206,7 +206,7 @@ func acceptMany(t testing.TB, s *Store, n int) (ids []protocol.RecordID) {
 		}
 		leaves := []packedLeaf{{Leaf: indicator(stixID(i), testNow, domain(i))}}
 		p := pack(info, leaves, 0)
-		plans = append(plans, func() (step, error) { return s.planAccept(id, info, leaves, p, make([]byte, 100)) })
+		plans = append(plans, func() (step, error) { return s.planAccept(arrival{id: id, info: info, leaves: leaves, packed: p, raw: make([]byte, 100)}) })
 	}
 	done, err := s.doAll(t.Context(), plans)
 	must(t, err)
@@ -284,7 +284,7 @@ func TestLargeOnHold(t *testing.T) {
 			again[j].Leaf = l
 		}
 		info := infoOf(e)
-		st, err := s.planAccept(id, info, again, pack(info, again, 0), e.Record.Raw())
+		st, err := s.planAccept(arrival{id: id, info: info, leaves: again, packed: pack(info, again, 0), raw: e.Record.Raw()})
 		must(t, err)
 		if len(st.body) < 4 {
 			t.Fatalf("%d parts go ahead", len(st.body))

@@ -8,7 +8,7 @@ import (
 
 // Every key of the database is made here. The first byte is the family.
 //
-//	'a' kind id [gen part]  accepted records            kind: 'r' record as sent, 'p' packed index value
+//	'a' kind id [gen part]  accepted records            kind: 'r' record as sent or pruned, 'p' packed index value
 //	'q' kind id [gen part]  quarantine: records held as a whole, the same shape
 //	'x' kind id [gen part]  rejected records: 'r' holds the header only, 'p' has no leaves
 //	'h' id                  a hold: the accepted record of this id is in quarantine where it is
@@ -18,7 +18,7 @@ import (
 //
 // What makes a record exist is its packed key without gen and part: it is
 // written last. Values above partBytes go on under [gen part]; a rewritten
-// packed value takes the next generation, so that old and new parts never mix.
+// packed value takes the next generation, a rewritten record the other of 0 and 1, so that old and new parts never mix.
 // Positions in key logs, observables and versions have no keys: they follow
 // from the packed values.
 const (
@@ -45,8 +45,8 @@ type space byte
 
 // schemaVersion is raised whenever an older program would misread the store. Version 2
 // brought voices, holds and the bytes held, version 3 the organisation in the keys of key
-// logs; an older store is brought forward at its first open, see upgrade.
-const schemaVersion = 3
+// logs, version 4 pruned records and the last expired place in key logs; an older store is brought forward at its first open, see upgrade.
+const schemaVersion = 4
 
 // partBytes is the largest single value: some of them fit in a transaction, and
 // a store in memory takes them, which has no value log.

@@ -11,6 +11,9 @@ import (
 
 func (l *Log) logKey() logKey { return logKey{l.Org, l.Key, l.Topic} }
 
+// lapse counts a place whose record expires.
+func (l *keyLog) lapse(seq uint64) { l.expired, l.top = l.expired+1, max(l.top, seq) }
+
 // At returns the record at a place of a key log (REC-09). Memory only.
 func (s *Store) At(org protocol.OrgID, key protocol.KeyID, topic protocol.Topic, seq uint64) (protocol.RecordID, bool) {
 	s.mu.RLock()

@@ -69,10 +69,10 @@ func TestRecords(t *testing.T) {
 		id := protocol.RecordID{byte(n)}
 		info := recordInfo{
 			org: protocol.OrgID{1}, topic: topic, sequence: uint64(n), kind: kind, created: created, expires: testNow.AddDate(0, 0, n),
-			fate: fate{state: state}, stored: stored{100, 50, sha256.Sum256(raw)}, source: source{received: testNow},
+			fate: fate{state: state}, stored: stored{100, 50, sha256.Sum256(raw), 0}, source: source{received: testNow},
 		}
 		p := pack(info, nil, 0)
-		must(t, s.do(t.Context(), func() (step, error) { return s.planAccept(id, info, nil, p, raw) }))
+		must(t, s.do(t.Context(), func() (step, error) { return s.planAccept(arrival{id: id, info: info, packed: p, raw: raw}) }))
 		return id
 	}
 	list := func(kind protocol.Kind, want ...protocol.RecordID) {

@@ -19,9 +19,9 @@ import (
 // little endian: a header, a fixed-width entry per leaf, a fixed-width entry per
 // value, then texts. What start-up needs is fixed-width; texts are read on hits.
 //
-//	header  0 length u32 · 4 format, zero, state, TLP u8 · 8 kind u16 · 10 leaves u16
+//	header  0 length u32 · 4 format, shape, state, TLP u8 · 8 kind u16 · 10 leaves u16
 //	        12 values u32 · 16 raw length u32 · 20 body length u32 · 24 created, expires ms i64
-//	        40 received time · 52 generation u32 · 56 sequence u64 · 64 org · 96 key · 128 SHA-256 of the record as sent
+//	        40 received time · 52 generation u32 · 56 sequence u64 · 64 org · 96 key · 128 SHA-256 of what is kept of the record
 //	leaf    0 object hash u64 · 8 modified, valid from, valid until, first time
 //	        56 first value u32 · 60 values u32 · 64 text u32 · 68 state, flags u8 · 70 confidence i8 · 71 zero
 //	value   0 observable hash u64 · 8 flags
@@ -79,10 +79,11 @@ type fate struct {
 	since time.Time
 }
 
-// stored describes the bytes of the record as sent.
+// stored describes the bytes that are kept of the record; bodyLength is the body's as sent.
 type stored struct {
 	rawLength, bodyLength int
 	sum                   [32]byte
+	shape                 shape
 }
 
 func infoOf(e Entry) recordInfo {
@@ -93,7 +94,7 @@ func infoOf(e Entry) recordInfo {
 		created: h.Created, expires: h.Expires, upstream: h.Upstream,
 		source: source{e.Received, e.From},
 		fate:   fate{state: e.State, why: e.Reason},
-		stored: stored{len(raw), h.BodyLength, sha256.Sum256(raw)},
+		stored: stored{len(raw), h.BodyLength, sha256.Sum256(raw), shapeOf(e.Record)},
 	}
 }
 
@@ -152,7 +153,7 @@ func pack(info recordInfo, leaves []packedLeaf, generation uint32) packed {
 
 func packHeader(p packed, info recordInfo, leaves, values int, generation uint32) {
 	le := binary.LittleEndian
-	p[4], p[6], p[7] = packedFormat, byte(info.fate.state), byte(info.tlp)
+	p[4], p[5], p[6], p[7] = packedFormat, byte(info.stored.shape), byte(info.fate.state), byte(info.tlp)
 	le.PutUint16(p[8:], uint16(info.kind))
 	le.PutUint16(p[10:], uint16(leaves))
 	le.PutUint32(p[12:], uint32(values))
@@ -249,6 +250,9 @@ func checkPacked(b []byte) (packed, error) {
 	if p[4] != packedFormat && p[4] != mutePacked {
 		return nil, fmt.Errorf("index value has format %d, want %d or %d", p[4], mutePacked, packedFormat)
 	}
+	if p.shape()&^shapeKnown != 0 {
+		return nil, fmt.Errorf("index value has the unknown shape %x", p[5])
+	}
 	if p.length() != len(p) {
 		return nil, fmt.Errorf("index value of %d bytes says it has %d", len(p), p.length())
 	}
@@ -272,6 +276,7 @@ func checkPacked(b []byte) (packed, error) {
 func (p packed) length() int        { return int(binary.LittleEndian.Uint32(p)) }
 func (p packed) generation() uint32 { return binary.LittleEndian.Uint32(p[52:]) }
 func (p packed) state() State       { return State(p[6]) }
+func (p packed) shape() shape       { return shape(p[5]) }
 func (p packed) kind() protocol.Kind {
 	return protocol.Kind(binary.LittleEndian.Uint16(p[8:]))
 }
@@ -286,6 +291,9 @@ func (p packed) sequence() uint64 { return binary.LittleEndian.Uint64(p[56:]) }
 func (p packed) org() protocol.OrgID { return protocol.OrgID(p[64:96]) }
 func (p packed) key() protocol.KeyID { return protocol.KeyID(p[96:128]) }
 func (p packed) sum() [32]byte       { return [32]byte(p[128:160]) }
+
+// rawGeneration is the generation of the continuation of the bytes that are kept.
+func (p packed) rawGeneration() uint32 { return uint32(p.shape() & shapeOdd / shapeOdd) }
 
 func (p packed) fixed() int { return headerBytes + p.leaves()*leafBytes + p.values()*valueBytes }
 
@@ -367,7 +375,7 @@ func (p packed) info() (recordInfo, error) {
 		upstream: r.text(),
 		source:   source{received: getTime(p[40:]), from: r.text()},
 		fate:     fate{state: p.state(), why: reason.Code(r.text())},
-		stored:   stored{p.rawLength(), p.bodyLength(), p.sum()},
+		stored:   stored{p.rawLength(), p.bodyLength(), p.sum(), p.shape()},
 	}
 	if r.bad {
 		return recordInfo{}, fmt.Errorf("texts of the index value are cut off")

@@ -30,7 +30,7 @@ func randomEntry(t testing.TB, r *rand.Rand) (recordInfo, []packedLeaf) {
 		org: id(), key: id(), topic: topicOf(t, "fraud"), sequence: r.Uint64(), kind: protocol.Kind(r.Uint32()), tlp: stix.TLP(r.IntN(5)),
 		created: time.UnixMilli(r.Int64N(1 << 42)).UTC(), expires: time.UnixMilli(r.Int64N(1 << 42)).UTC(), upstream: text(101),
 		source: source{date(), text(60)}, fate: fate{state: State(r.IntN(5)), why: reason.Code(text(20))},
-		stored: stored{int(r.Uint32()), int(r.Uint32()), id()},
+		stored: stored{int(r.Uint32()), int(r.Uint32()), id(), shape(r.IntN(int(shapeKnown) + 1))},
 	}
 	leaves := make([]packedLeaf, r.IntN(8))
 	for i := range leaves {
@@ -170,7 +170,8 @@ func FuzzChange(f *testing.F) {
 
 // TestLog holds the encoding of a key log against its parts.
 func TestLogRoundTrip(t *testing.T) {
-	l := Log{
+	l := keyLog{expired: 77, top: 80}
+	l.Log = Log{
 		Org: protocol.OrgID{1}, Key: protocol.KeyID{2}, Topic: topicOf(t, "fraud"), Head: 1 << 62,
 		HeadID: protocol.RecordID{3}, HeadCreated: testNow, Count: 77,
 	}
@@ -179,8 +180,12 @@ func TestLogRoundTrip(t *testing.T) {
 	if err != nil || got != l {
 		t.Errorf("%+v, %v; want %+v", got, err, l)
 	}
+	got, err = unpackLog(key, value[:toplessLogBytes])
+	if l.top = l.Head; err != nil || got != l {
+		t.Errorf("without the last place %+v, %v; want %+v", got, err, l)
+	}
 	for n := range len(value) {
-		if _, err := unpackLog(key, value[:n]); err == nil {
+		if _, err := unpackLog(key, value[:n]); err == nil && n != toplessLogBytes {
 			t.Errorf("%d bytes pass", n)
 		}
 	}

@@ -36,6 +36,7 @@ func (s *Store) rebuild(version uint32) (totals Counts, err error) {
 		}
 		return s.readHolds(txn)
 	})
+	s.tables.sets.build()
 	if err != nil {
 		return totals, err
 	}
@@ -189,7 +190,8 @@ func (s *Store) readLogs(txn *badger.Txn) error {
 		err := it.Item().Value(func(b []byte) error {
 			l, err := unpackLog(it.Item().Key(), b)
 			if err == nil {
-				s.tables.logs[s.tables.note(l)].expired = l.Count
+				have := &s.tables.logs[s.tables.note(l.Log)]
+				have.expired, have.top = l.expired, l.top
 			}
 			return err
 		})
@@ -201,39 +203,49 @@ func (s *Store) readLogs(txn *badger.Txn) error {
 }
 
 const (
-	logBytes    = 32 + 8 + 32 + 8 + 8
-	totalsBytes = 6 * 8
+	logBytes = 32 + 8 + 32 + 8 + 8 + 8
+	// toplessLogBytes are those of a log before schema version 4, without the last expired place.
+	toplessLogBytes = logBytes - 8
+	totalsBytes     = 6 * 8
 	// muteTotalsBytes are the totals of schema version 1, without the bytes held.
 	muteTotalsBytes = 5 * 8
 )
 
-// packLog encodes a log whose Count is of expired records: org, head u64, head id, head created ms, count u64.
-func packLog(l Log) []byte {
+// packLog encodes a log: org, head u64, head id, head created ms, expired u64, highest place of these u64.
+func packLog(l keyLog) []byte {
 	b := append([]byte(nil), l.Org[:]...)
 	b = binary.LittleEndian.AppendUint64(b, l.Head)
 	b = append(b, l.HeadID[:]...)
 	b = binary.LittleEndian.AppendUint64(b, uint64(l.HeadCreated.UnixMilli()))
-	return binary.LittleEndian.AppendUint64(b, l.Count)
+	b = binary.LittleEndian.AppendUint64(b, l.expired)
+	return binary.LittleEndian.AppendUint64(b, l.top)
 }
 
-func unpackLog(key, b []byte) (Log, error) {
-	if len(b) != logBytes {
-		return Log{}, fmt.Errorf("%d bytes are no key log", len(b))
+// unpackLog reads what packLog writes; Count is of the expired records. An older value does not say which of them was the
+// last: every place up to the head that it names may have expired.
+func unpackLog(key, b []byte) (keyLog, error) {
+	if len(b) != logBytes && len(b) != toplessLogBytes {
+		return keyLog{}, fmt.Errorf("%d bytes are no key log", len(b))
 	}
 	rest := logName(key, b)
 	if len(rest) < 32 {
-		return Log{}, fmt.Errorf("%x is no key of a key log", key)
+		return keyLog{}, fmt.Errorf("%x is no key of a key log", key)
 	}
 	topic, err := protocol.ParseTopic(string(rest[32:]))
 	if err != nil {
-		return Log{}, err
+		return keyLog{}, err
 	}
 	le := binary.LittleEndian
-	return Log{
+	l := keyLog{expired: le.Uint64(b[80:]), top: le.Uint64(b[32:])}
+	if len(b) == logBytes {
+		l.top = le.Uint64(b[88:])
+	}
+	l.Log = Log{
 		Org: protocol.OrgID(b[:32]), Key: protocol.KeyID(rest), Topic: topic,
 		Head: le.Uint64(b[32:]), HeadID: protocol.RecordID(b[40:72]),
-		HeadCreated: time.UnixMilli(int64(le.Uint64(b[72:]))).UTC(), Count: le.Uint64(b[80:]),
-	}, nil
+		HeadCreated: time.UnixMilli(int64(le.Uint64(b[72:]))).UTC(), Count: l.expired,
+	}
+	return l, nil
 }
 
 // logName is what follows the organisation in the key of a log: record key and topic. Before

@@ -16,13 +16,15 @@ import (
 
 // Accept stores an entry: durable (synced) and visible to every reader when
 // it returns nil. It takes part in a group commit. A record already
-// accepted or rejected gives dup.held; one held as a whole moves out of quarantine when e.State is
+// accepted or rejected gives dup.held, unless something is missing of it and was not erased here (Lacks): then what the new form has more is
+// filled in, and the record stays where it is; one held as a whole moves out of quarantine when e.State is
 // Accepted, and keeps when and from whom it came, and what Decide said about its objects. A second record at one place of a
 // key log gives log.fork and nothing is stored. When ctx ends first, Accept returns its
-// error but the entry may still be stored.
+// error but the entry may still be stored. A record may be pruned; a header alone is kept as rejected ones are, with State Refused and no leaves.
 func (s *Store) Accept(ctx context.Context, e Entry) error {
 	mute := func(l Leaf) bool { return l.Voice > Absent }
-	if e.State != Accepted && e.State != Held || len(e.Leaves) > protocol.MaxLeaves || slices.ContainsFunc(e.Leaves, mute) {
+	alone := e.State == Refused && e.Record.HeaderOnly() && len(e.Leaves) == 0
+	if e.State != Accepted && e.State != Held && !alone || e.Record.HeaderOnly() != alone || len(e.Leaves) > protocol.MaxLeaves || slices.ContainsFunc(e.Leaves, mute) {
 		return reason.New(reason.Internal,
 			fmt.Sprintf("accept record %s: state %s with %d leaves is no entry", e.Record.ID(), e.State, len(e.Leaves)))
 	}
@@ -31,51 +33,83 @@ func (s *Store) Accept(ctx context.Context, e Entry) error {
 		leaves[i].Leaf = l
 	}
 	info := infoOf(e)
-	p := pack(info, leaves, 0)
-	return s.do(ctx, func() (step, error) {
-		return s.planAccept(e.Record.ID(), info, leaves, p, e.Record.Raw())
-	})
+	a := arrival{
+		id: e.Record.ID(), info: info, leaves: leaves, packed: pack(info, leaves, 0),
+		raw: e.Record.Raw(), missing: e.Record.Missing(), headerOnly: e.Record.HeaderOnly(),
+	}
+	return s.do(ctx, func() (step, error) { return s.planAccept(a) })
 }
 
-func (s *Store) planAccept(id protocol.RecordID, info recordInfo, leaves []packedLeaf, p packed, raw []byte) (step, error) {
-	t := s.tables
+// arrival is an entry, packed. missing are the leaves that the record lacks, in order.
+type arrival struct {
+	id         protocol.RecordID
+	info       recordInfo
+	leaves     []packedLeaf
+	packed     packed
+	raw        []byte
+	missing    []int
+	headerOnly bool
+}
+
+// space is where an arrival belongs.
+func (a *arrival) space() space {
+	switch a.info.fate.state {
+	case Held:
+		return spaceHeld
+	case Refused:
+		return spaceRejected
+	}
+	return spaceAccepted
+}
+
+func (s *Store) planAccept(a arrival) (step, error) {
+	t, id, info := s.tables, a.id, a.info
 	place := logKey{info.org, info.key, info.topic}
 	st := step{touches: []subject{{id: id}, {log: place, seq: info.sequence}}}
-	if !t.room(len(leaves)) {
+	if !t.room(len(a.leaves)) {
 		return step{}, reason.New(reason.StoreFull, fmt.Sprintf("accept record %s: no numbers left for its objects", id))
 	}
 	if ord, ok := t.find(id); ok {
+		if t.records[ord].lacks {
+			if st, ok, err := s.planComplete(a); ok || err != nil {
+				return st, err
+			}
+		}
 		if !t.records[ord].whole() || info.fate.state != Accepted {
 			return step{}, reason.New(reason.DupHeld, fmt.Sprintf("accept record %s", id))
 		}
-		return s.planRelease(st, &t.records[ord], info, leaves, raw)
+		return s.planRelease(st, &t.records[ord], a)
 	}
 	if ord, ok := t.at(place, info.sequence); ok {
 		return step{}, reason.New(reason.LogFork,
 			fmt.Sprintf("accept record %s: record %s stands at place %d of log %s %s", id, t.records[ord].id, info.sequence, info.key, info.topic))
 	}
-	sp := spaceAccepted
-	if info.fate.state == Held {
-		sp = spaceHeld
-	}
-	st.add(sp, id, p, raw)
-	st.counts = countsOf(p, sp)
-	st.changes = arrivals(id, info, leaves, st.counts)
-	st.apply = func(t *tables) error { return t.add(id, sp, p) }
+	sp := a.space()
+	st.add(sp, id, a.packed, a.raw)
+	st.counts = countsOf(a.packed, sp)
+	st.changes = arrivals(id, info, a.leaves, st.counts)
+	st.apply = func(t *tables) error { return t.add(id, sp, a.packed) }
 	return st, nil
 }
 
 // planRelease takes a record that is held as a whole out of quarantine.
-func (s *Store) planRelease(st step, r *record, info recordInfo, leaves []packedLeaf, raw []byte) (step, error) {
-	id, at, before := r.id, r.spot(0), r.counts()
+func (s *Store) planRelease(st step, r *record, a arrival) (step, error) {
+	id, at, before, info := r.id, r.spot(0), r.counts(), a.info
 	old, err := s.load(&at)
 	if err != nil {
 		return step{}, fmt.Errorf("release record %s: %w", id, err)
 	}
-	if leaves, err = old.carry(leaves); err != nil {
+	leaves, err := old.carry(a.leaves)
+	if err != nil {
 		return step{}, reason.Wrap(reason.StoreDamaged, fmt.Sprintf("release record %s", id), err)
 	}
 	info.source = old.info.source
+	if at.underHold() || old.shape() != 0 {
+		if info.stored.sum != old.sum() { // not what is here: of that, something was erased
+			return step{}, reason.New(reason.DupHeld, fmt.Sprintf("release record %s", id))
+		}
+		info.stored = old.info.stored
+	}
 	var p packed
 	if at.underHold() {
 		p = pack(info, leaves, old.generation()+1)
@@ -83,7 +117,7 @@ func (s *Store) planRelease(st step, r *record, info recordInfo, leaves []packed
 		st.tail = append(st.tail, write{holdKey(id), nil})
 	} else {
 		p = pack(info, leaves, 0)
-		st.add(spaceAccepted, id, p, raw)
+		st.add(spaceAccepted, id, p, a.raw)
 		st.erase(at, old.packed)
 	}
 	after := countsOf(p, spaceAccepted)
@@ -121,7 +155,7 @@ func (ix indexed) carry(leaves []packedLeaf) ([]packedLeaf, error) {
 // add writes a record and its packed value: bodies and continuations first, what
 // makes it exist last.
 func (st *step) add(sp space, id protocol.RecordID, p packed, raw []byte) {
-	rawParts, rawHead := splitValue(sp, kindRaw, id, 0, raw)
+	rawParts, rawHead := splitValue(sp, kindRaw, id, p.rawGeneration(), raw)
 	packedParts, packedHead := splitValue(sp, kindPacked, id, p.generation(), p)
 	st.body = append(append(st.body, rawParts...), packedParts...)
 	st.body = append(st.body, rawHead)
@@ -130,7 +164,7 @@ func (st *step) add(sp space, id protocol.RecordID, p packed, raw []byte) {
 
 // erase deletes a record, its packed value and its hold.
 func (st *step) erase(at spot, p packed) {
-	st.tail = append(st.tail, eraseValue(at.space, kindRaw, at.id, 0, p.rawLength())...)
+	st.tail = append(st.tail, eraseValue(at.space, kindRaw, at.id, p.rawGeneration(), p.rawLength())...)
 	st.tail = append(st.tail, eraseValue(at.space, kindPacked, at.id, p.generation(), len(p))...)
 	if at.underHold() {
 		st.tail = append(st.tail, write{holdKey(at.id), nil})
@@ -149,6 +183,10 @@ func (st *step) rewrite(sp space, id protocol.RecordID, p, old packed) {
 func arrivals(id protocol.RecordID, info recordInfo, leaves []packedLeaf, c Counts) []Change {
 	change := Change{Record: id, Org: info.org, Topic: info.topic, Reason: info.fate.why}
 	change.Kind, change.Objects = changeAccepted, c.Objects
+	if info.fate.state == Refused { // its header alone
+		change.Kind, change.moved, change.Objects = changeErased, true, 0
+		return []Change{change}
+	}
 	if info.fate.state == Held {
 		change.Kind, change.Objects = changeHeld, c.Held
 		return []Change{change}
@@ -273,41 +311,26 @@ func (s *Store) loadOnce(at spot) (indexed, error) {
 	return ix, nil
 }
 
-// Record returns a record as sent and its state. The bytes are re-hashed; damage gives
+// Record returns a record as sent, or pruned (protocol.VerifyStored takes both), and its state. The bytes are re-hashed; damage gives
 // store.damaged. not.found when absent, and when it was rejected: its body is gone then.
 func (s *Store) Record(id protocol.RecordID) (raw []byte, state State, err error) {
-	at, ok := s.where(id)
-	if !ok || at.space == spaceRejected {
+	if at, ok := s.where(id); !ok || at.space == spaceRejected {
 		return nil, 0, notFound(id)
 	}
-	ix, err := s.load(&at)
-	if err != nil {
+	at, ix, raw, err := s.bytes(id)
+	switch {
+	case err != nil:
 		return nil, 0, err
+	case at.space == spaceRejected:
+		return nil, 0, notFound(id)
 	}
-	for {
-		raw, err = s.rawOnce(at, ix.packed)
-		if err == nil {
-			return raw, ix.info.fate.state, nil
-		}
-		// It may have moved since.
-		now, ok := s.where(id)
-		switch {
-		case !ok || now.space == spaceRejected:
-			return nil, 0, notFound(id)
-		case now.space == at.space:
-			return nil, 0, err
-		}
-		at = now
-		if ix, err = s.load(&at); err != nil {
-			return nil, 0, err
-		}
-	}
+	return raw, ix.info.fate.state, nil
 }
 
 func (s *Store) rawOnce(at spot, p packed) (raw []byte, err error) {
 	err = s.view(func(txn *badger.Txn) (err error) {
 		var ok bool
-		raw, ok, err = getSplit(txn, at.space, kindRaw, at.id, func([]byte) (int, uint32) { return p.rawLength(), 0 })
+		raw, ok, err = getSplit(txn, at.space, kindRaw, at.id, func([]byte) (int, uint32) { return p.rawLength(), p.rawGeneration() })
 		if err == nil && !ok {
 			err = errors.New("it is not in the database")
 		}
@@ -352,7 +375,7 @@ func (s *Store) Signer(id protocol.RecordID) (protocol.OrgID, error) {
 	return ix.info.org, nil
 }
 
-// Object returns an object's bytes exactly as published. The caller must not change them.
+// Object returns an object's bytes exactly as published. The caller must not change them. not.found when it is gone.
 func (s *Store) Object(r Ref) ([]byte, error) {
 	leaves, err := s.open(r.Record)
 	if err != nil {
@@ -361,20 +384,27 @@ func (s *Store) Object(r Ref) ([]byte, error) {
 	if r.Index < 0 || r.Index >= len(leaves) {
 		return nil, reason.New(reason.NotFound, fmt.Sprintf("object %d of record %s, which has %d", r.Index, r.Record, len(leaves)))
 	}
+	if leaves[r.Index].Object == nil {
+		return nil, reason.New(reason.NotFound, fmt.Sprintf("object %d of record %s: it was erased", r.Index, r.Record))
+	}
 	return leaves[r.Index].Object, nil
 }
 
 // open returns the leaves of a record that has not been rejected.
 func (s *Store) open(id protocol.RecordID) ([]protocol.Leaf, error) {
-	if at, ok := s.where(id); !ok || at.space == spaceRejected {
+	at, ok := s.where(id)
+	if !ok || at.space == spaceRejected {
 		return nil, notFound(id)
 	}
-	if leaves, ok := s.caches.bodies.get(id); ok {
+	if leaves, ok := s.caches.bodies.get(at.body()); ok {
 		return leaves, nil
 	}
-	raw, _, err := s.Record(id)
-	if err != nil {
+	at, _, raw, err := s.bytes(id)
+	switch {
+	case err != nil:
 		return nil, err
+	case at.space == spaceRejected:
+		return nil, notFound(id)
 	}
 	_, leaves, err := protocol.OpenStored(raw)
 	if err != nil {
@@ -384,6 +414,6 @@ func (s *Store) open(id protocol.RecordID) ([]protocol.Leaf, error) {
 	for _, l := range leaves {
 		size += len(l.Object) + 64
 	}
-	s.caches.bodies.put(id, leaves, size)
+	s.caches.bodies.put(at.body(), leaves, size)
 	return leaves, nil
 }

@@ -34,9 +34,8 @@ type Options struct {
 // Store is an open store. All methods may be called concurrently.
 type Store struct {
 	db     *badger.DB
-	memory bool
 	synced *syncErrors
-	guard  func() (tight bool, err error)
+	home
 
 	// life is held for reading while the database is read, for writing by Close.
 	life   sync.RWMutex
@@ -56,6 +55,14 @@ type Store struct {
 	damage error
 }
 
+// home is where a store is. It is set by Open and never after.
+type home struct {
+	dir     string // "" in memory
+	network string
+	memory  bool
+	guard   func() (tight bool, err error)
+}
+
 // work joins callers and the writer: ops go through queue; the writer ends when
 // quit is closed, and closes done.
 type work struct {
@@ -66,7 +73,7 @@ type work struct {
 // caches hold what was decoded last; both have their own lock.
 type caches struct {
 	packed *cache[spot, indexed]
-	bodies *cache[protocol.RecordID, []protocol.Leaf]
+	bodies *cache[body, []protocol.Leaf]
 }
 
 // The bounds of the caches in bytes: a page of look-ups that hit few records
@@ -123,12 +130,12 @@ func openWith(dir string, o Options, b badger.Options) (*Store, error) {
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
 	s := &Store{
-		db: db, memory: o.Memory, synced: synced, guard: o.Guard,
+		db: db, synced: synced, home: home{dir: dir, network: o.Network, memory: o.Memory, guard: o.Guard},
 		work:    work{make(chan *op), make(chan struct{}), make(chan struct{})},
 		changed: make(chan struct{}),
 		caches: caches{
 			packed: newCache[spot, indexed](packedCacheBytes),
-			bodies: newCache[protocol.RecordID, []protocol.Leaf](bodyCacheBytes),
+			bodies: newCache[body, []protocol.Leaf](bodyCacheBytes),
 		},
 	}
 	if err := s.start(o.Network); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"tocsin/protocol"
 	"tocsin/protocol/pattern"
+	"tocsin/protocol/recon"
 )
 
 // tables is what the store keeps in memory, all of it derived from packed
@@ -28,13 +29,19 @@ type tables struct {
 	// networks holds the prefixes of all CIDR observables, to find those around an address.
 	networks *bart.Lite
 
-	logs  []keyLog
-	logOf map[logKey]uint32
+	keyLogs
 	// kinds lists the records of each kind but objects, dead ones among them.
 	kinds map[protocol.Kind][]dated
 
 	counts Counts
 	held   heldIndex
+	sets   reconSets
+}
+
+// keyLogs are all key logs, by number and by name.
+type keyLogs struct {
+	logs  []keyLog
+	logOf map[logKey]uint32
 }
 
 // hashes lead from what is asked for to what has it.
@@ -50,15 +57,24 @@ type record struct {
 	id   protocol.RecordID
 	base uint32
 	tally
+	span
 	space    space // where its keys are
 	live     bool
-	expires  int64 // Unix ms
+	lacks    bool // something is missing of it that was not erased here
 	sequence uint64
 	log      uint32
 	gen      uint32 // generation of the packed value
 	raw      uint32 // bytes as sent
 	hold     uint32 // line of the ledger when it is held as a whole, else 0
 }
+
+// span is how long a record is stored, in Unix ms.
+type span struct {
+	created, expires int64
+}
+
+// item is a record in the set of its topic.
+func (r *record) item() recon.Item { return recon.Item{Timestamp: uint64(r.created), ID: r.id} }
 
 // tally counts the leaves of a record.
 type tally struct {
@@ -73,10 +89,10 @@ type dated struct {
 	created int64
 }
 
-// keyLog is a log and how many of its records have expired; Log.Count has them in it.
+// keyLog is a log, how many of its records have expired, which Log.Count has in it, and the highest place of these.
 type keyLog struct {
 	Log
-	expired uint64
+	expired, top uint64
 }
 
 // logKey names a key log. The organisation is part of it: whoever has taken a record key
@@ -92,9 +108,10 @@ func newTables(records, objects, values int) *tables {
 	t := &tables{
 		records:  make([]record, 0, records),
 		hashes:   hashes{newHashTable(records), newHashTable(records), newHashTable(objects), newHashTable(values)},
-		logOf:    map[logKey]uint32{},
+		keyLogs:  keyLogs{logOf: map[logKey]uint32{}},
 		kinds:    map[protocol.Kind][]dated{},
 		held:     newHeldIndex(),
+		sets:     newReconSets(),
 		networks: new(bart.Lite),
 	}
 	var b [16]byte
@@ -155,6 +172,15 @@ type spot struct {
 
 func (r *record) spot(index int) spot { return spot{r.id, index, r.gen, r.space, r.whole()} }
 
+// body names the leaves of a record as they are now.
+type body struct {
+	id    protocol.RecordID
+	gen   uint32
+	space space
+}
+
+func (at spot) body() body { return body{at.id, at.gen, at.space} }
+
 // underHold reports whether the record is held in the place of an accepted one.
 func (at spot) underHold() bool { return at.whole && at.space == spaceAccepted }
 
@@ -212,7 +238,7 @@ func (t *tables) add(id protocol.RecordID, sp space, p packed) error {
 	c := countsOf(p, sp)
 	r := record{
 		id: id, base: t.next, tally: tally{uint16(p.leaves()), uint16(c.Held), uint16(c.Objects)}, space: sp,
-		expires: p.expiresMS(), sequence: p.sequence(), gen: p.generation(), raw: uint32(p.rawLength()), hold: line,
+		span: span{p.createdMS(), p.expiresMS()}, lacks: p.shape()&shapeLacks != 0, sequence: p.sequence(), gen: p.generation(), raw: uint32(p.rawLength()), hold: line,
 	}
 	r.log = t.note(Log{
 		Org: p.org(), Key: p.key(), Topic: topic, Head: p.sequence(), HeadID: id, Count: 1,
@@ -220,6 +246,7 @@ func (t *tables) add(id protocol.RecordID, sp space, p packed) error {
 	})
 	t.records = append(t.records, r)
 	t.change(ord, func(r *record) { r.live = true })
+	t.sets.add(ending{r.expires, topic, r.item()})
 	if kind := p.kind(); kind != protocol.KindObjects {
 		t.kinds[kind] = append(t.kinds[kind], dated{ord, p.createdMS()})
 	}
@@ -322,9 +349,30 @@ func (t *tables) kill(ord uint32, moved bool) {
 		t.deadRecords++
 		if moved {
 			t.logs[r.log].Count--
+		} else {
+			t.sets.remove(t.logs[r.log].Topic, r.item())
 		}
 		t.held.shut(r.hold)
 	})
+}
+
+// exchange puts another index value in the place of a record that stays where it is, held or not.
+func (t *tables) exchange(id protocol.RecordID, p packed) error {
+	ord, ok := t.find(id)
+	if !ok {
+		return notFound(id)
+	}
+	r := &t.records[ord]
+	sp, line := r.space, t.held.ledger[r.hold]
+	underHold := r.spot(0).underHold()
+	t.kill(ord, true)
+	if err := t.add(id, sp, p); err != nil {
+		return err
+	}
+	if underHold {
+		t.hold(uint32(len(t.records)-1), line)
+	}
+	return nil
 }
 
 // mentions returns the live leaves under a key of a table, of those organisations
