@@ -254,7 +254,7 @@ func unhex(t *testing.T, s string) []byte {
 
 func itemAt(ts uint64, fill byte) Item { return Item{ts, ID(bytes.Repeat([]byte{fill}, 32))} }
 
-// Messages written by hand from the text of the specification.
+// SYN-25: messages written by hand from the text of the specification.
 func TestGoldenMessages(t *testing.T) {
 	ee := "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"
 	one := []Item{itemAt(12345, 0xee)}

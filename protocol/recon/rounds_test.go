@@ -121,7 +121,7 @@ func TestMoreThanOneMessageTakes(t *testing.T) {
 	}
 }
 
-// A side that answers everything with wrong fingerprints goes on for as long as the caller lets it, and
+// SYN-29: a side that answers everything with wrong fingerprints goes on for as long as the caller lets it, and
 // what is kept meanwhile does not grow.
 func TestEndlessFingerprints(t *testing.T) {
 	set := NewTree(dense(5000))

@@ -64,7 +64,7 @@ func checkNode(t *testing.T, n *node, root bool) int {
 	return depth + 1
 }
 
-// A tree does what a sorted list does, whatever the order, and older trees stay what they were.
+// SYN-24: a tree does what a sorted list does, whatever the order, and older trees stay what they were.
 func TestTreeAgainstList(t *testing.T) {
 	order := map[string]func(r *rand.Rand, n int) Item{
 		"scattered":  func(r *rand.Rand, _ int) Item { return Item{r.Uint64N(1 << 50), newID(r.Uint64())} },
