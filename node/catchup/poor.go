@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
@@ -11,11 +13,12 @@ import (
 
 // The bounds of asking others for what one peer has only in part.
 const (
-	maxPoorBytes = 8 << 20 // pruned records of one topic that wait for it; what is more comes in the next round
+	maxPoorBytes = 8 << 20 // such records of one topic that wait for it; what is more comes in the next round
 	maxAskers    = 16      // peers asked for the same ids
+	maxLacking   = 64      // records that a visit tries to complete
 )
 
-// poorRecords are pruned ones; they belong to the session's goroutine.
+// poorRecords are pruned ones and headers; they belong to the session's goroutine.
 type poorRecords struct {
 	items []*itemMessage
 	bytes int
@@ -28,7 +31,7 @@ func (p *poorRecords) add(item *itemMessage) {
 	p.items, p.bytes = append(p.items, item), p.bytes+len(item.Bytes)
 }
 
-// settlePoor takes pruned records when no connected peer has them full (SYN-12).
+// settlePoor takes pruned records and headers when no connected peer has them full (SYN-12).
 func (s *session) settlePoor(ctx context.Context, topic protocol.Topic, l *share) error {
 	items := s.poor.items
 	*s.poor = poorRecords{}
@@ -58,6 +61,36 @@ func (s *session) settlePoor(ctx context.Context, topic protocol.Topic, l *share
 		}
 	}
 	return ctx.Err()
+}
+
+// complete asks for records that are here in part: the peer may have more of them (SYN-12).
+func (s *session) complete(ctx context.Context) error {
+	now := time.Now()
+	ids := slices.DeleteFunc(s.k.d.Store.Lacking(maxLacking), func(id protocol.RecordID) bool {
+		_, tried := s.k.barren.find(barren{s.peer, id}, now)
+		return tried
+	})
+	if len(ids) == 0 {
+		return nil
+	}
+	if err := s.send(kindFetch, idsMessage{IDs: ids}); err != nil {
+		return err
+	}
+	l := s.k.inflight.add(nil)
+	for _, id := range ids {
+		item, err := s.item(id)
+		if err != nil {
+			return err
+		}
+		s.k.barren.add(barren{s.peer, id}, refusal{until: now.Add(barrenLife)})
+		if item.Form != formFull && item.Form != formPruned {
+			continue
+		}
+		if err := s.receive(ctx, protocol.Topic{}, l, item); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // gather asks connected peers but one for ids until each came full and verified.

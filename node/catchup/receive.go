@@ -32,11 +32,14 @@ func (t *tally) refuse() {
 	t.refused++
 }
 
-// fault counts a fault of our own; true when there were too many.
-func (t *tally) fault() bool {
+// fault counts a fault of our own; true when there were too many. That there is no room for some records
+// does not mean that there is none for others.
+func (t *tally) fault(code reason.Code) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.faults++
+	if t.faults++; code != reason.StoreFull {
+		t.faults += maxFaults / 8
+	}
 	return t.faults >= maxFaults
 }
 
@@ -86,8 +89,10 @@ func (s *session) verify(ctx context.Context, topic protocol.Topic, item *itemMe
 	if r.ID() != item.ID {
 		return nil, reason.New(reason.WireClaims, fmt.Sprintf("record %s came as %s", r.ID(), item.ID))
 	}
-	if err := r.CheckTopic(topic); err != nil {
-		return nil, err
+	if topic != (protocol.Topic{}) { // none: its header is known here
+		if err := r.CheckTopic(topic); err != nil {
+			return nil, err
+		}
 	}
 	if at := r.Header().Created; at.After(time.Now().Add(protocol.ClockSkew)) {
 		return nil, reason.New(reason.TimeFuture, fmt.Sprintf("record %s was created at %s", r.ID(), at.Format(time.RFC3339)))
@@ -127,7 +132,8 @@ func (s *session) store(ctx context.Context, l *share, r *protocol.Record) error
 	default:
 		s.k.inflight.giveUp(s, l, r.ID())
 		log.Warnw("record not stored", "peer", s.peer, "record", r.ID(), "err", err)
-		if s.tally.fault() {
+		s.k.barren.add(barren{s.peer, r.ID()}, refusal{until: time.Now().Add(faultLife)})
+		if s.tally.fault(code) {
 			return fmt.Errorf("store what catch-up brings: %w", err)
 		}
 	}

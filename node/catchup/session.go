@@ -24,8 +24,10 @@ const (
 	// sharePatience is how long a session waits for what others are fetching; it is longer than stealAfter and
 	// shorter than a peer's patience with us.
 	sharePatience = 14 * time.Second
-	// maxFaults of our own end a visit: the store will not get better by asking on.
-	maxFaults = 8
+	// maxFaults of our own end a visit: the store will not get better by asking on. A record that met one
+	// is not asked for again for faultLife, or it would keep others back.
+	maxFaults = 256
+	faultLife = 2 * time.Minute
 )
 
 // errRefused says that the peer refused to answer.
@@ -40,7 +42,7 @@ type session struct {
 	clock clock
 	tally tally
 	chain *learner
-	// poor are pruned records that others may have in full, of the topic under way.
+	// poor are records of the topic under way that others may have in full.
 	poor *poorRecords
 }
 
@@ -60,6 +62,9 @@ func (k *Keeper) visit(ctx context.Context, peer string, eager bool) outcome {
 		if err = s.topic(ctx, topic, eager, &out); err != nil {
 			break
 		}
+	}
+	if err == nil {
+		err = s.complete(ctx)
 	}
 	if err != nil {
 		stream.Reset()
@@ -260,14 +265,14 @@ func (s *session) handle(ctx context.Context, topic protocol.Topic, l *share, it
 		return nil // it came from elsewhere
 	}
 	switch item.Form {
-	case formAbsent, formHeader:
-		// SYN-11, SYN-12: others may have it.
+	case formAbsent:
+		// SYN-11: others may have it.
 		s.k.barren.add(barren{s.peer, item.ID}, refusal{until: time.Now().Add(barrenLife)})
 		s.k.d.Host.Withheld(s.peer, topic, item.ID)
 		s.k.inflight.giveUp(s, l, item.ID)
 		s.tally.refuse()
 		return nil
-	case formPruned:
+	case formPruned, formHeader: // SYN-12
 		s.poor.add(item)
 		s.k.inflight.giveUp(s, l, item.ID)
 		return nil
