@@ -40,6 +40,8 @@ type Held struct {
 	// At is when it was signed.
 	At   time.Time
 	Note []byte
+	// Witness names who showed it when this node did not know it any more; empty for what it signed itself.
+	Witness string
 }
 
 // Checkpoints are the signed heads of the log that this node keeps, in a file that only grows. All methods
@@ -68,6 +70,8 @@ type CheckpointDeps struct {
 type checkpointLine struct {
 	At   time.Time `json:"at"`
 	Note string    `json:"note"`
+	// Witness is who showed it: it is no place to go on from.
+	Witness string `json:"witness,omitempty"`
 }
 
 // OpenCheckpoints reads the kept checkpoints and holds the log against them: a log that lacks what they cover is
@@ -113,7 +117,7 @@ func readCheckpoints(path string) (list []Held, sound int64, err error) {
 			break
 		}
 		sound += int64(len(line))
-		list = withHeld(list, Held{Checkpoint: cp, At: l.At, Note: []byte(l.Note)})
+		list = withHeld(list, Held{Checkpoint: cp, At: l.At, Note: []byte(l.Note), Witness: l.Witness})
 	}
 	return list, sound, nil
 }
@@ -121,7 +125,7 @@ func readCheckpoints(path string) (list []Held, sound int64, err error) {
 // withHeld puts a checkpoint into the list, or in the place of the same one with fewer signatures.
 func withHeld(list []Held, h Held) []Held {
 	for i := len(list) - 1; i >= max(0, len(list)-cosignReach); i-- {
-		if list[i].Checkpoint == h.Checkpoint {
+		if list[i].Checkpoint == h.Checkpoint && list[i].Witness == h.Witness {
 			list[i].Note = h.Note
 			return list
 		}
@@ -133,7 +137,7 @@ func withHeld(list []Held, h Held) []Held {
 func thin(list []Held, now time.Time) []Held {
 	var out []Held
 	for i, h := range list {
-		last := i+1 == len(list) || list[i+1].Origin != h.Origin
+		last := i+1 == len(list) || list[i+1].Origin != h.Origin || h.Witness != ""
 		if last || now.Sub(h.At) < checkpointDays*24*time.Hour || !sameDay(h.At, list[i+1].At) {
 			out = append(out, h)
 		}
@@ -149,7 +153,7 @@ func encodeHeld(h Held) []byte {
 	var b bytes.Buffer
 	j := json.NewEncoder(&b)
 	j.SetEscapeHTML(false)
-	_ = j.Encode(checkpointLine{At: h.At, Note: string(h.Note)}) // texts: cannot fail
+	_ = j.Encode(checkpointLine{At: h.At, Note: string(h.Note), Witness: h.Witness}) // texts: cannot fail
 	return b.Bytes()
 }
 
@@ -164,10 +168,11 @@ func (c *Checkpoints) rewrite() error {
 
 // compare holds the log as it was found against the newest checkpoint. EVD-10
 func (c *Checkpoints) compare() error {
-	if len(c.list) == 0 {
+	newest, ok := c.Newest()
+	if !ok {
 		return nil
 	}
-	newest, t := c.list[len(c.list)-1], c.log.Tree()
+	t := c.log.Tree()
 	why := ""
 	switch root, err := t.RootAt(min(newest.Size, t.Size()), t.Leaves); {
 	case newest.Origin != tlog.AuditOrigin(c.deps.Network, c.deps.Org, t.ID):
@@ -263,14 +268,41 @@ func (c *Checkpoints) find(cp tlog.Checkpoint) (Held, bool) {
 	return Held{}, false
 }
 
-// Newest is the newest checkpoint; false when there is none.
+// Newest is the newest checkpoint that this node signed; false when there is none.
 func (c *Checkpoints) Newest() (Held, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.list) == 0 {
-		return Held{}, false
+	for _, h := range slices.Backward(c.list) {
+		if h.Witness == "" {
+			return h, true
+		}
 	}
-	return c.list[len(c.list)-1], true
+	return Held{}, false
+}
+
+// Mine reports whether a checkpoint is of this log.
+func (c *Checkpoints) Mine(s *tlog.Signed) bool {
+	return s.Origin == tlog.AuditOrigin(c.deps.Network, c.deps.Org, c.log.Tree().ID)
+}
+
+// Contradicted keeps a checkpoint of this log that the log does not continue, as somebody else showed it, and says so in
+// the log, once for each. EVD-16
+func (c *Checkpoints) Contradicted(ctx context.Context, s *tlog.Signed, why string) error {
+	c.making.Lock()
+	defer c.making.Unlock()
+	for _, h := range c.List() {
+		if h.Checkpoint == s.Checkpoint && h.Witness != "" {
+			return nil
+		}
+	}
+	log.Errorw("the audit log does not continue a checkpoint; see tocsin audit verify", "why", why)
+	t := c.log.Tree()
+	_, err := c.log.Append(WithActor(context.WithoutCancel(ctx), Node()), Event{Action: ActionCut, Target: s.Root.String(), Reason: why,
+		Detail: map[string]string{"checkpoint": fmt.Sprint(s.Size), "entries": fmt.Sprint(t.Size())}})
+	if err != nil {
+		return err
+	}
+	return c.keep(Held{Checkpoint: s.Checkpoint, At: time.Now().UTC().Truncate(time.Second), Note: s.Note, Witness: cut(why, maxUser)})
 }
 
 // List gives the kept checkpoints, oldest first. The caller owns the slice.

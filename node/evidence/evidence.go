@@ -1,16 +1,24 @@
 // Package evidence keeps when and from whom this node first saw each record, outside the store, commits
-// to it in the audit log, and puts together what proves an object: its proof, the chain of certificates, the first-seen
-// facts and their place in the audit log.
+// to it in the audit log, has checkpoints of that log cosigned by peers and cosigns theirs, and puts together and verifies what
+// proves an object: its proof, the chain of certificates, the first-seen fact and its place in the audit log.
 package evidence
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
 	"time"
+
+	logging "github.com/ipfs/go-log/v2"
 
 	"tocsin/node/audit"
 	"tocsin/protocol"
 	"tocsin/storage"
 )
+
+var log = logging.Logger("tocsin/evidence")
 
 // Fact is when and from whom a record was first seen.
 type Fact struct {
@@ -22,20 +30,141 @@ type Fact struct {
 	By protocol.OrgID
 }
 
+// The files of the book, in its folder.
+const (
+	ownFile    = "firstseen"
+	toldFile   = "firstseen.told"
+	cursorFile = "firstseen.cursor"
+)
+
+// maxTold bounds what is given of others' facts of one record; maxToldEntries bounds all that is kept of them.
+const (
+	maxTold        = 64
+	maxToldEntries = 20_000_000
+)
+
 // Book is the kept facts. All methods may be called concurrently.
-type Book struct{}
+type Book struct {
+	dir   string
+	store *storage.Store
+	log   *audit.Log
+	own   *ledger
+	told  *ledger
 
-// Open opens or creates the facts in dir.
-func Open(dir string, store *storage.Store, log *audit.Log) (*Book, error) { panic("unwritten") }
+	// committing is held while a commitment is made; it guards what follows.
+	committing sync.Mutex
+	committed  uint64    // facts that the newest commitment covers
+	waiting    time.Time // since when a fact is not committed to; zero for none
 
-// Run follows the change sequence of the store, keeps a fact for each new record and commits to them until ctx ends.
-func (b *Book) Run(ctx context.Context) error { panic("unwritten") }
+	writing sync.Mutex // one writes facts of this node at a time, so that none is written twice; taken before committing
+	telling sync.Mutex // likewise for others' facts
+}
+
+// Open opens or creates the facts in dir. What a power cut tore is cut back, damage is said in the log; neither keeps it from
+// opening. store may be nil, of a node that runs without one: then nothing is followed.
+func Open(dir string, store *storage.Store, l *audit.Log) (*Book, error) {
+	b := &Book{dir: dir, store: store, log: l}
+	var err error
+	if b.own, err = openLedger(filepath.Join(dir, ownFile), factBytes); err != nil {
+		return nil, err
+	}
+	if b.told, err = openLedger(filepath.Join(dir, toldFile), toldBytes); err != nil {
+		return nil, errors.Join(err, b.own.close())
+	}
+	if err := b.resume(); err != nil {
+		return nil, errors.Join(err, b.own.close(), b.told.close())
+	}
+	return b, nil
+}
 
 // Facts returns what is known of a record, our own first. The kept fact of this node is the oldest.
-func (b *Book) Facts(id protocol.RecordID) []Fact { panic("unwritten") }
+func (b *Book) Facts(id protocol.RecordID) []Fact {
+	own, _ := b.ownFact(id)
+	return append(own, b.toldFacts(id)...)
+}
 
-// Told keeps what others say about when they saw records, as a bundle carries it; durable when it returns nil.
-func (b *Book) Told(ctx context.Context, facts []Fact) error { panic("unwritten") }
+// ownFact is the oldest of this node's facts of a record, and its place.
+func (b *Book) ownFact(id protocol.RecordID) (facts []Fact, place uint64) {
+	for _, p := range b.own.find(id) {
+		f, err := b.own.fact(p)
+		if err == nil && (facts == nil || f.Seen.Before(facts[0].Seen)) {
+			facts, place = []Fact{f}, p
+		}
+	}
+	return facts, place
+}
 
-// Close releases the files.
-func (b *Book) Close() error { panic("unwritten") }
+// toldFacts are the oldest that each other organisation says, at most maxTold.
+func (b *Book) toldFacts(id protocol.RecordID) []Fact {
+	var facts []Fact
+	at := map[protocol.OrgID]int{}
+	for _, p := range b.told.find(id) {
+		f, err := b.told.fact(p)
+		if err != nil {
+			continue
+		}
+		if i, ok := at[f.By]; ok {
+			if f.Seen.Before(facts[i].Seen) {
+				facts[i] = f
+			}
+			continue
+		}
+		if len(facts) < maxTold {
+			at[f.By] = len(facts)
+			facts = append(facts, f)
+		}
+	}
+	return facts
+}
+
+// Told keeps what others say about when they saw records, as a bundle carries it; durable when it returns nil. Of
+// one organisation and record only an older fact than the kept one is taken, and none beyond 64 organisations.
+func (b *Book) Told(ctx context.Context, facts []Fact) error {
+	b.telling.Lock()
+	defer b.telling.Unlock()
+	var entries [][]byte
+	type key struct {
+		id protocol.RecordID
+		by protocol.OrgID
+	}
+	fresh := map[key]time.Time{}
+	for i, f := range facts {
+		if i%1024 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		k := key{f.Record, f.By}
+		if at, ok := fresh[k]; f.By == (protocol.OrgID{}) || ok && !f.Seen.Before(at) || !b.news(f) {
+			continue
+		}
+		fresh[k] = f.Seen
+		entries = append(entries, encodeFact(f, true))
+	}
+	if b.told.size()+uint64(len(entries)) > maxToldEntries {
+		return fmt.Errorf("keep %d facts of others: %d are kept, and no more than %d", len(entries), b.told.size(), maxToldEntries)
+	}
+	return b.told.append(entries)
+}
+
+// news reports whether what is told says more than what is kept.
+func (b *Book) news(f Fact) bool {
+	kept := b.toldFacts(f.Record)
+	for _, k := range kept {
+		if k.By == f.By {
+			return f.Seen.Truncate(time.Millisecond).Before(k.Seen)
+		}
+	}
+	return len(kept) < maxTold
+}
+
+// Counts says how many facts are kept: of this node, of others, and how many of this node's are committed to.
+func (b *Book) Counts() (own, told, committed uint64) {
+	b.committing.Lock()
+	defer b.committing.Unlock()
+	return b.own.size(), b.told.size(), b.committed
+}
+
+// Damage says what was found wrong with the files when they were opened; nil for nothing.
+func (b *Book) Damage() error { return errors.Join(b.own.damage(), b.told.damage()) }
+
+// Close releases the files. Run has returned by then.
+func (b *Book) Close() error { return errors.Join(b.own.close(), b.told.close()) }

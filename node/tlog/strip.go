@@ -2,6 +2,7 @@ package tlog
 
 import (
 	"bytes"
+	"errors"
 
 	"tocsin/protocol"
 )
@@ -23,4 +24,18 @@ func OpenKnown(raw []byte, chains *protocol.Chains) (*Signed, error) {
 		}
 	}
 	return s, nil
+}
+
+// Alone is the note without cosignatures.
+func (s *Signed) Alone() ([]byte, error) {
+	text, _, err := splitNote(s.Note)
+	if err != nil {
+		return nil, err
+	}
+	for _, line := range bytes.SplitAfter(s.Note[len(text)+1:], []byte("\n")) {
+		if bytes.HasPrefix(line, []byte("— "+s.Origin+" ")) {
+			return append([]byte(text+"\n"), line...), nil
+		}
+	}
+	return nil, errors.New("a checkpoint without its own signature")
 }

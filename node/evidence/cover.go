@@ -1,0 +1,86 @@
+package evidence
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// cover writes the cover sheet: what the pack proves and what it does not, for somebody who knows nothing of tocsin.
+func cover(f Found) string {
+	var b strings.Builder
+	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	say("")
+	say("Evidence about one object of threat intelligence")
+	say("================================================")
+	say("")
+	say("Object     %s", plain(f.Object))
+	say("Published  by %s, which calls itself %q", f.Author, plain(f.AuthorName))
+	say("           in record %s, at place %d", f.Record, f.Index)
+	say("           dated %s by its author; topic %s, %s", stamp(f.Created), plain(f.Topic), plain(f.TLP))
+	say("Seen       by the node of %s, which calls itself %q", f.Maker, plain(f.MakerName))
+	say("           first at %s, from %s", stamp(f.Seen), plain(f.From))
+	say("Written    into that node's audit log at %s", stamp(f.Committed))
+	for _, w := range f.Witnesses {
+		say("Witnessed  by %s, which calls itself %q, at %s", w.Org, plain(w.Name), stamp(w.At))
+	}
+	for _, t := range f.Told {
+		say("Told       %s says that it saw the record at %s, from %s", t.By, stamp(t.Seen), plain(t.From))
+	}
+	say("This pack  made at %s by tocsin %s, network %s", stamp(f.Made), plain(f.Program), plain(f.Network))
+	say("Lists      trust list %s", f.TrustList)
+	say("           warning lists %s", f.Warnings)
+	say("")
+	say("What this proves, when \"tocsin verify\" says that every step holds:")
+	say("- The object is, to the byte, what a key certified by %s signed.", short(f.Author.String()))
+	say("- %s kept the note \"first seen at %s\" in a log, and has not", short(f.Maker.String()), stamp(f.Seen))
+	say("  changed or taken out that note since it signed the log's head.")
+	if len(f.Witnesses) > 0 {
+		first := f.Witnesses[0].At
+		for _, w := range f.Witnesses {
+			if w.At.Before(first) {
+				first = w.At
+			}
+		}
+		say("- That head existed at %s: %d other organisation(s) saw it and", stamp(first), len(f.Witnesses))
+		say("  signed that it continues every earlier head they had seen. So the object existed")
+		say("  by then, too, whatever the clock of the maker said.")
+	}
+	say("")
+	say("What it does not prove:")
+	say("- That the object's content is true, or that its author or anybody here is trustworthy.")
+	say("- Who stands behind an organisation's id. Names are what they call themselves: compare")
+	say("  the id, or its eight words, over another channel.")
+	if len(f.Witnesses) == 0 {
+		say("- The time. No other organisation has witnessed the log, so all times here are the")
+		say("  maker's own word, and the log could have been made anew as a whole.")
+	} else {
+		say("- That the record was seen as early as the maker says: until the first witness's time")
+		say("  above, that is the maker's word. Where it came from is the maker's word as well.")
+	}
+	if len(f.Told) > 0 {
+		say("- What is marked \"Told\": that is the word of others, which came with a file.")
+	}
+	say("- That this is all: the maker chose what to put into the pack.")
+	say("")
+	say("To check: tocsin verify FILE (offline; it needs nothing but this file).")
+	return b.String()
+}
+
+// plain keeps what others wrote from breaking a line of the sheet.
+func plain(text string) string {
+	const most = 200
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, strings.ReplaceAll(strings.ToValidUTF8(text, "?"), "-----", "- - -")) // no line of it ends the sheet
+	if r := []rune(text); len(r) > most {
+		return string(r[:most]) + cutMark
+	}
+	return text
+}
+
+// short is an id as people compare it at a glance; its whole stands above.
+func short(id string) string { return id[:len("sha256:")+12] + cutMark }

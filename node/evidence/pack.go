@@ -1,0 +1,172 @@
+package evidence
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"tocsin/node/tlog"
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+)
+
+// The outer form of a pack (EVD-17).
+const (
+	packMagic = "TOCSIN EVIDENCE 1\n"
+	packBegin = "-----BEGIN TOCSIN EVIDENCE-----\n"
+	packEnd   = "-----END TOCSIN EVIDENCE-----\n"
+	packLine  = 64
+	// MaxPackBytes bounds a pack: an object of 1 MiB, chains and paths, and base64.
+	MaxPackBytes = 8 << 20
+	maxContents  = 6 << 20
+	maxElements  = 64
+	maxTexts     = 4 << 10 // the program's version
+)
+
+// contents are what a pack holds (EVD-18).
+type contents struct {
+	_         struct{} `cbor:",toarray"`
+	Version   uint64
+	Network   string
+	Made      int64
+	Maker     protocol.OrgID
+	Program   string
+	File      []byte
+	Fact      []byte
+	Told      [][]byte
+	Commit    packCommit
+	Place     packPlace
+	TrustList protocol.Digest
+	Warnings  protocol.Digest
+}
+
+// packCommit is the place of the fact in the tree, and the entry that commits to that.
+type packCommit struct {
+	_     struct{} `cbor:",toarray"`
+	Index uint64
+	Size  uint64
+	Path  [][]byte
+	Line  []byte
+}
+
+// packPlace is the place of that entry in the log, and the checkpoint that covers it.
+type packPlace struct {
+	_          struct{} `cbor:",toarray"`
+	Index      uint64
+	Path       [][]byte
+	Checkpoint []byte
+}
+
+func encodeContents(c *contents) ([]byte, error) {
+	mode, err := cbor.CoreDetEncOptions().EncMode()
+	if err != nil {
+		return nil, err
+	}
+	return mode.Marshal(c)
+}
+
+// decodeContents reads what encodeContents wrote, and nothing else.
+func decodeContents(raw []byte) (*contents, error) {
+	mode, err := cbor.DecOptions{
+		IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
+		MaxArrayElements: maxElements, MaxMapPairs: 16, MaxNestedLevels: 4,
+	}.DecMode()
+	if err != nil {
+		return nil, err
+	}
+	var c contents
+	if err := mode.Unmarshal(raw, &c); err != nil {
+		return nil, err
+	}
+	if again, err := encodeContents(&c); err != nil || !bytes.Equal(again, raw) {
+		return nil, errors.New("they are not written as contents are")
+	}
+	switch {
+	case c.Version != 1:
+		return nil, fmt.Errorf("they are of version %d; a newer tocsin reads them", c.Version)
+	case len(c.Told) > maxTold || len(c.Program) > maxTexts || c.Made < 0 || c.Made >= 1<<48:
+		return nil, errors.New("a value of them is out of range")
+	}
+	return &c, nil
+}
+
+// outer is a pack taken apart.
+type outer struct {
+	cover    string // all that stands before the contents
+	contents []byte
+	note     []byte
+}
+
+// IsPack reports whether a file is an evidence pack, or was one before somebody changed it.
+func IsPack(raw []byte) bool {
+	return bytes.HasPrefix(raw, []byte(packMagic)) || bytes.Contains(raw, []byte(packBegin)) || bytes.Contains(raw, []byte(packEnd))
+}
+
+// write puts a pack together.
+func (o *outer) write() []byte {
+	var b bytes.Buffer
+	b.WriteString(o.cover)
+	b.WriteString(packBegin)
+	text := base64.StdEncoding.EncodeToString(o.contents)
+	for len(text) > 0 {
+		n := min(len(text), packLine)
+		b.WriteString(text[:n] + "\n")
+		text = text[n:]
+	}
+	b.WriteString(packEnd + "\n")
+	b.Write(o.note)
+	return b.Bytes()
+}
+
+// splitPack takes a pack apart and holds it to its one spelling. The error names the part.
+func splitPack(raw []byte) (*outer, error) {
+	text := string(raw)
+	switch begin, end := strings.Index(text, packBegin), strings.LastIndex(text, packEnd+"\n"); {
+	case len(raw) > MaxPackBytes:
+		return nil, fmt.Errorf("the pack has more than %d bytes", MaxPackBytes)
+	case !strings.HasPrefix(text, packMagic):
+		return nil, errors.New("the cover sheet does not begin as one does")
+	case begin < 0 || end < begin:
+		return nil, errors.New("the lines around the contents are missing or were changed")
+	default:
+		lines := text[begin+len(packBegin) : end]
+		body, err := base64.StdEncoding.Strict().DecodeString(strings.ReplaceAll(lines, "\n", ""))
+		if err != nil || len(body) > maxContents {
+			return nil, errors.New("the contents are no base64, or too long: they were changed or cut")
+		}
+		o := &outer{cover: text[:begin], contents: body, note: raw[end+len(packEnd)+1:]}
+		if !bytes.Equal(o.write(), raw) {
+			return nil, errors.New("the lines of the contents are not written as they are in a pack: they were changed")
+		}
+		return o, nil
+	}
+}
+
+// packNote is the text that the maker signs.
+func packNote(name string, o *outer) string {
+	cover, body := sha256.Sum256([]byte(o.cover)), sha256.Sum256(o.contents)
+	return fmt.Sprintf("%s\ncover %s\ncontents %s\n", name, base64.StdEncoding.EncodeToString(cover[:]), base64.StdEncoding.EncodeToString(body[:]))
+}
+
+// sign makes the pack of a cover and contents.
+func signPack(c *contents, cover string, key protocol.Signer) ([]byte, error) {
+	body, err := encodeContents(c)
+	if err != nil {
+		return nil, err
+	}
+	o := &outer{cover: packMagic + cover + "\n", contents: body}
+	name := tlog.PackOrigin(c.Network, c.Maker)
+	if o.note, err = tlog.SignNote(packNote(name, o), name, key); err != nil {
+		return nil, err
+	}
+	raw := o.write()
+	if len(raw) > MaxPackBytes || len(body) > maxContents {
+		return nil, reason.New(reason.InputSize, fmt.Sprintf("the pack would have %d bytes, the limit is %d", len(raw), MaxPackBytes))
+	}
+	return raw, nil
+}

@@ -1,0 +1,287 @@
+package evidence
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tocsin/node/audit"
+	"tocsin/node/tlog"
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+)
+
+// Step is one thing that a verifier looks at, in words.
+type Step struct {
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	Text string `json:"text"`
+}
+
+// Report is what a pack turned out to be. Found is complete when OK.
+type Report struct {
+	OK    bool   `json:"ok"`
+	Steps []Step `json:"steps"`
+	Found Found  `json:"found"`
+	Cover string `json:"-"`
+}
+
+// Found is what a pack shows.
+type Found struct {
+	Network string         `json:"network"`
+	Author  protocol.OrgID `json:"author"`
+	// AuthorName and MakerName are what they call themselves, which proves nothing.
+	AuthorName string            `json:"author_name"`
+	Record     protocol.RecordID `json:"record"`
+	Index      int               `json:"index"`
+	Object     string            `json:"object"`
+	Type       string            `json:"type"`
+	Topic      string            `json:"topic"`
+	TLP        string            `json:"tlp"`
+	Created    time.Time         `json:"created"`
+	Seen       time.Time         `json:"seen"`
+	From       string            `json:"from"`
+	Told       []Fact            `json:"told"`
+	Maker      protocol.OrgID    `json:"maker"`
+	MakerName  string            `json:"maker_name"`
+	Made       time.Time         `json:"made"`
+	Program    string            `json:"program"`
+	Committed  time.Time         `json:"committed"`
+	Log        string            `json:"log"`
+	LogSize    uint64            `json:"log_size"`
+	Witnesses  []Testimony       `json:"witnesses"`
+	TrustList  protocol.Digest   `json:"trust_list"`
+	Warnings   protocol.Digest   `json:"warning_lists"`
+}
+
+// Testimony is a witness's word for the checkpoint.
+type Testimony struct {
+	Org  protocol.OrgID `json:"org"`
+	Name string         `json:"name"`
+	At   time.Time      `json:"at"`
+}
+
+// Verify checks a pack from its bytes alone. EVD-19. network, when not "", must be that of the pack.
+func Verify(raw []byte, network string) Report {
+	e := &examination{}
+	o, err := splitPack(raw)
+	if !e.step("form of the pack", err, "it is written as a pack is") {
+		return e.report("")
+	}
+	c, err := decodeContents(o.contents)
+	if err != nil {
+		e.step("contents", fmt.Errorf("they cannot be read: %w", err), "")
+		return e.report(o.cover)
+	}
+	if network != "" && network != c.Network {
+		e.step("network", fmt.Errorf("the pack is of network %q, not %q", c.Network, network), "")
+	}
+	found, steps := examine(c)
+	e.found = found
+	e.signature(o, c)
+	e.steps = append(e.steps, steps...)
+	return e.report(o.cover)
+}
+
+// examination goes step by step; what fails does not keep the rest from being looked at.
+type examination struct {
+	steps  []Step
+	found  Found
+	chains *protocol.Chains
+}
+
+func (e *examination) step(name string, err error, text string) bool {
+	if err != nil {
+		text = err.Error()
+	}
+	e.steps = append(e.steps, Step{Name: name, OK: err == nil, Text: text})
+	return err == nil
+}
+
+func (e *examination) report(cover string) Report {
+	bad := slices.ContainsFunc(e.steps, func(s Step) bool { return !s.OK })
+	return Report{OK: !bad, Steps: e.steps, Found: e.found, Cover: cover}
+}
+
+// signature checks who made the pack, and that cover and contents are what was signed.
+func (e *examination) signature(o *outer, c *contents) {
+	chains, _ := readFile(c)
+	name := tlog.PackOrigin(c.Network, c.Maker)
+	text, key, err := tlog.OpenNote(o.note, name, chains)
+	if !e.step("signature of the pack", err, fmt.Sprintf("made and signed by %s with node key %s", c.Maker, key)) {
+		return
+	}
+	lines, want := strings.Split(text, "\n"), strings.Split(packNote(name, o), "\n")
+	same := func(i int) error {
+		if len(lines) != len(want) || lines[0] != want[0] || lines[i] != want[i] {
+			return reason.New(reason.SigInvalid, "it is not what the maker signed: it was changed")
+		}
+		return nil
+	}
+	e.step("cover sheet", same(1), "it is what the maker signed")
+	e.step("contents", same(2), "they are what the maker signed")
+}
+
+// examine looks into the contents.
+func examine(c *contents) (Found, []Step) {
+	e := &examination{found: Found{
+		Network: c.Network, Maker: c.Maker, Made: time.UnixMilli(c.Made).UTC(), Program: c.Program,
+		TrustList: c.TrustList, Warnings: c.Warnings, Told: []Fact{}, Witnesses: []Testimony{},
+	}}
+	chains, proof := e.chain(c)
+	if chains == nil {
+		return e.found, e.steps
+	}
+	e.chains = chains
+	e.found.MakerName = e.name(c.Maker)
+	e.object(proof)
+	if e.fact(c) {
+		e.entry(c)
+	}
+	return e.found, e.steps
+}
+
+// readFile reads the chains and the proof of the contents; what is wrong is left out.
+func readFile(c *contents) (*protocol.Chains, error) {
+	items, err := protocol.ReadFile(c.Network, c.File)
+	var statements []*protocol.Statement
+	for _, item := range items {
+		if item.Statement != nil {
+			statements = append(statements, item.Statement)
+		}
+	}
+	chains, _, errs := protocol.NewChains(c.Network).With(statements...)
+	if err == nil && len(errs) > 0 {
+		err = errs[0]
+	}
+	return chains, err
+}
+
+func (e *examination) chain(c *contents) (*protocol.Chains, []byte) {
+	chains, err := readFile(c)
+	text := fmt.Sprintf("the chains of %d organisations hold", chains.Len())
+	if !e.step("chains of certificates", err, text) {
+		return nil, nil
+	}
+	items, _ := protocol.ReadFile(c.Network, c.File)
+	var proofs [][]byte
+	for _, item := range items {
+		if item.Statement == nil {
+			proofs = append(proofs, item.Proof)
+		}
+	}
+	if len(proofs) != 1 || proofs[0] == nil {
+		e.step("object", reason.New(reason.ProofInvalid, "the pack has not one proof of one object"), "")
+		return nil, nil
+	}
+	return chains, proofs[0]
+}
+
+// name is what an organisation calls itself.
+func (e *examination) name(org protocol.OrgID) string {
+	if o, ok := e.chains.Org(org); ok {
+		return o.Genesis.Name
+	}
+	return ""
+}
+
+func (e *examination) object(raw []byte) {
+	p, err := protocol.VerifyProof(raw, e.chains)
+	if err != nil {
+		e.step("object", err, "")
+		return
+	}
+	h, f := p.Header(), &e.found
+	var about struct{ ID, Type string }
+	_ = json.Unmarshal(p.Object(), &about) // its content is not judged: it was signed, sound or not
+	f.Author, f.AuthorName, f.Record, f.Index = p.Org(), e.name(p.Org()), p.Record(), p.Index()
+	f.Object, f.Type, f.Topic, f.TLP, f.Created = about.ID, about.Type, h.Topic.String(), h.TLP.String(), h.Created.UTC()
+	e.step("object", nil, fmt.Sprintf("%s stands at place %d of record %s, which %s signed", about.ID, f.Index, f.Record, f.Author))
+}
+
+// fact checks the first-seen fact and its place in the tree that was committed to.
+func (e *examination) fact(c *contents) bool {
+	f, err := decodeFact(c.Fact)
+	if err == nil && (len(c.Fact) != factBytes || f.Record != e.found.Record) {
+		err = fmt.Errorf("%w of this record", errFact)
+	}
+	for _, raw := range c.Told {
+		t, wrong := decodeFact(raw)
+		if wrong == nil && (len(raw) != toldBytes || t.Record != e.found.Record) {
+			wrong = fmt.Errorf("%w of this record", errFact)
+		}
+		if err == nil {
+			err = wrong
+		}
+		e.found.Told = append(e.found.Told, t)
+	}
+	e.found.Seen, e.found.From = f.Seen, f.From
+	if !e.step("first-seen fact", err, fmt.Sprintf("the maker's node says that it first saw the record at %s from %s", stamp(f.Seen), f.From)) {
+		return false
+	}
+	entry, err := audit.ParseLine(c.Commit.Line)
+	var size uint64
+	var root protocol.Digest
+	if err == nil {
+		size, root, err = readCommit(entry)
+	}
+	if !e.step("commitment", err, fmt.Sprintf("entry %d of the maker's audit log, dated %s, commits to %d facts", entry.Seq, stamp(entry.At), size)) {
+		return false
+	}
+	e.found.Committed = entry.At.UTC()
+	if size != c.Commit.Size || !tlog.Included(tlog.LeafHash(c.Fact), c.Commit.Index, size, c.Commit.Path, root) {
+		err = reason.New(reason.ProofInvalid, "the fact does not stand in the tree that the entry commits to")
+	}
+	return e.step("fact in the commitment", err, fmt.Sprintf("the fact is number %d of the %d", c.Commit.Index+1, size))
+}
+
+// entry checks the place of the commitment in the log, the checkpoint and its witnesses.
+func (e *examination) entry(c *contents) {
+	cp, err := tlog.Open(c.Place.Checkpoint, e.chains)
+	if err == nil && cp.Org != c.Maker {
+		err = reason.New(reason.SigInvalid, "it is of another organisation's log than the maker's")
+	}
+	if !e.step("checkpoint", err, e.checkpointText(cp)) {
+		return
+	}
+	e.found.Log, e.found.LogSize = cp.Origin, cp.Size
+	entry, err := audit.ParseLine(c.Commit.Line)
+	if err == nil && !tlog.Included(tlog.LeafHash(entry.Hash[:]), c.Place.Index, cp.Size, c.Place.Path, cp.Root) {
+		err = reason.New(reason.ProofInvalid, "the entry does not stand in the tree of the checkpoint")
+	}
+	if !e.step("commitment in the checkpoint", err, fmt.Sprintf("the entry is number %d of the %d that the checkpoint covers", c.Place.Index+1, cp.Size)) {
+		return
+	}
+	for _, s := range cp.Cosignatures {
+		e.witness(s)
+	}
+}
+
+func (e *examination) checkpointText(cp *tlog.Signed) string {
+	if cp == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s signed the head of its audit log with %d entries, node key %s%s", cp.Org, cp.Size, cp.Key, e.revoked(cp.Org, cp.Key))
+}
+
+// revoked says when a key is not in force any more by the chains of the pack.
+func (e *examination) revoked(org protocol.OrgID, key protocol.KeyID) string {
+	if o, ok := e.chains.Org(org); ok && o.Over(key) {
+		return " (revoked since: its word alone is worth nothing)"
+	}
+	return ""
+}
+
+func (e *examination) witness(s tlog.Cosignature) {
+	name := e.name(s.Org)
+	e.found.Witnesses = append(e.found.Witnesses, Testimony{Org: s.Org, Name: name, At: s.At})
+	var err error
+	if s.Org == e.found.Maker {
+		err = reason.New(reason.SigInvalid, "the maker is no witness of its own log")
+	}
+	e.step("witness", err, fmt.Sprintf("%s (%s) saw that checkpoint at %s%s", name, s.Org, stamp(s.At), e.revoked(s.Org, s.Key)))
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

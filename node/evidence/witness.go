@@ -1,0 +1,218 @@
+package evidence
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"tocsin/node/audit"
+	"tocsin/node/durable"
+	"tocsin/node/p2p"
+	"tocsin/node/tlog"
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+)
+
+// ActionConflict says that a log which this node witnesses went back or was changed.
+const ActionConflict = "witness.conflict"
+
+// actionNewLog says that an organisation began another log, as it must behind damage.
+const actionNewLog = "witness.log"
+
+// maxWitnessed bounds the logs of one organisation (EVD-12): it has few nodes, and a log ends only by damage.
+const maxWitnessed = 64
+
+// Witnessed is what this node holds of another node's audit log.
+type Witnessed struct {
+	Org protocol.OrgID `json:"org"`
+	// Note is the newest checkpoint that this node cosigned, At when.
+	Note string    `json:"note"`
+	At   time.Time `json:"at"`
+	// Conflict is the checkpoint that did not continue it, Why and ConflictAt what and when; empty for none.
+	Conflict   string    `json:"conflict,omitempty"`
+	Why        string    `json:"why,omitempty"`
+	ConflictAt time.Time `json:"conflict_at,omitzero"`
+}
+
+// WitnessDeps are what a witness asks of the rest of the node. All functions may be called concurrently.
+type WitnessDeps struct {
+	Network string
+	Own     protocol.OrgID
+	Chains  func() *protocol.Chains
+	// Listed reports whether the trust list has an organisation at observed or above.
+	Listed func(protocol.OrgID) bool
+	// Signer is the record key in use.
+	Signer func() protocol.Signer
+	Audit  *audit.Log
+}
+
+// Witness cosigns checkpoints of other organisations' audit logs. All methods may be called concurrently.
+type Witness struct {
+	path string
+	deps WitnessDeps
+
+	mu   sync.Mutex // guards logs and the file, over a whole request: EVD-13
+	logs map[string]Witnessed
+}
+
+// OpenWitness reads what was witnessed so far. A file that cannot be read is an error: going on without it would be to
+// cosign what contradicts an earlier word.
+func OpenWitness(path string, d WitnessDeps) (*Witness, error) {
+	w := &Witness{path: path, deps: d, logs: map[string]Witnessed{}}
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return w, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, &w.logs)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what was witnessed from %s: %w", path, err)
+	}
+	for origin, held := range w.logs {
+		if cp, err := tlog.Peek([]byte(held.Note)); err != nil || cp.Origin != origin {
+			return nil, reason.New(reason.StoreDamaged, fmt.Sprintf("%s: the checkpoint of %s cannot be read", path, origin))
+		}
+	}
+	return w, nil
+}
+
+// List gives what is held, by origin.
+func (w *Witness) List() []Witnessed {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []Witnessed
+	for _, origin := range slices.Sorted(maps.Keys(w.logs)) {
+		out = append(out, w.logs[origin])
+	}
+	return out
+}
+
+// Answer cosigns a checkpoint of a peer, by its transport id in binary form, or says why not.
+func (w *Witness) Answer(ctx context.Context, from []byte, q p2p.WitnessRequest) (p2p.WitnessAnswer, error) {
+	refused := p2p.WitnessAnswer{Code: p2p.WitnessRefused}
+	cp, err := tlog.Open(q.Checkpoint, w.deps.Chains())
+	if err != nil {
+		log.Debugw("a checkpoint was not cosigned", "err", err)
+		return refused, nil
+	}
+	if why := w.forbids(from, cp); why != "" || q.Old > cp.Size {
+		log.Debugw("a checkpoint was not cosigned", "org", cp.Org, "why", why)
+		return refused, nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	held, before, err := w.held(cp.Origin)
+	if err != nil {
+		return refused, err
+	}
+	switch {
+	case q.Old != before.Size:
+		if cp.Size < before.Size {
+			w.conflict(ctx, cp, held, fmt.Sprintf("it had %d entries and is now shown with %d: its end was cut off", before.Size, cp.Size))
+		}
+		return p2p.WitnessAnswer{Code: p2p.WitnessElsewhere, Size: before.Size, Bytes: []byte(held.Note)}, nil
+	case !tlog.Continues(q.Old, cp.Size, q.Proof, before.Root, cp.Root): // EVD-13
+		w.conflict(ctx, cp, held, fmt.Sprintf("its %d entries do not begin with the %d that were witnessed: they were changed", cp.Size, before.Size))
+		return p2p.WitnessAnswer{Code: p2p.WitnessInconsistent, Size: before.Size, Bytes: []byte(held.Note)}, nil
+	}
+	return w.cosign(ctx, cp, held)
+}
+
+// forbids says why nothing is cosigned for a peer; "" when it is. EVD-12
+func (w *Witness) forbids(from []byte, cp *tlog.Signed) string {
+	chains := w.deps.Chains()
+	org, known := chains.Org(cp.Org)
+	switch {
+	case !known || cp.Org == w.deps.Own || !w.deps.Listed(cp.Org):
+		return "its organisation is not listed, or our own"
+	case org.Over(cp.Key):
+		return "its key is not in force"
+	case !slices.Contains(chains.PeerOrgs(from, time.Now()), cp.Org):
+		return "the peer is not of that organisation"
+	case len(cp.Cosignatures) > 0:
+		return "it has other lines than its own"
+	}
+	return ""
+}
+
+// held is what is held of a log; the zero checkpoint for none. The caller holds mu.
+func (w *Witness) held(origin string) (Witnessed, tlog.Checkpoint, error) {
+	held, ok := w.logs[origin]
+	if !ok {
+		return held, tlog.Checkpoint{}, nil
+	}
+	cp, err := tlog.Peek([]byte(held.Note))
+	return held, cp, err
+}
+
+// cosign makes the new state durable and then signs. The caller holds mu.
+func (w *Witness) cosign(ctx context.Context, cp *tlog.Signed, held Witnessed) (p2p.WitnessAnswer, error) {
+	others := 0
+	for _, l := range w.logs {
+		if l.Org == cp.Org {
+			others++
+		}
+	}
+	if held.Note == "" {
+		if others >= maxWitnessed {
+			return p2p.WitnessAnswer{Code: p2p.WitnessRefused}, nil
+		}
+		if others > 0 {
+			w.note(ctx, actionNewLog, cp.Origin, "this organisation has shown another audit log before", map[string]string{"org": cp.Org.String(), "logs": fmt.Sprint(others + 1)})
+		}
+	}
+	now := time.Now()
+	line, err := tlog.Cosign(cp.Checkpoint, w.deps.Own, w.deps.Network, w.deps.Signer(), now)
+	if err != nil {
+		return p2p.WitnessAnswer{}, err
+	}
+	held.Org, held.Note, held.At = cp.Org, string(cp.Note), now.UTC().Truncate(time.Second)
+	if err := w.keep(cp.Origin, held); err != nil { // EVD-13: before the answer
+		return p2p.WitnessAnswer{}, err
+	}
+	return p2p.WitnessAnswer{Code: p2p.WitnessCosigned, Size: cp.Size, Bytes: line}, nil
+}
+
+// keep writes the state; on an error the old one stands. The caller holds mu.
+func (w *Witness) keep(origin string, held Witnessed) error {
+	logs := maps.Clone(w.logs)
+	logs[origin] = held
+	raw, err := json.MarshalIndent(logs, "", " ")
+	if err == nil {
+		err = durable.Write(w.path, raw, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("keep what is witnessed of %s: %w", origin, err)
+	}
+	w.logs = logs
+	return nil
+}
+
+// conflict keeps both checkpoints and tells the operator, once for each pair. EVD-15. The caller holds mu.
+func (w *Witness) conflict(ctx context.Context, cp *tlog.Signed, held Witnessed, why string) {
+	if held.Conflict == string(cp.Note) || held.Conflict != "" && time.Since(held.ConflictAt) < time.Hour {
+		return
+	}
+	held.Conflict, held.Why, held.ConflictAt = string(cp.Note), why, time.Now().UTC().Truncate(time.Second)
+	log.Errorw("the audit log of another organisation went back or was changed", "org", cp.Org, "why", why)
+	w.note(ctx, ActionConflict, cp.Origin, why, map[string]string{"org": cp.Org.String(), "shown": cp.Root.String()})
+	if err := w.keep(cp.Origin, held); err != nil {
+		log.Errorw("a conflict of checkpoints is not kept", "err", err)
+	}
+}
+
+// note writes into the audit log what has happened already.
+func (w *Witness) note(ctx context.Context, action, target, why string, detail map[string]string) {
+	ctx = audit.WithActor(context.WithoutCancel(ctx), audit.Node())
+	if _, err := w.deps.Audit.Append(ctx, audit.Event{Action: action, Target: target, Reason: why, Detail: detail}); err != nil {
+		log.Errorw("not in the audit log", "action", action, "target", target, "err", err)
+	}
+}
