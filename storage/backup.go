@@ -1,0 +1,335 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
+)
+
+// metaLineage names the series of versions that this database gives to its keys. A database that
+// was filled from another one numbers anew: it has another lineage, or none, so that
+// nobody takes its numbers for the other's. It never goes into a backup.
+const metaLineage = "lineage"
+
+// Snapshot is a store as it was at one moment, for a backup. It keeps the store from
+// closing until it is closed itself. It is used by one goroutine.
+type Snapshot struct {
+	s   *Store
+	txn *badger.Txn
+	Facts
+}
+
+// Facts are what a store holds at one moment, to be compared with another time or place.
+type Facts struct {
+	// Lineage and Version say what of the store is newer than an earlier snapshot: within one
+	// lineage, what has a version above the earlier one's.
+	Lineage string `json:"lineage,omitempty"`
+	Version uint64 `json:"version,omitempty"`
+	// Schema is the version of the layout.
+	Schema uint32 `json:"schema"`
+	// Changes is the newest number of the change sequence.
+	Changes uint64 `json:"changes"`
+	Counts  Counts `json:"counts"`
+	// At is the moment: what has expired by then is in no topic's set.
+	At time.Time `json:"at"`
+	// Logs are all key logs, Topics the sets of records, topic by topic.
+	Logs   []Log      `json:"-"`
+	Topics []TopicSum `json:"topics"`
+}
+
+// TopicSum is the digest of what is held of a topic: equal sets have equal ones (SYN-01).
+type TopicSum struct {
+	Topic       string `json:"topic"`
+	Records     int    `json:"records"`
+	Fingerprint string `json:"fingerprint"`
+}
+
+// Snapshot takes the store as it is between two commits: what Facts say is exactly what
+// Each reads. store.damaged when the store was found to lack something at its start.
+func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
+	if err := s.Damage(); err != nil {
+		return nil, fmt.Errorf("take a snapshot of the store: %w", err)
+	}
+	if err := s.ensureLineage(ctx); err != nil {
+		return nil, fmt.Errorf("take a snapshot of the store: %w", err)
+	}
+	s.life.RLock() // until Close
+	if s.closed {
+		s.life.RUnlock()
+		return nil, errClosed()
+	}
+	taken := make(chan *Snapshot, 1)
+	err := s.do(ctx, func() (step, error) {
+		// The writer is here: nothing is in the database that the tables do not have.
+		sn := &Snapshot{s: s, txn: s.db.NewTransaction(false)}
+		sn.Facts = s.Facts(time.Now())
+		sn.Version = sn.txn.ReadTs()
+		select {
+		case taken <- sn:
+		default: // the batch before was committed first, and this runs again
+			old := <-taken
+			old.txn.Discard()
+			taken <- sn
+		}
+		return step{apply: func(*tables) error { return nil }}, nil
+	})
+	if err == nil {
+		sn := <-taken
+		if sn.Lineage, err = sn.lineage(); err == nil {
+			return sn, nil
+		}
+		sn.txn.Discard()
+	}
+	s.life.RUnlock()
+	return nil, fmt.Errorf("take a snapshot of the store: %w", err)
+}
+
+// Close lets the moment go.
+func (sn *Snapshot) Close() {
+	sn.txn.Discard()
+	sn.s.life.RUnlock()
+}
+
+// Facts are what the store holds, with the sets of its topics as of a moment. Memory only.
+func (s *Store) Facts(at time.Time) Facts {
+	f := Facts{Schema: schemaVersion, At: at.UTC().Truncate(time.Millisecond), Logs: s.Logs()}
+	s.mu.RLock()
+	f.Counts, f.Changes = s.tables.counts, s.seq
+	s.mu.RUnlock()
+	f.Topics = s.topicSums(f.At)
+	return f
+}
+
+func (s *Store) topicSums(at time.Time) []TopicSum {
+	out := []TopicSum{}
+	for _, t := range s.Topics() {
+		set := s.setAt(t, at)
+		sum := set.Fingerprint(0, set.Len())
+		out = append(out, TopicSum{Topic: t.String(), Records: set.Len(), Fingerprint: hex.EncodeToString(sum[:])})
+	}
+	return out
+}
+
+// Lineage names the series of versions that this store gives now: see Facts.
+func (s *Store) Lineage(ctx context.Context) (string, error) {
+	sn, err := s.Snapshot(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer sn.Close()
+	return sn.Facts.Lineage, nil
+}
+
+// ensureLineage gives the database a lineage when it has none.
+func (s *Store) ensureLineage(ctx context.Context) error {
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.closed {
+		return errClosed()
+	}
+	if _, ok, err := s.meta(metaLineage); err != nil || ok {
+		return err
+	}
+	id := make([]byte, 16)
+	rand.Read(id)
+	return s.do(ctx, func() (step, error) {
+		return step{tail: []write{{metaKey(metaLineage), id}}, apply: func(*tables) error { return nil }}, nil
+	})
+}
+
+// lineage reads the name, and at which version it was written: a copy that gave the name a
+// version of its own numbers everything anew.
+func (sn *Snapshot) lineage() (string, error) {
+	item, err := sn.txn.Get(metaKey(metaLineage))
+	if err != nil {
+		return "", fmt.Errorf("read the lineage: %w", err)
+	}
+	id, err := item.ValueCopy(nil)
+	return fmt.Sprintf("%x-%d", id, item.Version()), err
+}
+
+// Pair is one key of a store with its value. Key and Value are only valid until the next one.
+type Pair struct {
+	Key     []byte
+	Version uint64
+	// Value is there when Fresh is true: the version is above what was asked for.
+	Value []byte
+	Fresh bool
+}
+
+// Each calls fn for every key in order, with the values of those above a version; 0 means all.
+// What is unreadable is store.damaged. An error of fn ends it.
+func (sn *Snapshot) Each(ctx context.Context, since uint64, fn func(Pair) error) error {
+	o := badger.IteratorOptions{PrefetchValues: since == 0, PrefetchSize: 16}
+	it := sn.txn.NewIterator(o)
+	defer it.Close()
+	for it.Rewind(); it.Valid(); it.Next() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		item := it.Item()
+		p := Pair{Key: item.Key(), Version: item.Version(), Fresh: item.Version() > since}
+		if bytes.Equal(p.Key, metaKey(metaLineage)) {
+			continue
+		}
+		if !p.Fresh {
+			if err := fn(p); err != nil {
+				return err
+			}
+			continue
+		}
+		var failed error
+		err := item.Value(func(value []byte) error {
+			p.Value = value
+			failed = fn(p)
+			return failed
+		})
+		if failed != nil {
+			return failed
+		}
+		if err != nil {
+			return reason.Wrap(reason.StoreDamaged, fmt.Sprintf("read key %x of the store", p.Key), err)
+		}
+	}
+	return nil
+}
+
+// Loader fills a new store key by key, without a sync for each: the store is whole once Close
+// returned, and worth nothing before. It is used by one goroutine.
+type Loader struct {
+	dir   string
+	db    *badger.DB
+	batch *badger.WriteBatch
+}
+
+// NewLoader makes a new store in dir, which must be empty or absent.
+func NewLoader(dir string) (*Loader, error) {
+	if there, err := os.ReadDir(dir); err == nil && len(there) > 0 {
+		return nil, reason.New(reason.NodeExists, "fill a store: "+dir+" is not empty")
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("fill a store: %w", err)
+	}
+	db, err := badger.Open(badgerOptions(dir, Options{}).WithSyncWrites(false).WithLogger(&syncErrors{}))
+	if err != nil {
+		return nil, fmt.Errorf("fill store %s: %w", dir, err)
+	}
+	return &Loader{dir: dir, db: db, batch: db.NewWriteBatch()}, nil
+}
+
+// Set writes one key. It keeps nothing of its arguments.
+func (l *Loader) Set(key, value []byte) error {
+	if bytes.Equal(key, metaKey(metaLineage)) {
+		return nil
+	}
+	if err := l.batch.Set(bytes.Clone(key), bytes.Clone(value)); err != nil {
+		return fmt.Errorf("fill store %s: %w", l.dir, err)
+	}
+	return nil
+}
+
+// Close makes everything durable.
+func (l *Loader) Close() error {
+	err := errors.Join(l.batch.Flush(), l.db.Close())
+	if err == nil {
+		err = syncTree(l.dir)
+	}
+	if err != nil {
+		return fmt.Errorf("fill store %s: %w", l.dir, err)
+	}
+	return nil
+}
+
+// Abort gives up; what is in the folder is no store.
+func (l *Loader) Abort() error {
+	l.batch.Cancel()
+	return l.db.Close()
+}
+
+// syncTree makes all files of a folder durable, and the folder.
+func syncTree(dir string) error {
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		return errors.Join(f.Sync(), f.Close())
+	})
+}
+
+// RawCheck holds the records in a stream of pairs, in order of their keys, against their ids. It is
+// used by one goroutine.
+type RawCheck struct {
+	// Network is what the records are signed for.
+	Network string
+	// Records counts those that are what they say.
+	Records int
+
+	// large has the shapes of records that are more than one pair; what an interrupted write left
+	// of others is passed over.
+	large map[protocol.RecordID]rawShape
+	at    []byte // key of the record that raw is of
+	raw   []byte
+}
+
+type rawShape struct {
+	gen  uint32
+	size int
+}
+
+// Pair takes the next pair; store.damaged names a record that is not what its id says.
+func (c *RawCheck) Pair(key, value []byte) error {
+	if len(c.at) > 0 && len(key) == len(c.at)+6 && bytes.HasPrefix(key, c.at) {
+		shape := c.large[protocol.RecordID(c.at[2:])]
+		if binary.BigEndian.Uint32(key[len(c.at):]) == shape.gen && len(c.raw)+len(value) <= shape.size {
+			c.raw = append(c.raw, value...)
+		}
+		return nil
+	}
+	if err := c.End(); err != nil {
+		return err
+	}
+	if len(key) != recordKeyBytes || space(key[0]) != spaceAccepted && space(key[0]) != spaceHeld {
+		return nil
+	}
+	if p := packed(value); key[1] == kindPacked && len(p) >= headerBytes && p.rawLength() > partBytes {
+		if c.large == nil {
+			c.large = map[protocol.RecordID]rawShape{}
+		}
+		c.large[protocol.RecordID(key[2:])] = rawShape{p.rawGeneration(), p.rawLength()}
+	}
+	if key[1] == kindRaw {
+		c.at, c.raw = append(c.at[:0], key...), append(c.raw[:0], value...)
+	}
+	return nil
+}
+
+// End checks the last record.
+func (c *RawCheck) End() error {
+	if len(c.at) == 0 {
+		return nil
+	}
+	id := protocol.RecordID(c.at[2:])
+	c.at = c.at[:0]
+	delete(c.large, id)
+	if got, err := protocol.StoredID(c.Network, c.raw); err != nil || got != id {
+		return reason.Wrap(reason.StoreDamaged, fmt.Sprintf("record %s: its bytes are those of another record (%s)", id, got), err)
+	}
+	c.Records++
+	return nil
+}
