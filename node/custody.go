@@ -10,6 +10,7 @@ import (
 	"tocsin/node/keystore"
 	"tocsin/node/outbox"
 	"tocsin/protocol"
+	"tocsin/storage"
 )
 
 // openIdentity opens keys and chains. What a kill interrupted between the two is
@@ -80,8 +81,8 @@ func (n *Node) recordAt(org protocol.OrgID, key protocol.KeyID, topic protocol.T
 	if !ok {
 		return nil
 	}
-	raw, _, err := n.Store.Record(id)
-	if err != nil {
+	form, raw, err := n.Store.Fetch(id)
+	if err != nil || form != storage.Full {
 		return nil
 	}
 	return raw

@@ -176,7 +176,7 @@ func verifyStatement(network string, chains *protocol.Chains, s *protocol.Statem
 
 func verifyRecord(chains *protocol.Chains, raw []byte) verifyItem {
 	v := verifyItem{Kind: "record"}
-	r, err := protocol.VerifyOffline(raw, chains)
+	r, err := protocol.VerifyStored(raw, chains)
 	if err != nil {
 		return failed(v, err)
 	}
@@ -188,10 +188,16 @@ func verifyRecord(chains *protocol.Chains, raw []byte) verifyItem {
 			return failed(v, err)
 		}
 		for i, leaf := range leaves {
+			if leaf.Object == nil {
+				continue // erased before the file was made
+			}
 			v.Objects = append(v.Objects, describe(i, leaf.Object))
 		}
 	}
 	v.OK, v.Why = true, "the signature holds, and the objects are those that were signed"
+	if n := len(r.Missing()); n > 0 {
+		v.Why += fmt.Sprintf("; %d of them were erased, which their hashes show", n)
+	}
 	if v.Objects == nil {
 		v.Why = "the signature holds for the record's body"
 	}

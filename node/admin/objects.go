@@ -102,7 +102,7 @@ func verifyRecord(store *storage.Store, chains *protocol.Chains, id protocol.Rec
 	if err != nil {
 		return nil, err
 	}
-	r, err := protocol.VerifyOffline(raw, chains)
+	r, err := protocol.VerifyStored(raw, chains)
 	if reason.Of(err) == reason.CertUnknown {
 		return nil, api.ProblemOf(fmt.Errorf("prove from the store: %w", err)).WithFix(proofFix)
 	}

@@ -32,7 +32,11 @@ func (p *Pipeline) proof(r *protocol.Record) (*protocol.ForkProof, []byte, error
 	if !ok || id == r.ID() {
 		return nil, nil, nil // it has expired just now, or came twice at once
 	}
-	other, _, err := p.stored(id)
+	_, raw, err := p.d.Store.Fetch(id)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read record %s at the same place: %w", id, err)
+	}
+	other, err := protocol.VerifyStored(raw, p.d.Identity.Chains())
 	if err != nil {
 		return nil, nil, fmt.Errorf("read record %s at the same place: %w", id, err)
 	}

@@ -96,11 +96,16 @@ func New(d Deps) *Pipeline {
 // Receive takes a verified record from a peer (its id) or Local. It is durable
 // when it returns nil. A record already held gives dup.held, a second one at its
 // place in the key log log.fork, one of a blocked organisation org.blocked, a stranger's that
-// finds the quarantine full quarantine.full, any that finds no room store.full; none of these is stored. What does not stand is stored as
+// finds the quarantine full quarantine.full, any that finds no room store.full, one whose storage life is over time.expired; none of these is stored. A pruned record is
+// stored as such, with what is missing in it refused (object.missing), and a header alone keeps its place; a form that has more
+// completes either later, but for what was erased here. What does not stand is stored as
 // held with that reason, but for records that this node makes itself: they are an error.
 func (p *Pipeline) Receive(ctx context.Context, r *protocol.Record, from string) (Outcome, error) {
-	if p.d.Store.Has(r.ID()) {
+	if p.d.Store.Has(r.ID()) && (r.HeaderOnly() || !p.d.Store.Lacks(r.ID())) {
 		return Outcome{}, reason.New(reason.DupHeld, "receive record "+r.ID().String()+": already held")
+	}
+	if from != Local && !r.Header().Expires.After(time.Now()) {
+		return Outcome{}, reason.New(reason.TimeExpired, "receive record "+r.ID().String()+": its storage life is over")
 	}
 	level := p.level(r)
 	if level == trust.Blocked {
@@ -160,6 +165,9 @@ func (p *Pipeline) Learn(statements ...*protocol.Statement) {
 
 // decide judges a record: its content first, then whether it stands.
 func (p *Pipeline) decide(r *protocol.Record, level trust.Level, from string) (verdict, error) {
+	if r.HeaderOnly() {
+		return alone(r), p.headerRoom(r, level)
+	}
 	v := p.judge(r, level)
 	err := p.stands(r, from)
 	if err != nil && from == Local && r.Header().Kind != protocol.KindIdentity {
@@ -169,7 +177,8 @@ func (p *Pipeline) decide(r *protocol.Record, level trust.Level, from string) (v
 		v.hold(codeOf(err, reason.KeyRevoked))
 		return v, nil
 	}
-	if p.d.Breakers == nil || level < trust.Observed || from == Local || r.Header().Kind != protocol.KindObjects {
+	again := p.d.Store.Has(r.ID()) // it was counted when a part of it came
+	if p.d.Breakers == nil || level < trust.Observed || from == Local || r.Header().Kind != protocol.KindObjects || again {
 		return v, nil
 	}
 	open, err := p.d.Breakers.Came(r, v.hits, time.Now())

@@ -64,6 +64,10 @@ func (d *desk) judge(r *protocol.Record, level trust.Level) verdict {
 	d.values, d.marks = 0, d.definitions(leaves)
 	v.entry.Leaves = make([]storage.Leaf, len(leaves))
 	for i, l := range leaves {
+		if l.Object == nil { // gone before it came here
+			v.entry.Leaves[i] = storage.Leaf{State: storage.Refused, Reason: reason.ObjectMissing, Confidence: -1, Modified: h.Created}
+			continue
+		}
 		leaf, err := d.inspect(l.Object, &h)
 		if err != nil {
 			v.Refusals = append(v.Refusals, Refusal{Index: i, Object: leaf.Object, Err: err})
@@ -82,6 +86,14 @@ func (d *desk) judge(r *protocol.Record, level trust.Level) verdict {
 		v.entry.Leaves[i] = leaf
 	}
 	return v
+}
+
+// alone is the verdict on a record of which only the header is there: it has its place, and says nothing.
+func alone(r *protocol.Record) verdict {
+	return verdict{
+		entry:   storage.Entry{Record: r, State: storage.Refused, Reason: reason.ObjectMissing},
+		Outcome: Outcome{State: storage.Refused},
+	}
 }
 
 // readPledge reads the body of a record that an organisation binds itself or

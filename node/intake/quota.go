@@ -7,6 +7,7 @@ import (
 
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
+	"tocsin/protocol/trust"
 	"tocsin/storage"
 )
 
@@ -45,6 +46,16 @@ func (q *quota) reserve(org protocol.OrgID, n int64) (free func(), err error) {
 		defer q.mu.Unlock()
 		q.add(org, -n)
 	}, nil
+}
+
+// headerRoom lets the header of a stranger's record in while headers without bodies take no more than one stranger may of the
+// quarantine: nobody can tell whether they ever had bodies.
+func (p *Pipeline) headerRoom(r *protocol.Record, level trust.Level) error {
+	limit := p.quota.limit / strangerShare
+	if have := p.d.Store.HeaderBytes(); limit > 0 && level < trust.Observed && have+int64(len(r.Raw())) > limit {
+		return reason.New(reason.QuarantineFull, fmt.Sprintf("headers without bodies take %d of the %d bytes that there are for those of strangers", have, limit))
+	}
+	return nil
 }
 
 // add counts bytes on their way. The caller holds mu.

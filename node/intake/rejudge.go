@@ -115,7 +115,7 @@ func (p *Pipeline) stored(id protocol.RecordID) (*protocol.Record, storage.State
 	if err != nil {
 		return nil, 0, err
 	}
-	r, err := protocol.VerifyOffline(raw, p.d.Identity.Chains())
+	r, err := protocol.VerifyStored(raw, p.d.Identity.Chains())
 	return r, state, err
 }
 
