@@ -352,6 +352,9 @@ func (w *writer) apply(steps []step, changes []Change) error {
 	}
 	if len(changes) > 0 {
 		s.seq += uint64(len(changes))
+		if err := s.mark.set(s.seq, false); err != nil {
+			log.Warnw("acknowledged, and not marked: a later start may not notice its loss", "err", err)
+		}
 		close(s.changed)
 		s.changed = make(chan struct{})
 	}

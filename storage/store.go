@@ -55,12 +55,13 @@ type Store struct {
 	damage error
 }
 
-// home is where a store is. It is set by Open and never after.
+// home is where a store is. It is set by Open and never after; what mark points at is the writer's, and Close's after it.
 type home struct {
 	dir     string // "" in memory
 	network string
 	memory  bool
 	guard   func() (tight bool, err error)
+	mark    *mark // nil in memory
 }
 
 // work joins callers and the writer: ops go through queue; the writer ends when
@@ -122,7 +123,12 @@ func Open(dir string, o Options) (*Store, error) { return openWith(dir, o, badge
 
 func openWith(dir string, o Options, b badger.Options) (*Store, error) {
 	synced := &syncErrors{}
-	db, err := badger.Open(b.WithLogger(synced))
+	if !o.Memory {
+		if err := precheckFree(dir); err != nil {
+			return nil, fmt.Errorf("open store %s: %w", dir, err)
+		}
+	}
+	db, err := openBadger(b.WithLogger(synced))
 	if err != nil && strings.Contains(err.Error(), lockTaken) {
 		return nil, reason.Wrap(reason.NodeRunning, fmt.Sprintf("open store %s", dir), err)
 	}
@@ -141,9 +147,52 @@ func openWith(dir string, o Options, b badger.Options) (*Store, error) {
 	if err := s.start(o.Network); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", dir, err), db.Close())
 	}
+	if err := s.begin(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", dir, err), db.Close())
+	}
 	w := newWriter(s)
 	go w.run() // ends with quit; Close waits for done
 	return s, nil
+}
+
+// openBadger turns a panic at damage into an error. Only those of the calling goroutine can be caught; precheck is there
+// for the others.
+func openBadger(b badger.Options) (db *badger.DB, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			db, err = nil, damaged("the database panics: %.200v", fault)
+		}
+	}()
+	return badger.Open(b)
+}
+
+// begin holds what was read against what was noted outside the database, and notes that the store is open.
+func (s *Store) begin() (err error) {
+	if s.memory {
+		return nil
+	}
+	if seq, _ := readMark(s.dir); seq > s.seq {
+		s.found(reason.New(reason.StoreDamaged, fmt.Sprintf("change %d was acknowledged, the last that could be read is %d", seq, s.seq)))
+	}
+	c, err := readCheckpoint(s.dir)
+	if err != nil {
+		log.Errorw("checkpoint unreadable", "err", err) // the next one replaces it
+	} else if c != nil {
+		s.found(c.against(s.count()))
+	}
+	if s.mark, err = openMark(s.dir); err != nil {
+		return fmt.Errorf("open %s: %w", markName, err)
+	}
+	return s.mark.set(s.seq, false)
+}
+
+// found keeps the first damage that Open comes upon.
+func (s *Store) found(err error) {
+	if err == nil || s.damage != nil {
+		return
+	}
+	s.damage = err
+	log.Errorw("store damaged", "err", err)
 }
 
 // start checks what kind of store this is and reads it.
@@ -205,6 +254,7 @@ func (s *Store) Close() error {
 	}
 	close(s.work.quit)
 	<-s.work.done
+	defer s.mark.close() // what it says is true whether or not it can be synced
 	if err := s.Room(); err != nil && !s.memory {
 		// To close is to flush, and to flush without room would kill the process. All that was acknowledged is in the
 		// logs, where the next start reads it; the process is about to end.
@@ -213,6 +263,13 @@ func (s *Store) Close() error {
 	}
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close store: %w", err)
+	}
+	if s.memory {
+		return nil
+	}
+	// Both only help the next start to notice damage: the store is whole without them.
+	if err := errors.Join(s.mark.set(s.seq, true), s.Checkpoint()); err != nil {
+		log.Warnw("the clean stop was not noted", "err", err)
 	}
 	return nil
 }
