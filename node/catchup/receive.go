@@ -70,7 +70,11 @@ func (s *session) verify(ctx context.Context, topic protocol.Topic, item *itemMe
 	check := func() (*protocol.Record, error) {
 		switch item.Form {
 		case formPruned:
-			return protocol.VerifyPruned(item.Bytes, s.k.d.Chains())
+			raw, err := unpack(item.Bytes)
+			if err != nil {
+				return nil, err
+			}
+			return protocol.VerifyPruned(raw, s.k.d.Chains())
 		case formHeader:
 			return protocol.VerifyHeader(item.Bytes, s.k.d.Chains())
 		}

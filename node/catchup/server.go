@@ -158,7 +158,9 @@ func (v *server) fetch(ctx context.Context, ids []protocol.RecordID) error {
 		case f == storage.Full:
 			item.Form = formFull
 		case f == storage.Pruned:
-			item.Form = formPruned
+			if raw = pack(raw); len(raw) <= maxBytes {
+				item.Form = formPruned
+			}
 		case f == storage.HeaderOnly:
 			item.Form = formHeader
 		}

@@ -17,11 +17,12 @@ const (
 	syncProtocol = "/tocsin/sync/1" // SYN-02
 	syncService  = "tocsin/sync"
 
-	maxMessage = 64 << 10  // SYN-04: of Negentropy
-	maxFetch   = 256       // SYN-05: ids in one question
-	maxPlaces  = 1024      // SYN-06: places in one question
-	maxAnswer  = 17 << 16  // SYN-02: a whole frame, 1,114,112 bytes
-	maxNeed    = 128 << 10 // SYN-14: ids that one session may leave us to fetch
+	maxMessage = 64 << 10    // SYN-04: of Negentropy
+	maxFetch   = 256         // SYN-05: ids in one question
+	maxPlaces  = 1024        // SYN-06: places in one question
+	maxBytes   = 17<<16 - 64 // of a record in an answer: what the rest of the frame leaves of it
+	maxAnswer  = 17 << 16    // SYN-02: a whole frame, 1,114,112 bytes
+	maxNeed    = 128 << 10   // SYN-14: ids that one session may leave us to fetch
 	// settling is how long gossip has before a record counts as missing (SYN-03).
 	settling = 5 * time.Second
 
