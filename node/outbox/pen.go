@@ -276,6 +276,9 @@ func (p *Publisher) fileLoss(key protocol.KeyID) *Loss {
 	if r == nil {
 		return nil
 	}
+	if why := r.Restored(); why != "" {
+		return &Loss{Key: key, Why: why}
+	}
 	topic, behind := r.Behind(key, func(t protocol.Topic) uint64 {
 		head, _ := p.store.Head(p.own, key, t)
 		return head.Head

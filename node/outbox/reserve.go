@@ -34,7 +34,13 @@ type keyReservation struct {
 	Topics map[string]reservation `json:"topics,omitempty"`
 	// Stopped says why the key signs no more.
 	Stopped string `json:"stopped,omitempty"`
+	// Restored stands under anyKey only: how this node came back from a backup.
+	Restored string `json:"restored,omitempty"`
 }
+
+// anyKey stands for whatever key is in place when a restored node starts: nobody knows how far its logs
+// went after the backup.
+const anyKey = "*"
 
 type reservation struct {
 	UpTo uint64 `json:"up_to"`
@@ -146,6 +152,28 @@ func (r *Reservations) Settle(key protocol.KeyID, heads []protocol.Head) error {
 	return nil
 }
 
+// Restore notes, durably, that the files around this one came from a backup: the key that is in place, whichever,
+// must not go on with its logs. It is over when a new key signs.
+func (r *Reservations) Restore(why string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keys[anyKey] = &keyReservation{Restored: why}
+	if err := r.save(); err != nil {
+		return fmt.Errorf("note that the node was restored: %w", err)
+	}
+	return nil
+}
+
+// Restored says how this node came back from a backup, "" when it did not or has a new key since.
+func (r *Reservations) Restored() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if k, ok := r.keys[anyKey]; ok {
+		return k.Restored
+	}
+	return ""
+}
+
 // Stop notes, durably, that a key signs no more.
 func (r *Reservations) Stop(key protocol.KeyID, why string) error {
 	r.mu.Lock()
@@ -167,11 +195,12 @@ func (r *Reservations) Stopped(key protocol.KeyID) string {
 	return ""
 }
 
-// Forget drops what is noted of a key that is gone.
+// Forget drops what is noted of a key that is gone, because another one signs now.
 func (r *Reservations) Forget(key protocol.KeyID) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.keys, key.String())
+	delete(r.keys, anyKey)
 	if err := r.save(); err != nil {
 		return fmt.Errorf("forget reservations of %s: %w", key, err)
 	}

@@ -112,6 +112,31 @@ func TestReservationsStop(t *testing.T) {
 	}
 }
 
+// TestReservationsRestored: a restore speaks against whatever key is there, until another one signs.
+func TestReservationsRestored(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "reserved.json")
+	key := protocol.KeyID{7}
+	r := reservations(t, path)
+	check(t, r.Reserve(key, topic(t, "fraud"), 1))
+	check(t, r.Settle(key, []protocol.Head{{Key: key, Topic: topic(t, "fraud"), Sequence: 1}}))
+	check(t, r.Restore("from a backup"))
+	check(t, reservations(t, path).Stop(key, "no new key"))
+	again := reservations(t, path)
+	if again.Restored() != "from a backup" || again.Stopped(key) != "no new key" || again.Stopped(protocol.KeyID{8}) != "" {
+		t.Errorf("restored: %q, stopped: %q", again.Restored(), again.Stopped(key))
+	}
+	check(t, again.Forget(key))
+	if why := reservations(t, path).Restored(); why != "" {
+		t.Errorf("still restored: %q", why)
+	}
+	damaged := filepath.Join(t.TempDir(), "reserved.json")
+	check(t, os.WriteFile(damaged, []byte("{"), 0o600))
+	check(t, reservations(t, damaged).Restore("why"))
+	if reservations(t, damaged).Restored() != "why" {
+		t.Error("a damaged file forgets the restore")
+	}
+}
+
 func TestReservationsDamaged(t *testing.T) {
 	for _, text := range []string{"", "{", `{"x":null}`, `[]`, strings.Repeat(" ", maxReserveFile+1)} {
 		path := filepath.Join(t.TempDir(), "reserved.json")
