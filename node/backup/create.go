@@ -70,6 +70,9 @@ func Create(ctx context.Context, src Source, o CreateOptions) (Made, error) {
 }
 
 func create(ctx context.Context, src Source, o CreateOptions) (Made, error) {
+	if src.Store == nil {
+		return Made{}, reason.New(reason.StoreFull, "the node runs without its store: free space first")
+	}
 	if err := os.MkdirAll(o.Folder, 0o700); err != nil {
 		return Made{}, err
 	}
@@ -91,6 +94,10 @@ func create(ctx context.Context, src Source, o CreateOptions) (Made, error) {
 		}
 	}
 	known := readMemory(src.Data)
+	identity, err := o.Sealing.complete(src.Data, &known)
+	if err != nil {
+		return Made{}, err
+	}
 	w := &writing{src: src, o: o, all: all, now: time.Now().UTC().Truncate(time.Millisecond)}
 	if base := known.Last; !o.Full && usable(base, all, o) {
 		w.base = base
@@ -99,8 +106,8 @@ func create(ctx context.Context, src Source, o CreateOptions) (Made, error) {
 	if err != nil {
 		return Made{}, err
 	}
-	known.Last = last
-	known.Status = Status{Folder: o.Folder, Made: w.now, Full: known.Full, Drilled: known.Drilled}
+	made.Identity, known.Last = identity, last
+	known.Folder, known.Made, known.Failed, known.Why = o.Folder, w.now, time.Time{}, ""
 	if made.Base == "" {
 		known.Full = w.now
 	}

@@ -27,6 +27,9 @@ type (
 // but for what was erased since. It never goes into a backup.
 const nodeIdentity = "keys/backup.key"
 
+// operatorIdentity is, under the data folder, where an identity is put that was made for the operator.
+const operatorIdentity = "recovery/backup-identity.txt"
+
 // Sealing says how a new backup is sealed: to recipients, by a passphrase, or not at all.
 type Sealing struct {
 	Recipients []string
@@ -62,6 +65,31 @@ func recipients(texts []string) ([]age.Recipient, error) {
 		out = append(out, r...)
 	}
 	return out, nil
+}
+
+// complete names recipients where nothing else is said: those that were made before, or a new one, whose
+// identity goes into a file that is to be taken away.
+func (s *Sealing) complete(data string, known *memory) (identity string, err error) {
+	if s.Plain || s.Passphrase != "" || len(s.Recipients) > 0 {
+		return "", nil
+	}
+	if len(known.Recipients) == 0 {
+		if data == "" {
+			return "", reason.New(reason.UsageInvalid, "seal a backup: name a recipient")
+		}
+		identity = filepath.Join(data, filepath.FromSlash(operatorIdentity))
+		recipient, err := NewIdentity(identity)
+		if err != nil {
+			return "", err
+		}
+		known.Recipients = []string{recipient}
+		// At once: a key that nobody remembers is in the way of the next one.
+		if err := known.write(data); err != nil {
+			return "", err
+		}
+	}
+	s.Recipients = known.Recipients
+	return identity, nil
 }
 
 // operators are who can open what is sealed so, besides the node.

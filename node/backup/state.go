@@ -33,9 +33,12 @@ type Status struct {
 	Made    time.Time `json:"made,omitzero"`
 	Full    time.Time `json:"full,omitzero"`
 	Drilled time.Time `json:"drilled,omitzero"`
-	// Failed is when the last work failed, Why the cause; zero when it did not.
+	// Failed is when making the last one failed, Why the cause; zero when it did not.
 	Failed time.Time `json:"failed,omitzero"`
 	Why    string    `json:"why,omitempty"`
+	// Unsound is when a drill found a backup bad, UnsoundWhy what was wrong; zero once one was found good.
+	Unsound    time.Time `json:"unsound,omitzero"`
+	UnsoundWhy string    `json:"unsound_why,omitempty"`
 }
 
 // lastBackup is what an increment needs to know of its base.
