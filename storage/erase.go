@@ -159,9 +159,6 @@ func (s *Store) planComplete(a arrival) (st step, ok bool, err error) {
 	if err != nil {
 		return st, false, reason.Wrap(reason.StoreDamaged, "read its index", err)
 	}
-	for _, i := range here {
-		leaves[i] = before[i]
-	}
 	info := a.info
 	info.source, info.fate, info.stored.shape = old.info.source, old.info.fate, old.info.stored.shape&^shapePruned
 	if at.underHold() {

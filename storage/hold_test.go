@@ -206,7 +206,9 @@ func acceptMany(t testing.TB, s *Store, n int) (ids []protocol.RecordID) {
 		}
 		leaves := []packedLeaf{{Leaf: indicator(stixID(i), testNow, domain(i))}}
 		p := pack(info, leaves, 0)
-		plans = append(plans, func() (step, error) { return s.planAccept(arrival{id: id, info: info, leaves: leaves, packed: p, raw: make([]byte, 100)}) })
+		plans = append(plans, func() (step, error) {
+			return s.planAccept(arrival{id: id, info: info, leaves: leaves, packed: p, raw: make([]byte, 100)})
+		})
 	}
 	done, err := s.doAll(t.Context(), plans)
 	must(t, err)

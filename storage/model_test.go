@@ -11,6 +11,7 @@ import (
 	"tocsin/protocol"
 	"tocsin/protocol/pattern"
 	"tocsin/protocol/reason"
+	"tocsin/protocol/recon"
 )
 
 // modelRecord is a record as the simplest possible store would keep it: where it counts, why and
@@ -21,6 +22,8 @@ type modelRecord struct {
 	why     reason.Code
 	since   int64
 	decided map[int]State
+	stored  int // bytes that are kept of it
+	chains  *protocol.Chains
 }
 
 // model is that store: a map and loops.
@@ -33,7 +36,7 @@ func (m model) counts() (c Counts) {
 			c.Records++
 		case spaceHeld:
 			c.HeldRecords++
-			c.HeldBytes += int64(len(r.entry.Record.Raw()))
+			c.HeldBytes += int64(r.stored)
 		case spaceRejected:
 			continue
 		}
@@ -76,7 +79,7 @@ func TestModel(t *testing.T) {
 			authors := []*author{newAuthor(t, "A"), newAuthor(t, "B")}
 			now := testNow
 			for range 120 {
-				switch what := r.IntN(24); {
+				switch what := r.IntN(27); {
 				case what < 9:
 					modelAccept(t, r, s, m, authors[r.IntN(2)], now)
 				case what < 12:
@@ -92,7 +95,9 @@ func TestModel(t *testing.T) {
 					modelHold(t, r, s, m)
 				case what < 21:
 					modelExpireHeld(t, r, s, m)
-				case what < 22:
+				case what < 24:
+					modelErase(t, r, s, m)
+				case what < 25:
 					s.mu.Lock()
 					s.tables.compact()
 					s.mu.Unlock()
@@ -104,6 +109,7 @@ func TestModel(t *testing.T) {
 					}
 				}
 				compareModel(t, s, m)
+				compareSets(t, s, m, now)
 			}
 			want := m.counts()
 			report, err := checkClosed(t, s, dir)
@@ -128,7 +134,7 @@ func modelAccept(t *testing.T, r *rand.Rand, s *Store, m model, a *author, now t
 	e.Received = testNow.Add(time.Duration(r.IntN(100)) * time.Hour)
 	must(t, s.Accept(t.Context(), e))
 	m[e.Record.ID()] = &modelRecord{
-		e, map[State]space{Accepted: spaceAccepted, Held: spaceHeld}[d.state], d.reason, e.Received.UnixMilli(), map[int]State{},
+		e, map[State]space{Accepted: spaceAccepted, Held: spaceHeld}[d.state], d.reason, e.Received.UnixMilli(), map[int]State{}, len(e.Record.Raw()), a.Chains,
 	}
 }
 
@@ -240,6 +246,62 @@ func modelReject(t *testing.T, r *rand.Rand, s *Store, m model) {
 	}
 }
 
+// modelErase erases a few objects of a record, or all; the record as sent, which comes again, fills nothing in.
+func modelErase(t *testing.T, r *rand.Rand, s *Store, m model) {
+	t.Helper()
+	id, rec := m.pick(r, []space{spaceAccepted, spaceHeld}[r.IntN(2)])
+	if rec == nil {
+		return
+	}
+	var drop []int // none means all
+	for i := range rec.entry.Leaves {
+		if r.IntN(2) == 0 {
+			drop = append(drop, i)
+		}
+	}
+	must(t, s.Erase(t.Context(), id, drop, reason.OperatorRejected))
+	again := rec.entry
+	rec.entry.Leaves = slices.Clone(rec.entry.Leaves)
+	for i := range rec.entry.Leaves {
+		if drop == nil || slices.Contains(drop, i) {
+			rec.entry.Leaves[i] = Leaf{State: Refused, Reason: reason.ObjectErased, Modified: rec.entry.Record.Header().Created, Confidence: -1}
+			rec.decided[i] = Refused
+			_, err := s.Object(Ref{id, i})
+			wantCode(t, err, reason.NotFound)
+		}
+	}
+	again.State = Held
+	wantCode(t, s.Accept(t.Context(), again), reason.DupHeld)
+	form, raw, err := s.Fetch(id)
+	must(t, err)
+	rec.entry.Record, err = protocol.VerifyPruned(raw, rec.chains)
+	must(t, err)
+	if rec.stored = len(raw); form != Pruned || s.Lacks(id) {
+		t.Fatalf("form %d; lacks %v", form, s.Lacks(id))
+	}
+}
+
+// compareSets holds the sets against those computed from the model at a time, and at an earlier one.
+func compareSets(t *testing.T, s *Store, m model, now time.Time) {
+	t.Helper()
+	topic := topicOf(t, "malicious-code")
+	for _, now := range []time.Time{now, now.Add(-20 * time.Hour), now} {
+		var items []recon.Item
+		for id, rec := range m {
+			if h := rec.entry.Record.Header(); h.Expires.After(now) {
+				items = append(items, recon.Item{Timestamp: uint64(h.Created.UnixMilli()), ID: id})
+			}
+		}
+		got, want := s.setAt(topic, now), recon.NewTree(items)
+		if got.Len() != want.Len() || got.Fingerprint(0, got.Len()) != want.Fingerprint(0, want.Len()) {
+			t.Fatalf("the set has %d records, want %d", got.Len(), want.Len())
+		}
+	}
+	if s.setAt(topicOf(t, "fraud"), now).Len() != 0 || len(s.Gaps(9)) != 0 {
+		t.Fatal("a topic of which nothing is held has a set, or a log without gaps has some")
+	}
+}
+
 func modelExpire(t *testing.T, s *Store, m model, now time.Time) {
 	t.Helper()
 	before := len(m)
@@ -273,6 +335,9 @@ func compareModel(t *testing.T, s *Store, m model) {
 		for i, l := range rec.entry.Leaves {
 			if rec.space == spaceHeld && l.State != Refused || l.State == Held {
 				held++
+			}
+			if l.Object == "" {
+				continue // erased
 			}
 			hits, err := s.Versions(l.Object)
 			must(t, err)
@@ -324,9 +389,9 @@ func compareQuarantine(t *testing.T, s *Store, m model) {
 		}
 		if rec.space == spaceHeld {
 			u := usage[org]
-			u.Records, u.Bytes = u.Records+1, u.Bytes+int64(len(rec.entry.Record.Raw()))
+			u.Records, u.Bytes = u.Records+1, u.Bytes+int64(rec.stored)
 			usage[org] = u
-			total.Records, total.Bytes = total.Records+1, total.Bytes+int64(len(rec.entry.Record.Raw()))
+			total.Records, total.Bytes = total.Records+1, total.Bytes+int64(rec.stored)
 			whole[rec.why]++
 		}
 		for _, l := range rec.entry.Leaves {

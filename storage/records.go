@@ -141,6 +141,9 @@ func (ix indexed) carry(leaves []packedLeaf) ([]packedLeaf, error) {
 		if err != nil {
 			return nil, err
 		}
+		if old.erased() {
+			out[i] = old
+		}
 		if old.Object != out[i].Object {
 			continue
 		}
