@@ -45,6 +45,8 @@ type rawEntry struct {
 	value   []byte
 	// at is where value begins in its file.
 	at int
+	// doubtful is an entry of a block that is damaged somewhere: only what has a hash of its own may be believed.
+	doubtful bool
 }
 
 // pointer is where in the value log a value stands.
@@ -150,12 +152,26 @@ func searchBlocks(raw []byte) (blocks [][2]int) {
 	return blocks
 }
 
-// readBlock gives the entries of one block, at its place in the file.
+// readBlock gives the entries of one block, at its place in the file. Those of a damaged one are doubtful.
 func readBlock(raw []byte, at [2]int, fn func(rawEntry)) error {
-	content, err := footed(raw[at[0]:at[1]])
-	if err != nil {
-		return err
+	block := raw[at[0]:at[1]]
+	content, err := footed(block)
+	if err == nil {
+		return splitBlock(content, at[0], fn)
 	}
+	for n := 2; n <= 6 && n+4 <= len(block); n++ { // as long as checksums are
+		again := splitBlock(block[:len(block)-4-n], at[0], func(e rawEntry) {
+			e.doubtful = true
+			fn(e)
+		})
+		if again == nil {
+			break
+		}
+	}
+	return err
+}
+
+func splitBlock(content []byte, at int, fn func(rawEntry)) error {
 	if len(content) < 4 {
 		return io.ErrUnexpectedEOF
 	}
@@ -168,7 +184,7 @@ func readBlock(raw []byte, at [2]int, fn func(rawEntry)) error {
 	for i := range offsets { // as the machine has them, which wrote them
 		offsets[i] = int(binary.LittleEndian.Uint32(content[index+4*int64(i):]))
 	}
-	return readEntries(content[:index], append(offsets, int(index)), at[0], fn)
+	return readEntries(content[:index], append(offsets, int(index)), at, fn)
 }
 
 // readEntries gives the entries between offsets: each has the part of its key that differs from the block's first key.
