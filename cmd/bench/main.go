@@ -85,6 +85,9 @@ func report(ctx context.Context, rounds, objects, million int) error {
 	if err := reportWarnings(min(rounds, 3)); err != nil {
 		return fmt.Errorf("warning lists: %w", err)
 	}
+	if err := reportRecon(min(rounds, 3), 1_000_000); err != nil {
+		return fmt.Errorf("reconciliation: %w", err)
+	}
 	return reportStore(ctx, million)
 }
 
