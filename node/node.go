@@ -15,6 +15,7 @@ import (
 
 	"tocsin/node/admin"
 	"tocsin/node/audit"
+	"tocsin/node/backup"
 	"tocsin/node/belief"
 	"tocsin/node/breaker"
 	"tocsin/node/catchup"
@@ -92,6 +93,8 @@ type parts struct {
 type duties struct {
 	keeper  *upkeep.Keeper
 	catchup *catchup.Keeper
+	backups *backup.Runner
+	proofs
 }
 
 // New opens what the node needs in paths and wires it: node.running when
@@ -144,6 +147,9 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 	if err = n.openInvites(paths, cfg, keys, chains); err != nil {
 		return n, err
 	}
+	if err = n.openProofs(paths, cfg, o, keys, chains); err != nil {
+		return n, err
+	}
 	if n.Host, err = n.host(cfg, o, set, keys, chains); err != nil {
 		return n, err
 	}
@@ -153,6 +159,9 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 		return n, err
 	}
 	n.keeper = n.newKeeper(cfg, chains)
+	if err = n.openBackups(paths, cfg, o); err != nil {
+		return n, err
+	}
 	if !o.NoAdmin {
 		n.admin, err = n.adminServer(paths, cfg, o, set, keys, chains)
 	}
@@ -167,7 +176,7 @@ func (n *Node) Own() protocol.OrgID { return n.own }
 // listeners and the admin socket are bound; it may be nil.
 func (n *Node) Run(ctx context.Context, ready func()) (err error) {
 	n.note("node.start", nil)
-	defer func() { n.note("node.stop", err) }()
+	defer func() { n.stopped(err) }()
 	if n.disk.lack != nil {
 		return n.runDegraded(ctx, ready)
 	}
@@ -188,6 +197,8 @@ func (n *Node) Run(ctx context.Context, ready func()) (err error) {
 	g.Go(func() error { return n.noteWarnings(ctx) })
 	g.Go(func() error { return n.scores.Run(ctx) })
 	g.Go(func() error { return n.Desk.Run(ctx) })
+	g.Go(func() error { return n.runProofs(ctx) })
+	g.Go(func() error { return n.backups.Run(ctx) })
 	if n.admin != nil {
 		g.Go(func() error { return n.admin.Run(ctx) })
 	}
@@ -214,6 +225,9 @@ func (n *Node) Close() error {
 			errs = append(errs, n.Outbox.Settle())
 		}
 		errs = append(errs, n.Store.Close())
+	}
+	if n.facts != nil {
+		errs = append(errs, n.facts.Close())
 	}
 	if n.Audit != nil {
 		errs = append(errs, n.Audit.Close())

@@ -88,6 +88,8 @@ type Books struct {
 	Standing *standing.Book
 	// Bundles is nil where none are written or read.
 	Bundles *Bundles
+	// Proofs is nil where nothing is kept that could be shown later.
+	Proofs *Proofs
 }
 
 // Actions are what the resources have the node do.
@@ -207,6 +209,9 @@ func NewHandler(d Deps) http.Handler {
 	}
 	(&warningResource{d.Warnings, d.Audit}).register(a)
 	(&auditResource{d.Audit, make(chan struct{}, maxFollowers)}).register(a)
+	if d.Proofs != nil {
+		(&evidenceResource{n, find, d.Identity, d.Audit, *d.Proofs}).register(a)
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, api.NewProblem(reason.NotFound, fmt.Sprintf("%s %s: no such resource", r.Method, r.URL.Path)))
 	})

@@ -78,6 +78,9 @@ func (b *Book) Index() *warn.Index { return b.current.Load().index }
 // Lists describes what is in force, by name.
 func (b *Book) Lists() []Info { return slices.Clone(b.current.Load().lists) }
 
+// Digest is over the names and contents of the files in force, the built-in lists left out: those belong to the program.
+func (b *Book) Digest() [sha256.Size]byte { return b.current.Load().contents }
+
 // Version counts changes since Open; it never falls.
 func (b *Book) Version() uint64 { return b.current.Load().version }
 
