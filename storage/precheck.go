@@ -44,7 +44,7 @@ func precheck(dir string) error {
 	if err != nil || len(names) == 0 {
 		return err
 	}
-	if err := mendSmall(dir, names); err != nil {
+	if names, err = mendSmall(dir, names); err != nil {
 		return err
 	}
 	raw, err := os.ReadFile(filepath.Join(dir, manifestName))
@@ -111,34 +111,45 @@ func number(name string) (uint64, error) {
 	return n, nil
 }
 
-// mendSmall sees to what holds no data. A registry of keys is of no use without encryption: a damaged one is put aside and made anew. A
-// memtable's log of no bytes is what a crash leaves, and badger would stumble over it.
-func mendSmall(dir string, names []string) error {
+// mendSmall sees to what holds no data, and returns the files that are left. A registry of keys is of no use without encryption: a
+// damaged one is put aside and made anew. A memtable's log or a newest value log of no bytes is what a crash leaves between making
+// and sizing it, and badger would stumble over it at every start.
+func mendSmall(dir string, names []string) ([]string, error) {
 	if slices.Contains(names, registryName) {
 		path := filepath.Join(dir, registryName)
 		raw, err := os.ReadFile(path)
 		if err != nil {
-			return fmt.Errorf("read %s: %w", registryName, err)
+			return nil, fmt.Errorf("read %s: %w", registryName, err)
 		}
 		if len(raw) != 16+len(registrySanity) || string(raw[16:]) != registrySanity {
 			log.Warnw("key registry is damaged, it is made anew: nothing is encrypted with it", "file", path)
 			if err := os.Rename(path, path+".damaged"); err != nil {
-				return fmt.Errorf("move the damaged %s aside: %w", registryName, err)
+				return nil, fmt.Errorf("move the damaged %s aside: %w", registryName, err)
 			}
 		}
 	}
+	newest, err := lastValueLog(names)
+	if err != nil {
+		return nil, err
+	}
+	left := names[:0]
 	for _, name := range names {
-		if filepath.Ext(name) != memSuffix {
-			continue
-		}
 		path := filepath.Join(dir, name)
-		if info, err := os.Stat(path); err == nil && info.Size() == 0 {
-			if err := os.Remove(path); err != nil {
-				return fmt.Errorf("remove the empty %s: %w", name, err)
+		if filepath.Ext(name) == memSuffix || name == valueLogName(newest) {
+			info, err := os.Stat(path)
+			if err != nil {
+				return nil, fmt.Errorf("look at %s: %w", name, err)
+			}
+			if info.Size() == 0 {
+				if err := os.Remove(path); err != nil {
+					return nil, fmt.Errorf("remove the empty %s: %w", name, err)
+				}
+				continue
 			}
 		}
+		left = append(left, name)
 	}
-	return nil
+	return left, nil
 }
 
 func lastValueLog(names []string) (last uint32, err error) {
@@ -153,6 +164,8 @@ func lastValueLog(names []string) (last uint32, err error) {
 	}
 	return last, nil
 }
+
+func valueLogName(n uint32) string { return fmt.Sprintf("%06d%s", n, valueLogSuffix) }
 
 func tableName(id uint64) string { return fmt.Sprintf("%06d%s", id, tableSuffix) }
 
@@ -283,7 +296,7 @@ func (r *rawStore) checkValueLogs(names []string) error {
 	if r.pointed == 0 {
 		return nil
 	}
-	name := fmt.Sprintf("%06d%s", r.lastLog, valueLogSuffix)
+	name := valueLogName(r.lastLog)
 	raw, err := os.ReadFile(filepath.Join(r.dir, name))
 	if err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
