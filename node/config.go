@@ -11,6 +11,7 @@ import (
 
 	"github.com/multiformats/go-multiaddr"
 
+	"tocsin/node/backup"
 	"tocsin/node/settings"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
@@ -51,6 +52,13 @@ type Config struct {
 	// BallastMB is the size of a file that is deleted when the disk is full, so that the node can finish what it
 	// began. Default 0: 1 % of the disk, at most 64. -1 is none.
 	BallastMB int `toml:"ballast_mb" koanf:"ballast_mb"`
+	// BackupTo is the folder of scheduled backups, which must exist: a full one each night, what is new each hour, one
+	// restored for a look each week. Default none.
+	BackupTo string `toml:"backup_to" koanf:"backup_to"`
+	// BackupRecipients are the age recipients that can open them. Default: a key that is made at the first backup.
+	BackupRecipients []string `toml:"backup_recipients" koanf:"backup_recipients"`
+	// BackupKeep is how many full backups are kept, with what hangs on them. Default 7.
+	BackupKeep int `toml:"backup_keep" koanf:"backup_keep"`
 }
 
 // defaultWarningLists is the folder that need not be there.
@@ -61,6 +69,12 @@ const (
 	defaultQuarantineDays = 30
 	maxQuarantineDays     = 400 // no record lives longer
 	maxQuarantineMB       = 1 << 24
+)
+
+// The bounds of the settings of backups.
+const (
+	defaultBackupKeep = 7
+	maxBackupKeep     = 1000
 )
 
 // maxReserveMB bounds the floor and the ballast.
@@ -117,6 +131,21 @@ func (c *Config) Validate() error {
 	}
 	if strings.ContainsFunc(c.WarningLists, unicode.IsControl) {
 		return invalid("warninglists", c.WarningLists, errors.New("want the name of a folder"))
+	}
+	return c.validateBackups()
+}
+
+func (c *Config) validateBackups() error {
+	if c.BackupTo != "" && !filepath.IsAbs(c.BackupTo) {
+		return invalid("backup_to", c.BackupTo, errors.New("want the whole path of a folder"))
+	}
+	for _, text := range c.BackupRecipients {
+		if err := backup.CheckRecipients([]string{text}); err != nil {
+			return invalid("backup_recipients", text, err)
+		}
+	}
+	if c.BackupKeep < 0 || c.BackupKeep > maxBackupKeep {
+		return invalid("backup_keep", strconv.Itoa(c.BackupKeep), fmt.Errorf("want 0 to %d", maxBackupKeep))
 	}
 	return nil
 }
@@ -175,6 +204,9 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.QuarantineDays == 0 {
 		c.QuarantineDays = defaultQuarantineDays
+	}
+	if c.BackupKeep == 0 {
+		c.BackupKeep = defaultBackupKeep
 	}
 	return c
 }

@@ -296,5 +296,11 @@ func (c Config) template() string {
 		"floor_mb", d.FloorMB, c.FloorMB != 0)
 	line("The size in MB of a file that is given up when the disk is full; 0 means 1 % of the disk, at most 64; -1 none.",
 		"ballast_mb", d.BallastMB, c.BallastMB != 0)
+	line("The folder of scheduled backups, a whole path; it must exist. See docs/backup.md.",
+		"backup_to", d.BackupTo, c.BackupTo != "")
+	line("The age recipients that can open them; none means a key that is made at the first backup.",
+		"backup_recipients", append([]string{}, d.BackupRecipients...), len(c.BackupRecipients) > 0)
+	line("How many full backups are kept, with what hangs on them.",
+		"backup_keep", d.BackupKeep, c.BackupKeep != 0)
 	return b.String()
 }

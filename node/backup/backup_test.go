@@ -195,4 +195,3 @@ func newIdentity(t *testing.T) *age.X25519Identity {
 	check(t, err)
 	return id
 }
-

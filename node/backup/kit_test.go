@@ -154,4 +154,3 @@ func read(t *testing.T, path string) string {
 	check(t, err)
 	return string(raw)
 }
-

@@ -214,4 +214,3 @@ func TestLongChain(t *testing.T) {
 		}
 	}
 }
-

@@ -89,6 +89,20 @@ func (c *Counter) Next(network string, org *protocol.Org, heads []protocol.Head,
 	return s, nil
 }
 
+// Skip leaves numbers out: those that were given after a backup that this file came back from.
+func (c *Counter) Skip(n uint64) error {
+	next := counterFile{Counter: c.last.Counter + n, Made: c.last.Made}
+	raw, err := json.Marshal(next)
+	if err == nil {
+		err = durable.Write(c.path, append(raw, '\n'), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("leave out numbers of statuses: %w", err)
+	}
+	c.last = next
+	return nil
+}
+
 // RootVersion is the version of the root in force.
 func RootVersion(org *protocol.Org) uint64 {
 	if n := len(org.Roots); n > 0 {
