@@ -23,7 +23,7 @@ import (
 
 func newAuditCommand(g *globals) *cobra.Command {
 	return group("audit", "See who did what with this node, when and why", newAuditTailCommand(g),
-		newAuditSearchCommand(g), newAuditVerifyCommand(g), newAuditExportCommand(g))
+		newAuditSearchCommand(g), newAuditVerifyCommand(g), newAuditExportCommand(g), newCheckpointCommand(g))
 }
 
 func newAuditTailCommand(g *globals) *cobra.Command {
@@ -175,12 +175,15 @@ type auditReport struct {
 	// Head is the newest entry's hash: who keeps it can tell later whether entries are missing at the end.
 	Head string `json:"head"`
 	// Against is the head that the file had to hold: "node", "given" or "" for none.
-	Against  string   `json:"against"`
-	Problems []string `json:"problems"`
+	Against string `json:"against"`
+	// Checkpoints counts the signed heads that the file had to hold.
+	Checkpoints int      `json:"checkpoints"`
+	Problems    []string `json:"problems"`
 }
 
 func newAuditVerifyCommand(g *globals) *cobra.Command {
 	var head string
+	var files []string
 	c := &cobra.Command{
 		Use:   "verify [FILE]",
 		Short: "Check the audit log's chain of hashes; needs no running node",
@@ -188,8 +191,10 @@ func newAuditVerifyCommand(g *globals) *cobra.Command {
 FILE it is the log of this node, which need not run; if it runs, the log must also end
 where the node says that it ends.
 
-Entries that are missing at the end leave no trace in the file itself. Keep the head that
-this command prints somewhere else, and give it with --head the next time: it must still be there.
+Entries that are missing at the end leave no trace in the file itself. The log of this node
+is held against every checkpoint that the node keeps, and any log against those of
+--checkpoint, such as a peer shows with "tocsin audit checkpoint held --notes". Or keep the
+head that this command prints somewhere else, and give it with --head the next time.
 
 Exit codes: 0 sound, 8 problems were found (the answer names each), 6 there is no log.`,
 		Args: cobra.MaximumNArgs(1),
@@ -205,7 +210,7 @@ Exit codes: 0 sound, 8 problems were found (the answer names each), 6 there is n
 			}
 			if len(args) > 0 {
 				report.File = args[0]
-				return g.verifyAudit(report, known)
+				return g.verifyAudit(report, known, "", files)
 			}
 			paths, err := g.paths()
 			if err != nil {
@@ -217,10 +222,11 @@ Exit codes: 0 sound, 8 problems were found (the answer names each), 6 there is n
 					report.Against = "node"
 				}
 			}
-			return g.verifyAudit(report, known)
+			return g.verifyAudit(report, known, paths.Checkpoints(), files)
 		},
 	}
 	c.Flags().StringVar(&head, "head", "", "hash of an entry that must be in the log")
+	c.Flags().StringArrayVar(&files, "checkpoint", nil, "file with a checkpoint that the log must hold; may be repeated")
 	return c
 }
 
@@ -245,11 +251,14 @@ func (g *globals) auditHead(ctx context.Context) *protocol.Digest {
 	return &d
 }
 
-func (g *globals) verifyAudit(report auditReport, known *protocol.Digest) error {
-	verify := audit.Verify
-	if known != nil {
-		verify = func(path string) (audit.Verification, error) { return audit.VerifyHolding(path, *known) }
+// verifyAudit checks a log against what is known of it: an entry's hash, checkpoints in own and in files.
+func (g *globals) verifyAudit(report auditReport, known *protocol.Digest, own string, files []string) error {
+	checkpoints, err := g.heldAgainst(own, files)
+	if err != nil {
+		return err
 	}
+	report.Checkpoints = len(checkpoints)
+	verify := func(path string) (audit.Verification, error) { return audit.VerifyAgainst(path, known, checkpoints) }
 	v, err := verify(report.File)
 	// A node that runs may just be writing a line.
 	for try := 0; try < 3 && report.Against == "node" && err == nil && len(v.Problems) > 0; try++ {
@@ -268,6 +277,9 @@ func (g *globals) verifyAudit(report auditReport, known *protocol.Digest) error 
 			word = g.paint("not sound", colorBad)
 		}
 		fmt.Fprintf(w, "%s: %s, head %s\n", word, auditCount(report.Entries), report.Head)
+		if report.OK && report.Checkpoints > 0 {
+			fmt.Fprintf(w, "It holds what %s cover.\n", count(report.Checkpoints, "checkpoint"))
+		}
 	})
 	if err != nil || report.OK {
 		return err

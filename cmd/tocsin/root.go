@@ -75,6 +75,7 @@ func newRootCommand(g *globals) *cobra.Command {
 	root.AddCommand(
 		newAuditCommand(g),
 		newAdviseCommand(g),
+		newBundleCommand(g),
 		newCheckCommand(g),
 		newCommitCommand(g),
 		newCompletionCommand(g),
@@ -82,6 +83,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		newDebugCommand(g),
 		newDemoCommand(g),
 		newDisputeCommand(g),
+		newEvidenceCommand(g),
 		newExplainCommand(g),
 		newFsckCommand(g),
 		newInitCommand(g),

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/evidence"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
@@ -22,12 +23,16 @@ func newVerifyCommand(g *globals) *cobra.Command {
 	var network string
 	c := &cobra.Command{
 		Use:   "verify FILE|-",
-		Short: "Check a record file or a proof without any node",
+		Short: "Check a record file, a proof or an evidence pack without any node",
 		Long: `Check what "tocsin show --proof" or an export wrote: chain statements, then records
 or proofs of single objects. Everything that is needed is in the file; no node and no
 network is asked. It says who signed, which record it is, what stands in it, and why it
 holds or fails. It does not say whether you trust the signer: compare the organisation's
 id with your trust list.
+
+Of an evidence pack ("tocsin evidence") it prints the cover sheet and says of each step
+whether it holds: who made it, the object, when it was first seen, the audit log, and who
+witnessed that. A pack names its network itself.
 
 Signatures are bound to a network: --network, else the configured one, else "main".
 
@@ -35,16 +40,19 @@ Exit codes: 0 everything in the file holds, 8 something does not, 2 usage, 6 no 
 		Example: "  tocsin show indicator--... --proof > proof.tocsin\n  tocsin verify proof.tocsin",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			raw, err := g.readAll(args[0], maxRecordFile)
+			if err != nil {
+				return err
+			}
+			if evidence.IsPack(raw[:min(len(raw), evidence.MaxPackBytes)]) {
+				return g.verifyPack(network, raw)
+			}
 			if network == "" {
 				cfg, _, err := loadConfig(g)
 				if err != nil {
 					return err
 				}
 				network = cfg.Network
-			}
-			raw, err := g.readAll(args[0], maxRecordFile)
-			if err != nil {
-				return err
 			}
 			return g.verify(network, raw)
 		},
