@@ -253,7 +253,8 @@ func (l *List) Wrote(own protocol.OrgID, e *Exported, sel Selection) error {
 
 // save writes the file; mu is held. What Open would refuse is never written: the oldest bundles go before.
 func (l *List) save() error {
-	for {
+	for l.path != "" { // an inspection keeps nothing
+
 		raw, err := json.Marshal(l.listState)
 		if err != nil {
 			return err
@@ -264,6 +265,7 @@ func (l *List) save() error {
 		slices.SortFunc(l.Bundles, func(a, b Listing) int { return b.At.Compare(a.At) })
 		l.Bundles = l.Bundles[:len(l.Bundles)/2]
 	}
+	return nil
 }
 
 // All lists what is remembered, newest first. The caller must not change what they point to.

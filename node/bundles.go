@@ -1,0 +1,41 @@
+package node
+
+import (
+	"tocsin/node/admin"
+	"tocsin/node/bundle"
+	"tocsin/node/identity"
+	"tocsin/protocol"
+	"tocsin/protocol/trust"
+)
+
+// openBundles wires what bundles are written from and read into.
+func (n *Node) openBundles(paths Paths, chains *identity.Book) (*admin.Bundles, error) {
+	list, err := bundle.Open(paths.Bundles())
+	if err != nil {
+		return nil, err
+	}
+	blocked := func(org protocol.OrgID) bool { return n.level(org) == trust.Blocked }
+	return &admin.Bundles{
+		List: list,
+		Source: bundle.Source{
+			Store:   n.Store,
+			Chains:  chains.Chains,
+			Blocked: blocked,
+			Signer: func() (bundle.Signer, error) {
+				cert, key, err := n.Outbox.Certified()
+				return bundle.Signer{Chain: chains.Chains().Chain(n.own), Certificate: cert, Key: key}, err
+			},
+		},
+		Sink: bundle.Sink{
+			Chains:  chains.Chains,
+			Learn:   n.intake.Learn,
+			Held:    n.Store.Has,
+			Blocked: blocked,
+			List:    list,
+			Receive: n.intake.Receive,
+		},
+	}, nil
+}
+
+// Bundles is the list of bundles that were written and read.
+func (p Paths) Bundles() string { return p.State() + "/bundles.json" }
