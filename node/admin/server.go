@@ -21,6 +21,7 @@ import (
 
 	"tocsin/node/admin/api"
 	"tocsin/node/audit"
+	"tocsin/node/backup"
 	"tocsin/node/belief"
 	"tocsin/node/custody"
 	"tocsin/node/identity"
@@ -86,6 +87,8 @@ type Books struct {
 	Review   *review.Queue
 	Invites  *invite.Desk
 	Standing *standing.Book
+	// Backups makes and checks backups; nil in tests.
+	Backups *backup.Runner
 	// Bundles is nil where none are written or read.
 	Bundles *Bundles
 	// Proofs is nil where nothing is kept that could be shown later.
@@ -182,7 +185,7 @@ func NewHandler(d Deps) http.Handler {
 	a := humago.New(mux, apiConfig(d.Self.Version))
 	n := names{policy: d.Policy, identity: d.Identity, self: d.Self}
 	find := finder{store: d.Store}
-	(&statusResource{d.Self, d.Store, d.Mesh, d.Desk, d.Keys, d.Running, d.roomLeft}).register(a)
+	(&statusResource{d.Self, d.Store, d.Mesh, d.Desk, d.Keys, d.Running, d.roomLeft, d.Backups}).register(a)
 	(&peerResource{n, d.Mesh, d.Settings, d.Audit}).register(a)
 	(&topicResource{d.Mesh, d.Settings, d.Audit}).register(a)
 	(&trustResource{n, d.Policy, d.Review, d.Intake, d.Mesh.Topics}).register(a)
@@ -206,6 +209,9 @@ func NewHandler(d Deps) http.Handler {
 	}
 	if d.Bundles != nil {
 		(&bundleResource{n, *d.Bundles, d.Audit, make(chan struct{}, maxCarriers)}).register(a)
+	}
+	if d.Backups != nil {
+		(&backupResource{d.Backups, d.Audit}).register(a)
 	}
 	(&warningResource{d.Warnings, d.Audit}).register(a)
 	(&auditResource{d.Audit, make(chan struct{}, maxFollowers)}).register(a)

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/backup"
 	"tocsin/node/belief"
 	"tocsin/node/custody"
 	"tocsin/node/identity"
@@ -21,6 +22,7 @@ type statusResource struct {
 	keys    *custody.Office // nil in tests
 	running func() bool
 	space   func() *api.Space
+	backups *backup.Runner // nil in tests
 }
 
 func (s *statusResource) register(a huma.API) {
@@ -53,6 +55,7 @@ func (s *statusResource) get(context.Context, *nothing) (*body[api.Status], erro
 	c := s.store.Counts()
 	st.Records, st.Objects, st.Held = c.Records, c.Objects, c.Held
 	st.Waiting = s.mesh.Waiting()
+	st.Backup = backupStatus(s.backups)
 	st.Judging, st.Behind = judging(s.desk), behind(s.desk)
 	if s.keys != nil {
 		keys := s.keys.Keys()

@@ -146,6 +146,11 @@ func (r *Runner) Create(ctx context.Context, o CreateOptions) (Made, error) {
 	return made, r.note(nil, err)
 }
 
+// CreateKeys writes the private keys to a file of their own: see the function of that name.
+func (r *Runner) CreateKeys(path string, s Sealing) ([]string, error) {
+	return CreateKeys(r.d.Source.Data, r.d.Source.Org, path, s)
+}
+
 // Verify reads a backup whole; the node's own key is tried as well.
 func (r *Runner) Verify(ctx context.Context, folder, id string, a Access) (Checked, error) {
 	r.work.Lock()

@@ -39,6 +39,8 @@ type Status struct {
 	Started time.Time `json:"started"`
 	// Space is how much room the disk has, absent where the store is in memory.
 	Space *Space `json:"space,omitempty"`
+	// Backup is how the backups stand, absent where there are none.
+	Backup *BackupStatus `json:"backup,omitempty"`
 	// Judging is the background judgement, absent before the first.
 	Judging *Judging `json:"judging,omitempty"`
 	// Behind counts changes that the scorecards have not looked at yet.
