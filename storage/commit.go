@@ -26,6 +26,8 @@ type op struct {
 	// and again when the batch before it had to be committed first.
 	plan func() (step, error)
 	done chan error // holds one, so that the writer waits for no caller
+	// alone is done instead of a plan, with nothing else under way.
+	alone func(*writer) error
 }
 
 // step is the outcome of a plan.
@@ -96,13 +98,17 @@ func (s *Store) send(ctx context.Context, plan func() (step, error)) (*op, error
 		return nil, err
 	}
 	o := &op{plan: plan, done: make(chan error, 1)}
+	return o, s.queue(ctx, o)
+}
+
+func (s *Store) queue(ctx context.Context, o *op) error {
 	select {
 	case s.work.queue <- o:
-		return o, nil
+		return nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	case <-s.work.quit:
-		return nil, errClosed()
+		return errClosed()
 	}
 }
 
@@ -166,6 +172,11 @@ func (w *writer) gather(first *op) []*op {
 
 // plan adds an op to the batch, and commits the batch before it where the two do not go together.
 func (w *writer) plan(o *op) {
+	if o.alone != nil {
+		w.commit()
+		o.done <- o.alone(w)
+		return
+	}
 	st, err := o.plan()
 	if err == nil && w.meets(st) {
 		w.commit()

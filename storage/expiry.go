@@ -69,16 +69,19 @@ func (s *Store) reclaim(files int) error {
 	if s.memory {
 		return nil
 	}
+	if err := s.keepLinks(); err != nil {
+		return fmt.Errorf("reclaim space: %w", err)
+	}
 	for range files {
 		err := s.db.RunValueLogGC(0.5)
 		if errors.Is(err, badger.ErrNoRewrite) || errors.Is(err, badger.ErrRejected) {
-			return nil
+			break
 		}
 		if err != nil {
 			return fmt.Errorf("reclaim space: %w", err)
 		}
 	}
-	return nil
+	return s.wipeLinks()
 }
 
 // doAll hands much work to the writer at once and counts what was done. What is

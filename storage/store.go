@@ -69,6 +69,7 @@ type home struct {
 type work struct {
 	queue      chan *op
 	quit, done chan struct{}
+	vacuuming  sync.Mutex // one vacuum at a time
 }
 
 // caches hold what was decoded last; both have their own lock.
@@ -83,6 +84,9 @@ const (
 	packedCacheBytes = 4 << 20
 	bodyCacheBytes   = 8 << 20
 )
+
+// inlineBytes is the size from which values go to the value log: no record is smaller, and no index value that says anything.
+const inlineBytes = 192
 
 // badgerOptions is the one place where badger is configured. It is badger
 // v4.9.6; docs/decisions/020 has the measurements.
@@ -102,8 +106,9 @@ func badgerOptions(dir string, o Options) badger.Options {
 		// A flipped bit becomes an error or a missing key, never wrong bytes.
 		WithChecksumVerificationMode(options.OnBlockRead).WithVerifyValueChecksum(true).
 		// Records and packed values live in the value log: in the LSM they would be
-		// rewritten again and again, with hundreds of MB of builders.
-		WithValueThreshold(2 << 10).WithValueLogFileSize(valueLogBytes)
+		// rewritten again and again, with hundreds of MB of builders, and badger removes tables and the logs of
+		// memtables whenever it likes: what they hold could not be overwritten (docs/decisions/055).
+		WithValueThreshold(inlineBytes).WithValueLogFileSize(valueLogBytes)
 	if o.Memory {
 		// There is no value log, so that every value must be under the threshold; and no
 		// compaction, so that nothing may ever wait for one.
@@ -124,7 +129,7 @@ func Open(dir string, o Options) (*Store, error) { return openWith(dir, o, badge
 func openWith(dir string, o Options, b badger.Options) (*Store, error) {
 	synced := &syncErrors{}
 	if !o.Memory {
-		if err := precheckFree(dir); err != nil {
+		if err := errors.Join(finishSwap(dir), precheckFree(dir)); err != nil {
 			return nil, fmt.Errorf("open store %s: %w", dir, err)
 		}
 	}
@@ -137,12 +142,15 @@ func openWith(dir string, o Options, b badger.Options) (*Store, error) {
 	}
 	s := &Store{
 		db: db, synced: synced, home: home{dir: dir, network: o.Network, memory: o.Memory, guard: o.Guard},
-		work:    work{make(chan *op), make(chan struct{}), make(chan struct{})},
+		work:    work{queue: make(chan *op), quit: make(chan struct{}), done: make(chan struct{})},
 		changed: make(chan struct{}),
 		caches: caches{
 			packed: newCache[spot, indexed](packedCacheBytes),
 			bodies: newCache[body, []protocol.Leaf](bodyCacheBytes),
 		},
+	}
+	if err := s.tidy(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", dir, err), db.Close())
 	}
 	if err := s.start(o.Network); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", dir, err), db.Close())
