@@ -8,6 +8,7 @@ import (
 
 	"tocsin/node/admin/api"
 	"tocsin/node/space"
+	"tocsin/protocol"
 	"tocsin/storage"
 )
 
@@ -21,6 +22,10 @@ type disk struct {
 	// lack says why the node runs without its store, nil when it does not. An empty store in memory stands in then, which
 	// refuses every write; nothing is signed, since it says nothing about how far the key logs are.
 	lack error
+	// store is the folder of the store, "" for one in memory.
+	store string
+	// chains are for what a repair left to be taken in anew.
+	chains func() *protocol.Chains
 }
 
 // openSpace begins to watch the disk, before anything is written.
@@ -46,6 +51,9 @@ func (n *Node) openStore(paths Paths, cfg Config, o Options) (err error) {
 		if s := k.Status(); s.Level == space.Stop && s.Disk.Free < storage.Need(paths.Store()) {
 			_, n.disk.lack = k.Guard()
 		}
+	}
+	if n.disk.store = paths.Store(); o.Memory {
+		n.disk.store = ""
 	}
 	if n.disk.lack != nil {
 		lack := n.disk.lack

@@ -28,6 +28,7 @@ import (
 	"tocsin/node/policy"
 	"tocsin/node/review"
 	"tocsin/node/scores"
+	"tocsin/node/scrub"
 	"tocsin/node/settings"
 	"tocsin/node/standing"
 	"tocsin/node/upkeep"
@@ -93,6 +94,7 @@ type parts struct {
 type duties struct {
 	keeper  *upkeep.Keeper
 	catchup *catchup.Keeper
+	scrub   *scrub.Keeper
 	backups *backup.Runner
 	proofs
 }
@@ -155,6 +157,7 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 	}
 	n.Outbox = outbox.New(n.Store, n.intake, chains, n.own, keys.Record, announcer{n})
 	n.catchup = n.newCatchup(chains)
+	n.scrub = n.newScrub(chains.Chains)
 	if n.Keys, err = n.openCustody(paths, o, keys, chains); err != nil {
 		return n, err
 	}
@@ -191,6 +194,7 @@ func (n *Node) Run(ctx context.Context, ready func()) (err error) {
 	g.Go(func() error { return n.Keys.Run(ctx) })
 	g.Go(func() error { return n.keeper.Run(ctx) })
 	g.Go(func() error { return n.catchup.Run(ctx) })
+	g.Go(func() error { return n.runScrub(ctx) })
 	g.Go(func() error { return n.proveForks(ctx) })
 	g.Go(func() error { return n.Policy.Watch(ctx) })
 	g.Go(func() error { return n.warnings.Watch(ctx) })

@@ -404,7 +404,7 @@ func (w *salvageWriter) record(sp space, id protocol.RecordID, holds map[protoco
 	if err != nil {
 		return nil
 	}
-	raw, rawWrites, ok := w.whole(sp, kindRaw, id, func([]byte) (int, uint32) { return p.rawLength(), 0 })
+	raw, rawWrites, ok := w.whole(sp, kindRaw, id, func([]byte) (int, uint32) { return p.rawLength(), p.rawGeneration() })
 	if !ok || sha256.Sum256(raw) != p.sum() {
 		return nil
 	}

@@ -59,6 +59,10 @@ func (g *globals) showStatus(w io.Writer, s *api.Status) {
 	fmt.Fprintf(w, "Mesh      %s on network %s · %s\n", count(s.Peers, "peer"), clean(s.Network), count(len(s.Topics), "topic"))
 	fmt.Fprintf(w, "Store     %s · %s · %d held · %d waiting\n", count(s.Records, "record"), count(s.Objects, "object"), s.Held, s.Waiting)
 	g.showSpace(w, s.Space)
+	if d := s.Scrub; d != nil && !d.OK && !d.Running {
+		fmt.Fprintf(w, "%s  %s lost, %d repaired, %s\n", g.paint("Damage", colorBad), count(len(d.Lost), "record"), d.Repaired, count(len(d.Problems), "problem"))
+		g.hint("What to do: tocsin fsck names them; docs/durability.md")
+	}
 	if j := s.Judging; j != nil {
 		did, now := "judged", ""
 		if j.Running {
@@ -66,6 +70,7 @@ func (g *globals) showStatus(w io.Writer, s *api.Status) {
 		}
 		fmt.Fprintf(w, "Verdicts  %s again after a change of %s: %s%s, %d changed, %d a second\n", did, clean(j.Why), count(j.Values, "value"), now, j.Changed, j.PerSecond)
 	}
+	g.showBackups(w, s.Backup)
 	if s.Stopped != "" {
 		fmt.Fprintf(w, "%s  %s\n", g.paint("Does not sign", colorBad), clean(s.Stopped))
 		g.hint("What to do: tocsin keys show, and docs/keys.md")

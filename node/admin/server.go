@@ -30,6 +30,7 @@ import (
 	"tocsin/node/outbox"
 	"tocsin/node/policy"
 	"tocsin/node/review"
+	"tocsin/node/scrub"
 	"tocsin/node/settings"
 	"tocsin/node/standing"
 	"tocsin/node/warnings"
@@ -87,6 +88,8 @@ type Books struct {
 	Review   *review.Queue
 	Invites  *invite.Desk
 	Standing *standing.Book
+	// Scrub is nil in tests.
+	Scrub *scrub.Keeper
 	// Backups makes and checks backups; nil in tests.
 	Backups *backup.Runner
 	// Bundles is nil where none are written or read.
@@ -185,7 +188,7 @@ func NewHandler(d Deps) http.Handler {
 	a := humago.New(mux, apiConfig(d.Self.Version))
 	n := names{policy: d.Policy, identity: d.Identity, self: d.Self}
 	find := finder{store: d.Store}
-	(&statusResource{d.Self, d.Store, d.Mesh, d.Desk, d.Keys, d.Running, d.roomLeft, d.Backups}).register(a)
+	(&statusResource{d.Self, d.Store, d.Mesh, d.Desk, d.Keys, d.Running, d.roomLeft, d.Backups, d.Scrub}).register(a)
 	(&peerResource{n, d.Mesh, d.Settings, d.Audit}).register(a)
 	(&topicResource{d.Mesh, d.Settings, d.Audit}).register(a)
 	(&trustResource{n, d.Policy, d.Review, d.Intake, d.Mesh.Topics}).register(a)
@@ -204,6 +207,10 @@ func NewHandler(d Deps) http.Handler {
 	(&searchResource{n, d.Store}).register(a)
 	(&eventResource{n, d.Store, make(chan struct{}, maxFollowers)}).register(a)
 	(&quarantineResource{n, find, d.Store, d.Intake, d.Audit}).register(a)
+	(&eraseResource{n, find, d.Store, d.Intake, d.Audit}).register(a)
+	if d.Scrub != nil {
+		(&scrubResource{d.Scrub}).register(a)
+	}
 	if d.Keys != nil {
 		(&keyResource{d.Keys}).register(a)
 	}

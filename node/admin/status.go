@@ -11,6 +11,7 @@ import (
 	"tocsin/node/belief"
 	"tocsin/node/custody"
 	"tocsin/node/identity"
+	"tocsin/node/scrub"
 	"tocsin/storage"
 )
 
@@ -23,6 +24,7 @@ type statusResource struct {
 	running func() bool
 	space   func() *api.Space
 	backups *backup.Runner // nil in tests
+	scrub   *scrub.Keeper  // nil in tests
 }
 
 func (s *statusResource) register(a huma.API) {
@@ -52,6 +54,7 @@ func (s *statusResource) get(context.Context, *nothing) (*body[api.Status], erro
 	for _, t := range s.mesh.Topics() {
 		st.Topics = append(st.Topics, t.Topic.String())
 	}
+	st.Scrub = scrubOf(s.scrub)
 	c := s.store.Counts()
 	st.Records, st.Objects, st.Held = c.Records, c.Objects, c.Held
 	st.Waiting = s.mesh.Waiting()

@@ -41,6 +41,8 @@ type Status struct {
 	Space *Space `json:"space,omitempty"`
 	// Backup is how the backups stand, absent where there are none.
 	Backup *BackupStatus `json:"backup,omitempty"`
+	// Scrub is what the last look at the whole store found.
+	Scrub *Scrub `json:"scrub,omitempty"`
 	// Judging is the background judgement, absent before the first.
 	Judging *Judging `json:"judging,omitempty"`
 	// Behind counts changes that the scorecards have not looked at yet.
