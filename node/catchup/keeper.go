@@ -70,7 +70,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	var rounds errgroup.Group
 	rounds.SetLimit(maxRounds)
 	defer func() { _ = rounds.Wait() }()
-	every := roundEvery
+	every, poked := roundEvery, false
 	ended := make(chan outcome, maxRounds)
 	timer := time.NewTimer(roundFirst)
 	defer timer.Stop()
@@ -80,7 +80,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 		timer.Reset(d)
 	}
 	sooner := func(d time.Duration) {
-		if time.Until(due) > d {
+		if time.Until(due) > d && !poked {
 			next(d)
 		}
 	}
@@ -92,10 +92,16 @@ func (k *Keeper) Run(ctx context.Context) error {
 			k.books.arrived(p, time.Now())
 			k.start(ctx, &rounds, ended, []string{p})
 		case p := <-k.hints:
-			k.start(ctx, &rounds, ended, []string{p})
+			if !k.start(ctx, &rounds, ended, []string{p}) {
+				sooner(visitRest) // it was visited just now
+			}
 		case <-k.pokes:
-			sooner(gapWait)
+			if !poked { // a round that comes before its time would not see it
+				poked = true
+				next(gapWait)
+			}
 		case <-timer.C:
+			poked = false
 			k.start(ctx, &rounds, ended, k.chosen(time.Now()))
 			next(every + rand.N(every/8)) // not in step with the others
 		case o := <-ended:
@@ -107,13 +113,13 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// start runs a round in the background, with those of peers that may be asked now.
-func (k *Keeper) start(ctx context.Context, rounds *errgroup.Group, ended chan<- outcome, peers []string) {
+// start runs a round in the background, with those of peers that may be asked now; false when there is none.
+func (k *Keeper) start(ctx context.Context, rounds *errgroup.Group, ended chan<- outcome, peers []string) bool {
 	peers = slices.DeleteFunc(peers, func(p string) bool { return !k.books.due(p, time.Now()) })
 	if len(peers) == 0 {
-		return
+		return false
 	}
-	rounds.TryGo(func() error {
+	return rounds.TryGo(func() error {
 		out := k.round(ctx, peers)
 		select {
 		case ended <- out:

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -97,7 +98,41 @@ func (n *testNode) receive(ctx context.Context, r *protocol.Record, from string)
 }
 
 func (n *testNode) put(ctx context.Context, r *protocol.Record, from string) error {
-	return n.d.Store.Accept(ctx, storage.Entry{Record: r, State: storage.Accepted, Received: time.Now(), From: from})
+	e := storage.Entry{Record: r, State: storage.Accepted, Received: time.Now(), From: from}
+	switch {
+	case r.HeaderOnly():
+		e.State, e.Reason = storage.Refused, reason.ObjectMissing
+	case r.Header().Kind == protocol.KindObjects:
+		for i := range r.Header().Count {
+			l := storage.Leaf{Object: fmt.Sprintf("note--00000000-0000-4000-8000-%012d", i), Type: "note", State: storage.Accepted, Confidence: -1, Modified: r.Header().Created}
+			if slices.Contains(r.Missing(), i) {
+				l = storage.Leaf{State: storage.Refused, Reason: reason.ObjectMissing, Confidence: -1, Modified: r.Header().Created}
+			}
+			e.Leaves = append(e.Leaves, l)
+		}
+	}
+	return n.d.Store.Accept(ctx, e)
+}
+
+// form is what n has of a record.
+func (n *testNode) form(id protocol.RecordID) storage.Form {
+	f, _, err := n.d.Store.Fetch(id)
+	if err != nil {
+		return 0
+	}
+	return f
+}
+
+// notes makes a draft one of so many objects of n bytes that do not compress.
+func notes(count, n int) func(*protocol.Draft) {
+	return func(d *protocol.Draft) {
+		d.Kind, d.Body, d.Objects = protocol.KindObjects, nil, nil
+		for i := range count {
+			noise := make([]byte, n/2)
+			_, _ = rand.Read(noise)
+			d.Objects = append(d.Objects, fmt.Appendf(nil, `{"type":"note","id":"note--00000000-0000-4000-8000-%012d","x":"%x"}`, i, noise))
+		}
+	}
 }
 
 // twice counts records that came more than once.

@@ -150,7 +150,7 @@ func (s *Stream) deadline() time.Time {
 	return s.end
 }
 
-// Close ends our side; it is called once.
+// Close says that all is said: what was sent arrives, what the other side still sends does not. It is called once.
 func (s *Stream) Close() error {
 	err := s.Flush()
 	s.release()
