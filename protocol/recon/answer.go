@@ -19,9 +19,11 @@ const (
 	reserve  = 200
 )
 
-// What a message may cost where there is a frame limit: a walk down the tree for each stepBytes of the limit, and
-// maxWalk of its own items at an initiator. Honest messages stay below; 64 KiB come to half of the 10 ms of SYN-28.
+// What a message may cost where there is a frame limit: maxSteps walks down the tree, or more in proportion where the limit
+// is above catch-up's 64 KiB, and maxWalk own items that an initiator goes through. Honest messages stay
+// below; this is half of the 10 ms of SYN-28.
 const (
+	maxSteps  = 1 << 13
 	stepBytes = 8
 	maxWalk   = 1 << 15
 )
@@ -57,7 +59,7 @@ type answer struct {
 func (a *answer) reconcile(r *reader) error {
 	for !r.done() {
 		// SYN-28: where the work is done, the rest is left for the next message.
-		if a.limit > 0 && a.steps > a.limit/stepBytes {
+		if a.limit > 0 && a.steps > max(maxSteps, a.limit/stepBytes) {
 			a.pause()
 			return nil
 		}
