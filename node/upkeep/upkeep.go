@@ -37,6 +37,9 @@ const (
 	QuarantineEvery = 24 * time.Hour
 	// CountEvery is how often the counts of the circuit breakers may be written.
 	CountEvery = time.Minute
+	// VacuumEvery is how often the store is vacuumed when something in it has gone; VacuumLook is how often that is asked.
+	VacuumEvery = 7 * 24 * time.Hour
+	VacuumLook  = time.Hour
 	// QuarantineAge is how long something is held when nobody says otherwise.
 	QuarantineAge = 30 * 24 * time.Hour
 )
@@ -104,6 +107,7 @@ func (k *Keeper) duties() []duty {
 	return []duty{
 		{"let records expire", every(ExpireEvery), k.expire},
 		{"let the quarantine expire", every(QuarantineEvery), k.expireHeld},
+		{"vacuum the store", every(VacuumLook), k.vacuum},
 		{"keep the counts of circuit breakers", every(CountEvery), func(context.Context) error { return k.d.Breakers.Save(false) }},
 		{"rejudge after a change of the trust list", changes(k.d.Policy.Version, k.d.Policy.Wait), k.rejudge},
 		{"sweep after a change of standing", changes(k.d.Standing.Version, k.d.Standing.Wait), k.Sweep},
@@ -209,6 +213,16 @@ func (k *Keeper) expire(ctx context.Context) error {
 		log.Infow("records expired", "records", n)
 		k.d.Pledges.Changed()
 	}
+	return err
+}
+
+// vacuum takes off the disk what has gone from the store, once a week when something has.
+func (k *Keeper) vacuum(ctx context.Context) error {
+	due, err := k.d.Store.VacuumDue(VacuumEvery)
+	if err != nil || !due {
+		return err
+	}
+	_, err = k.d.Store.Vacuum(ctx)
 	return err
 }
 

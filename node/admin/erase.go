@@ -1,0 +1,132 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/node/admin/api"
+	"tocsin/node/audit"
+	"tocsin/node/intake"
+	"tocsin/protocol/reason"
+	"tocsin/storage"
+)
+
+// eraseResource takes data away for good.
+type eraseResource struct {
+	names  names
+	find   finder
+	store  *storage.Store
+	intake *intake.Pipeline
+	audit  *audit.Log
+}
+
+func (e *eraseResource) register(a huma.API) {
+	handle(a, huma.Operation{
+		OperationID: "erase", Method: http.MethodPost, Path: "/erasures", Summary: "Erase objects at this node for good",
+		Description: "Object and salt go, the hash stays and tells nothing. Peers keep theirs. The bytes are gone from the disk after a vacuum.",
+	}, e.erase)
+	handle(a, huma.Operation{OperationID: "vacuum", Method: http.MethodPost, Path: "/vacuum", Summary: "Take off the disk what is not live"}, e.vacuum)
+}
+
+func (e *eraseResource) erase(ctx context.Context, in *struct{ Body api.EraseRequest }) (*body[api.Erased], error) {
+	if strings.TrimSpace(in.Body.Reason) == "" {
+		return nil, reason.New(reason.UsageInvalid, "erase "+in.Body.Record+": a reason is needed, for those who look at it later")
+	}
+	id, err := e.find.record(in.Body.Record)
+	if err != nil {
+		return nil, err
+	}
+	leaves, err := e.store.Leaves(id)
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := choose(leaves, in.Body.Object)
+	if err != nil {
+		return nil, fmt.Errorf("erase of record %s: %w", id, err)
+	}
+	org, err := e.store.Signer(id)
+	if err != nil {
+		return nil, err
+	}
+	out := api.Erased{Record: id.String(), Org: org.String(), Petname: e.names.petname(org), Objects: []api.Ref{}, Elsewhere: []api.Ref{}}
+	for i, l := range leaves {
+		switch {
+		case chosen != nil && i != chosen[0]:
+			if l.Reason != reason.ObjectErased && l.Reason != reason.ObjectMissing {
+				out.Left++
+			}
+			continue
+		case l.Object != "":
+			if out.Elsewhere, err = e.elsewhere(out.Elsewhere, l); err != nil {
+				return nil, err
+			}
+		}
+		out.Objects = append(out.Objects, api.Ref{Record: out.Record, Index: i})
+	}
+	event := audit.Event{Action: "record.erase", Target: out.Record, Reason: in.Body.Reason, Detail: erasureDetail(chosen, len(leaves))}
+	err = recorded(ctx, e.audit, event, func() error { return e.intake.Erase(ctx, id, chosen) })
+	if err != nil {
+		return nil, err
+	}
+	return answer(out)
+}
+
+// choose finds the object that is named by number or STIX id; nil means the whole record.
+func choose(leaves []storage.Hit, object string) ([]int, error) {
+	if object == "" {
+		return nil, nil
+	}
+	if n, err := strconv.Atoi(object); err == nil {
+		if n < 0 || n >= len(leaves) {
+			return nil, reason.New(reason.NotFound, fmt.Sprintf("object %d, the record has %d", n, len(leaves)))
+		}
+		return []int{n}, nil
+	}
+	for i, l := range leaves {
+		if l.Object == object {
+			return []int{i}, nil
+		}
+	}
+	return nil, reason.New(reason.NotFound, fmt.Sprintf("object %s does not stand in it", object))
+}
+
+// erasureDetail names objects by number only: the audit log is not to keep what is to be forgotten.
+func erasureDetail(chosen []int, count int) map[string]string {
+	if chosen == nil {
+		return map[string]string{"objects": "all", "count": strconv.Itoa(count)}
+	}
+	return map[string]string{"objects": strconv.Itoa(chosen[0]), "count": "1"}
+}
+
+// elsewhere adds what other records say under an object's id.
+func (e *eraseResource) elsewhere(refs []api.Ref, l storage.Hit) ([]api.Ref, error) {
+	versions, err := e.store.Versions(l.Object)
+	if err != nil && reason.Of(err) != reason.NotFound {
+		return nil, err
+	}
+	for _, v := range versions {
+		if v.Record != l.Record {
+			refs = append(refs, api.Ref{Record: v.Record.String(), Index: v.Index})
+		}
+	}
+	return refs, nil
+}
+
+func (e *eraseResource) vacuum(ctx context.Context, _ *nothing) (*body[api.Vacuumed], error) {
+	var v storage.Vacuumed
+	// Whoever asked may leave; what was begun ends.
+	ctx = context.WithoutCancel(ctx)
+	err := recorded(ctx, e.audit, audit.Event{Action: "store.vacuum"}, func() (err error) {
+		v, err = e.store.Vacuum(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return answer(api.Vacuumed{Before: v.Before, After: v.After, PausedMS: v.Paused.Milliseconds(), SwapMS: v.Swap.Milliseconds()})
+}
