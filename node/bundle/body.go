@@ -47,7 +47,7 @@ type squeezer struct {
 // squeeze chooses the shorter coding of a raw body, within the ratio that readers allow.
 func (s *squeezer) squeeze(raw []byte) (body []byte, claims bodyClaims, err error) {
 	if s.enc == nil {
-		if s.enc, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20)); err != nil {
+		if s.enc, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithSingleSegment(true)); err != nil {
 			return nil, claims, err
 		}
 	}

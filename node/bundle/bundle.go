@@ -42,8 +42,8 @@ const (
 	MaxChunk = 4 << 30
 	// targetRaw is how full a segment gets: a few thousand heads of records, or one large record.
 	targetRaw = 1 << 20
-	// maxSegment is the largest segment that an exporter writes: a full one and one more record with its chain.
-	maxSegment = 3 << 20
+	// maxSegmentOf is how many times its target a segment may have: full but for a byte, one more record and its chain, the notes.
+	maxSegmentOf = 3
 )
 
 // magic begins a segment, so that a reader finds the next one behind damage.

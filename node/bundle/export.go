@@ -47,6 +47,8 @@ type Selection struct {
 	// Series and Increment are given for an increment of a series.
 	Series    ID
 	Increment uint64
+
+	target int // how large segments get; 0 but in tests
 }
 
 // Exported says what left, and what stayed and why. No record is counted twice.
@@ -82,6 +84,9 @@ func Export(ctx context.Context, src Source, sel Selection, out io.Writer, done 
 	}
 	head := Head{Network: chains.Network(), Bundle: e.Bundle, Created: e.Created, MaxTLP: sel.MaxTLP, Series: sel.Series, Increment: sel.Increment}
 	w, err := NewWriter(out, head, signer, sel.ChunkBytes)
+	if sel.target > 0 {
+		w, err = newWriter(out, head, signer, sel.ChunkBytes, sel.target)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("export a bundle: %w", err)
 	}

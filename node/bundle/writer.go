@@ -29,6 +29,7 @@ type Writer struct {
 	chain  []byte // of the exporter, as bytes
 	head   Head   // what all heads have in common
 	limit  int64  // bytes of a chunk
+	target int    // bytes of the record file of a segment
 
 	segment  draftSegment
 	chunk    draftChunk
@@ -62,7 +63,12 @@ func NewWriter(out io.Writer, head Head, signer Signer, chunkBytes int64) (*Writ
 	if chunkBytes < MinChunk || chunkBytes > MaxChunk {
 		return nil, reason.New(reason.UsageInvalid, fmt.Sprintf("chunks of %d bytes: want %d to %d", chunkBytes, MinChunk, int64(MaxChunk)))
 	}
-	w := &Writer{out: out, signer: signer, head: head, limit: chunkBytes, heads: map[LogHead]uint64{}}
+	return newWriter(out, head, signer, chunkBytes, targetRaw)
+}
+
+// newWriter is NewWriter for chunks and segments of any size.
+func newWriter(out io.Writer, head Head, signer Signer, limit int64, target int) (*Writer, error) {
+	w := &Writer{out: out, signer: signer, head: head, limit: limit, target: target, heads: map[LogHead]uint64{}}
 	w.head.Created = head.Created.Truncate(time.Millisecond)
 	for _, s := range signer.Chain {
 		w.chain = append(w.chain, s.Raw()...)
@@ -95,7 +101,7 @@ func (w *Writer) Add(e Entry, chain func(protocol.OrgID) []*protocol.Statement) 
 	if e.TLP > w.head.MaxTLP {
 		return reason.New(reason.OutTLP, fmt.Sprintf("a record that is %s in a bundle of at most %s", e.TLP, w.head.MaxTLP))
 	}
-	if len(w.segment.file) > 0 && len(w.segment.file)+len(e.Raw) > targetRaw {
+	if len(w.segment.file) > 0 && len(w.segment.file)+len(e.Raw) > w.target {
 		if err := w.flush(false); err != nil {
 			return err
 		}
@@ -166,7 +172,7 @@ func (w *Writer) flush(last bool) error {
 	}
 	h := w.head
 	h.Kind, h.Chunk, h.Place, h.Records = KindRecords, w.chunk.number, w.chunk.places+1, len(w.segment.notes)
-	h.Last = last || w.chunk.bytes+2*maxSegment > w.limit
+	h.Last = last || w.chunk.bytes+int64(2*maxSegmentOf*w.target) > w.limit
 	segment, err := w.seal(h, raw, chain)
 	if err != nil {
 		return err
