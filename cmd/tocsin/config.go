@@ -139,7 +139,7 @@ func (l *layers) fileError(path string, err error) error {
 func (l *layers) addEnvironment() (unknown []string) {
 	for _, pair := range os.Environ() {
 		name, value, _ := strings.Cut(pair, "=")
-		if !strings.HasPrefix(name, envPrefix) || name == "TOCSIN_DATA" {
+		if !strings.HasPrefix(name, envPrefix) || slices.Contains([]string{"TOCSIN_DATA", passphraseEnv, keysPassphraseEnv}, name) {
 			continue
 		}
 		if err := l.addValue(envKey(name), value, "environment "+name); err != nil {
