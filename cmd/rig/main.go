@@ -44,7 +44,10 @@ type options struct {
 func rigs() []rig {
 	return []rig{
 		{"kill", "kill -9 at random points: nothing acknowledged is lost, no phantom, no sequence twice, opens in 5 s", options{cycles: 10}, options{cycles: 1000}, runKill},
+		{"erase", "what was erased, rejected or has expired is not on the raw device after a vacuum, and never comes back", options{cycles: 2, records: 30}, options{cycles: 20, records: 200}, runErase},
 		{"powercut", "the raw image of a loop-mounted ext4, taken under load: nothing synced is lost, the audit log is sound", options{cycles: 5}, options{cycles: 300}, runPowercut},
+		{"fulldisk", "a disk that is filled up while publishing, and starts without a free byte: the process never dies, goes on in 10 s", options{cycles: 4}, options{cycles: 50}, runFulldisk},
+		{"line", "three nodes in a line, the middle one killed, then stopped through a burst: all stores end alike without a restart", options{cycles: 1, records: 150}, options{cycles: 5, records: 5000}, runLine},
 	}
 }
 
