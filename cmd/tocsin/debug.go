@@ -35,7 +35,7 @@ is asked. The exit code is 0 as long as stdin can be read.`,
 			return nil
 		},
 		RunE: func(*cobra.Command, []string) error {
-			return usagef("debug: give one of stix, pattern, sco-id, canonical")
+			return usagef("debug: give one of stix, pattern, sco-id, canonical, recon")
 		},
 	}
 	var whole bool
@@ -57,6 +57,7 @@ and error says why.`, judgePattern)
 		`Each line is a cyber-observable object. The verdict is {"id"}, or {"error"}.`, judgeID)
 	add("canonical", "Write JSON in its canonical form (RFC 8785)",
 		`Each line is a JSON document. The verdict is {"canonical", "sha256"}, or {"error"}.`, judgeCanonical)
+	c.AddCommand(newDebugReconCommand(g))
 	return c
 }
 
