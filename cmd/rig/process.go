@@ -139,6 +139,16 @@ func (n *program) stop() error {
 	return nil
 }
 
+// alive reports whether the process still runs.
+func (n *program) alive() bool {
+	if n.cmd == nil {
+		return false
+	}
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.cmd.Process.Pid))
+	_, after, _ := bytes.Cut(raw, []byte(") "))
+	return err == nil && len(after) > 0 && after[0] != 'Z' && after[0] != 'X'
+}
+
 // frozen reports whether every thread of the process is stopped, so that it is in no system call any more.
 func (n *program) frozen() bool {
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", n.cmd.Process.Pid))
