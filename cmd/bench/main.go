@@ -29,6 +29,7 @@ func main() {
 	objects := flag.Int("objects", 20000, "objects per contender and round")
 	million := flag.Int("store", 1000000, "objects in the store for memory, rebuild and check; 0 leaves that part out")
 	child := flag.String("fill", "", "fill a store in this folder and report memory (used by the program itself)")
+	restore := flag.String("restore", "", "back up the store in this folder, or restore it (used by the program itself)")
 	profile := flag.String("profile", "", "write a CPU profile of the whole run to this file")
 	flag.Parse()
 	debug.SetGCPercent(50) // as the node runs; for every contender
@@ -40,9 +41,12 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
-	if *child != "" {
+	switch {
+	case *child != "":
 		err = fillStore(ctx, *child, *million)
-	} else {
+	case *restore != "":
+		err = backupOrRestore(ctx, *restore)
+	default:
 		err = report(ctx, *rounds, *objects, *million)
 	}
 	endProfile()

@@ -32,6 +32,9 @@ func reportStore(ctx context.Context, objects int) error {
 	if err := fill.Run(); err != nil {
 		return fmt.Errorf("fill: %w", err)
 	}
+	if err := reportRestore(ctx, dir); err != nil {
+		return err
+	}
 	began := time.Now()
 	cpu := cpuTime()
 	store, err := storage.Open(filepath.Join(dir, "store"), storage.Options{})

@@ -191,6 +191,29 @@ func TestOtherStore(t *testing.T) {
 	w.same(data, w.src.Store.Facts(time.Now()))
 }
 
+// TestVacuumed: a store that was vacuumed numbers anew; the next backup takes nothing of it for known.
+func TestVacuumed(t *testing.T) {
+	w := newWorld(t)
+	ids := w.publish(3)
+	w.create(w.options())
+	check(t, w.src.Store.Erase(t.Context(), ids[0], nil, reason.OperatorRejected))
+	if _, err := w.src.Store.Vacuum(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if m := w.create(w.options()); m.Base != "" {
+		t.Errorf("made %+v", m)
+	}
+	w.publish(1)
+	if m := w.create(w.options()); m.Base == "" {
+		t.Errorf("made %+v", m)
+	}
+	data, _ := w.restore("")
+	w.same(data, w.src.Store.Facts(time.Now()))
+	if holds(t, filepath.Join(data, storeFolder), marker(1)) {
+		t.Error("what was erased came back")
+	}
+}
+
 // TestLongChain: a chain ends before it has too many links.
 func TestLongChain(t *testing.T) {
 	w := newWorld(t)
