@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"tocsin/node/durable"
@@ -22,6 +23,7 @@ const (
 	ledgerMagic = "tocsin first-seen facts 1\n"
 	hashBytes   = 32
 	maxPlace    = 1<<32 - 2 // what the index has room for
+	tornHeader  = 1 << 20   // a file system leaves no more zeros behind a header that it tore
 )
 
 // ledger is a file of facts that only grows. All methods may be called concurrently.
@@ -66,21 +68,29 @@ func openLedger(path string, width int) (*ledger, error) {
 	return l, nil
 }
 
+// load reads the file from its beginning.
 func (l *ledger) load() error {
 	info, err := l.file.Stat()
 	if err != nil {
 		return err
 	}
+	if info.Size() <= tornHeader {
+		raw, err := os.ReadFile(l.path)
+		if err != nil {
+			return err
+		}
+		// Nothing, or what a power cut left of a header: no fact was ever behind it.
+		if written := bytes.TrimRight(raw, "\x00"); len(written) < len(ledgerMagic) && strings.HasPrefix(ledgerMagic, string(written)) || int64(len(raw)) < l.entry() && bytes.HasPrefix(l.header(), raw) {
+			l.torn = int64(len(raw))
+			return l.create()
+		}
+	}
 	head := make([]byte, l.entry())
-	n, err := l.file.ReadAt(head, 0)
-	switch {
-	case n < len(head) && (bytes.HasPrefix(l.header(), head[:n]) || len(bytes.Trim(head[:n], "\x00")) == 0):
-		l.torn = int64(n) // nothing, or a start that was cut off
-		return l.create()
-	case n < len(head) || !bytes.Equal(head, l.header()):
-		return reason.New(reason.StoreDamaged, "it does not begin as such a file does; move it away, and the facts begin anew")
-	case err != nil && !errors.Is(err, io.EOF):
+	if _, err := l.file.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return err
+	}
+	if !bytes.Equal(head, l.header()) {
+		return reason.New(reason.StoreDamaged, "it does not begin as such a file does; move it away, and the facts begin anew")
 	}
 	return l.scan(info.Size())
 }

@@ -147,13 +147,19 @@ func splitPack(raw []byte) (*outer, error) {
 	}
 }
 
-// packNote is the text that the maker signs.
-func packNote(name string, o *outer) string {
-	cover, body := sha256.Sum256([]byte(o.cover)), sha256.Sum256(o.contents)
-	return fmt.Sprintf("%s\ncover %s\ncontents %s\n", name, base64.StdEncoding.EncodeToString(cover[:]), base64.StdEncoding.EncodeToString(body[:]))
+// packDigests are the lines of the maker's note that name cover and contents.
+func packDigests(o *outer) (cover, body string) {
+	c, b := sha256.Sum256([]byte(o.cover)), sha256.Sum256(o.contents)
+	return "cover " + base64.StdEncoding.EncodeToString(c[:]) + "\n", "contents " + base64.StdEncoding.EncodeToString(b[:]) + "\n"
 }
 
-// sign makes the pack of a cover and contents.
+// packNote is the text that the maker signs.
+func packNote(name string, o *outer) string {
+	cover, body := packDigests(o)
+	return name + "\n" + cover + body
+}
+
+// signPack makes the pack of a cover and contents.
 func signPack(c *contents, cover string, key protocol.Signer) ([]byte, error) {
 	body, err := encodeContents(c)
 	if err != nil {

@@ -70,6 +70,16 @@ func Verify(raw []byte, network string) Report {
 	if !e.step("form of the pack", err, "it is written as a pack is") {
 		return e.report("")
 	}
+	text, err := tlog.NoteText(o.note)
+	if !e.step("note of the pack", err, "it is written as a signed note is") {
+		return e.report(o.cover)
+	}
+	// What the note names is compared before the note is trusted, so that what was changed is named.
+	cover, body := packDigests(o)
+	e.step("cover sheet", named(text, cover), "it is what the maker signed")
+	if !e.step("contents", named(text, body), "they are what the maker signed") {
+		return e.report(o.cover)
+	}
 	c, err := decodeContents(o.contents)
 	if err != nil {
 		e.step("contents", fmt.Errorf("they cannot be read: %w", err), "")
@@ -78,11 +88,19 @@ func Verify(raw []byte, network string) Report {
 	if network != "" && network != c.Network {
 		e.step("network", fmt.Errorf("the pack is of network %q, not %q", c.Network, network), "")
 	}
-	found, steps := examine(c)
-	e.found = found
-	e.signature(o, c)
-	e.steps = append(e.steps, steps...)
+	inside := look(c)
+	e.found = inside.found
+	e.signature(o, c, inside.chains)
+	e.steps = append(e.steps, inside.steps...)
 	return e.report(o.cover)
+}
+
+// named refuses what a note does not name.
+func named(text, line string) error {
+	if !strings.Contains(text, "\n"+line) {
+		return reason.New(reason.SigInvalid, "it is not what the maker signed: it was changed")
+	}
+	return nil
 }
 
 // examination goes step by step; what fails does not keep the rest from being looked at.
@@ -105,78 +123,64 @@ func (e *examination) report(cover string) Report {
 	return Report{OK: !bad, Steps: e.steps, Found: e.found, Cover: cover}
 }
 
-// signature checks who made the pack, and that cover and contents are what was signed.
-func (e *examination) signature(o *outer, c *contents) {
-	chains, _ := readFile(c)
+// signature checks who made the pack.
+func (e *examination) signature(o *outer, c *contents, chains *protocol.Chains) {
 	name := tlog.PackOrigin(c.Network, c.Maker)
 	text, key, err := tlog.OpenNote(o.note, name, chains)
-	if !e.step("signature of the pack", err, fmt.Sprintf("made and signed by %s with node key %s", c.Maker, key)) {
-		return
+	if err == nil && text != packNote(name, o) {
+		err = reason.New(reason.SigInvalid, "what is signed is not this pack")
 	}
-	lines, want := strings.Split(text, "\n"), strings.Split(packNote(name, o), "\n")
-	same := func(i int) error {
-		if len(lines) != len(want) || lines[0] != want[0] || lines[i] != want[i] {
-			return reason.New(reason.SigInvalid, "it is not what the maker signed: it was changed")
-		}
-		return nil
-	}
-	e.step("cover sheet", same(1), "it is what the maker signed")
-	e.step("contents", same(2), "they are what the maker signed")
+	e.step("signature of the pack", err, fmt.Sprintf("made and signed by %s with node key %s", c.Maker, key))
 }
 
 // examine looks into the contents.
 func examine(c *contents) (Found, []Step) {
+	e := look(c)
+	return e.found, e.steps
+}
+
+func look(c *contents) *examination {
 	e := &examination{found: Found{
 		Network: c.Network, Maker: c.Maker, Made: time.UnixMilli(c.Made).UTC(), Program: c.Program,
 		TrustList: c.TrustList, Warnings: c.Warnings, Told: []Fact{}, Witnesses: []Testimony{},
 	}}
-	chains, proof := e.chain(c)
-	if chains == nil {
-		return e.found, e.steps
+	proof := e.chain(c)
+	if proof == nil {
+		return e
 	}
-	e.chains = chains
 	e.found.MakerName = e.name(c.Maker)
 	e.object(proof)
 	if e.fact(c) {
 		e.entry(c)
 	}
-	return e.found, e.steps
+	return e
 }
 
-// readFile reads the chains and the proof of the contents; what is wrong is left out.
-func readFile(c *contents) (*protocol.Chains, error) {
+// chain reads the chains, and gives the proof; nil when one of the two is not as it must be.
+func (e *examination) chain(c *contents) []byte {
 	items, err := protocol.ReadFile(c.Network, c.File)
 	var statements []*protocol.Statement
+	var proofs [][]byte
 	for _, item := range items {
 		if item.Statement != nil {
 			statements = append(statements, item.Statement)
+		} else {
+			proofs = append(proofs, item.Proof) // nil for a record
 		}
 	}
-	chains, _, errs := protocol.NewChains(c.Network).With(statements...)
+	var errs []error
+	e.chains, _, errs = protocol.NewChains(c.Network).With(statements...)
 	if err == nil && len(errs) > 0 {
 		err = errs[0]
 	}
-	return chains, err
-}
-
-func (e *examination) chain(c *contents) (*protocol.Chains, []byte) {
-	chains, err := readFile(c)
-	text := fmt.Sprintf("the chains of %d organisations hold", chains.Len())
-	if !e.step("chains of certificates", err, text) {
-		return nil, nil
-	}
-	items, _ := protocol.ReadFile(c.Network, c.File)
-	var proofs [][]byte
-	for _, item := range items {
-		if item.Statement == nil {
-			proofs = append(proofs, item.Proof)
-		}
+	if !e.step("chains of certificates", err, fmt.Sprintf("the chains of %d organisations hold", e.chains.Len())) {
+		return nil
 	}
 	if len(proofs) != 1 || proofs[0] == nil {
 		e.step("object", reason.New(reason.ProofInvalid, "the pack has not one proof of one object"), "")
-		return nil, nil
+		return nil
 	}
-	return chains, proofs[0]
+	return proofs[0]
 }
 
 // name is what an organisation calls itself.

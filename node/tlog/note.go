@@ -180,6 +180,12 @@ func OpenNote(raw []byte, name string, chains *protocol.Chains) (text string, ke
 	return text, sigs[0].key, err
 }
 
+// NoteText is the text of a note, of which no signature is checked.
+func NoteText(raw []byte) (string, error) {
+	text, _, err := splitNote(raw)
+	return text, err
+}
+
 // splitNote takes a note apart and holds it to one spelling: x/mod reads base64 whose last bits are not zero, too.
 func splitNote(raw []byte) (text string, signatures int, err error) {
 	if len(raw) > MaxNoteBytes {
