@@ -145,7 +145,7 @@ func (p *peerResource) show(i PeerInfo) api.Peer {
 	peer := api.Peer{
 		ID: i.ID, Level: trust.Unknown.String(), Addrs: append([]string{}, i.Addrs...), Connected: i.Connected, Kept: i.Kept,
 		Score: i.Score, Topics: i.Topics, Mesh: i.Mesh, LatencyMS: float64(i.Latency) / float64(time.Millisecond),
-		Rejected: i.Rejected, State: "connected",
+		Rejected: i.Rejected, KeptBack: i.KeptBack, State: "connected",
 	}
 	if i.OrgKnown {
 		peer.Org, peer.Petname, peer.Level = i.Org.String(), p.names.petname(i.Org), p.names.level(i.Org, "")

@@ -94,6 +94,8 @@ type Books struct {
 	Backups *backup.Runner
 	// Bundles is nil where none are written or read.
 	Bundles *Bundles
+	// CatchUp is nil where nothing is fetched.
+	CatchUp *CatchUp
 	// Proofs is nil where nothing is kept that could be shown later.
 	Proofs *Proofs
 }
@@ -146,6 +148,7 @@ type PeerInfo struct {
 	Mesh      int
 	Latency   time.Duration
 	Rejected  int
+	KeptBack  int
 	LastError string
 }
 
@@ -188,7 +191,7 @@ func NewHandler(d Deps) http.Handler {
 	a := humago.New(mux, apiConfig(d.Self.Version))
 	n := names{policy: d.Policy, identity: d.Identity, self: d.Self}
 	find := finder{store: d.Store}
-	(&statusResource{d.Self, d.Store, d.Mesh, d.Desk, d.Keys, d.Running, d.roomLeft, d.Backups, d.Scrub}).register(a)
+	(&statusResource{d.Self, d.Store, d.Mesh, d.Desk, d.Keys, d.Running, d.roomLeft, d.Backups, d.Scrub, d.CatchUp}).register(a)
 	(&peerResource{n, d.Mesh, d.Settings, d.Audit}).register(a)
 	(&topicResource{d.Mesh, d.Settings, d.Audit}).register(a)
 	(&trustResource{n, d.Policy, d.Review, d.Intake, d.Mesh.Topics}).register(a)
@@ -216,6 +219,9 @@ func NewHandler(d Deps) http.Handler {
 	}
 	if d.Bundles != nil {
 		(&bundleResource{n, *d.Bundles, d.Audit, make(chan struct{}, maxCarriers)}).register(a)
+	}
+	if d.CatchUp != nil {
+		(&syncResource{n, *d.CatchUp, d.Store, d.Mesh}).register(a)
 	}
 	if d.Backups != nil {
 		(&backupResource{d.Backups, d.Audit}).register(a)

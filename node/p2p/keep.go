@@ -159,6 +159,7 @@ func (h *Host) Peers() []PeerInfo {
 		if err != nil || !info.Connected {
 			continue
 		}
+		_, info.KeptBack = h.peers.holes.score(p, time.Now())
 		info.Latency = h.host.Peerstore().LatencyEWMA(p)
 		info.Addrs = nil
 		for _, c := range h.host.Network().ConnsToPeer(p) {

@@ -30,6 +30,7 @@ type PeerInfo struct {
 	Mesh      int // of them, in the mesh
 	Latency   time.Duration
 	Rejected  int // invalid messages from it
+	KeptBack  int // records that it kept to itself, in the last hour or two
 	LastError string
 }
 

@@ -43,6 +43,8 @@ type Status struct {
 	Backup *BackupStatus `json:"backup,omitempty"`
 	// Scrub is what the last look at the whole store found.
 	Scrub *Scrub `json:"scrub,omitempty"`
+	// Sync is catch-up, absent where there is none.
+	Sync *SyncBrief `json:"sync,omitempty"`
 	// Judging is the background judgement, absent before the first.
 	Judging *Judging `json:"judging,omitempty"`
 	// Behind counts changes that the scorecards have not looked at yet.
@@ -63,7 +65,9 @@ type Peer struct {
 	Mesh      int      `json:"mesh"`
 	LatencyMS float64  `json:"latency_ms"`
 	Rejected  int      `json:"rejected"`
-	State     string   `json:"state"`
+	// KeptBack counts records that it kept to itself in the last hour or two.
+	KeptBack int    `json:"kept_back"`
+	State    string `json:"state"`
 }
 
 // Topic is one topic, joined or not.
