@@ -82,10 +82,11 @@ type Told struct {
 
 // Pipeline is the way in. All methods may be called concurrently.
 type Pipeline struct {
-	d     Deps
-	quota quota
-	full  complaint
-	desks sync.Pool // of *desk, each in one goroutine's hands
+	d      Deps
+	quota  quota
+	full   complaint
+	graves graves
+	desks  sync.Pool // of *desk, each in one goroutine's hands
 }
 
 // New wires a pipeline; it starts nothing.
@@ -131,6 +132,9 @@ func (p *Pipeline) Receive(ctx context.Context, r *protocol.Record, from string)
 			p.prove(r)
 		}
 		return Outcome{}, fmt.Errorf("receive record %s: %w", r.ID(), err)
+	}
+	if err := p.bury(ctx, r); err != nil {
+		return v.Outcome, fmt.Errorf("receive record %s: erase it again: %w", r.ID(), err)
 	}
 	if err := p.settle(ctx, r, &v, version, from); err != nil {
 		return v.Outcome, fmt.Errorf("receive record %s: %w", r.ID(), err)

@@ -131,6 +131,9 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { return k.d.Pledges.Run(ctx, func() { k.applyPledges(ctx) }) })
 	g.Go(func() error {
+		if err := k.keepErased(ctx); err != nil && ctx.Err() == nil {
+			log.Errorw("see to what was erased before", "err", err)
+		}
 		if err := k.reconcile(ctx); err != nil && ctx.Err() == nil {
 			log.Errorw("see to what was found before the last stop", "err", err)
 		}
