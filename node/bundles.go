@@ -1,6 +1,8 @@
 package node
 
 import (
+	"time"
+
 	"tocsin/node/admin"
 	"tocsin/node/bundle"
 	"tocsin/node/identity"
@@ -21,6 +23,7 @@ func (n *Node) openBundles(paths Paths, chains *identity.Book) (*admin.Bundles, 
 			Store:   n.Store,
 			Chains:  chains.Chains,
 			Blocked: blocked,
+			Seen:    n.firstSeen,
 			Signer: func() (bundle.Signer, error) {
 				cert, key, err := n.Outbox.Certified()
 				return bundle.Signer{Chain: chains.Chains().Chain(n.own), Certificate: cert, Key: key}, err
@@ -33,8 +36,19 @@ func (n *Node) openBundles(paths Paths, chains *identity.Book) (*admin.Bundles, 
 			Blocked: blocked,
 			List:    list,
 			Receive: n.intake.Receive,
+			Told:    n.facts.Told,
 		},
 	}, nil
+}
+
+// firstSeen is when and from whom this node first saw a record, by its own kept facts.
+func (n *Node) firstSeen(id protocol.RecordID) (at time.Time, from string, ok bool) {
+	for _, f := range n.facts.Facts(id) {
+		if f.By == (protocol.OrgID{}) {
+			return f.Seen, f.From, true
+		}
+	}
+	return time.Time{}, "", false
 }
 
 // Bundles is the list of bundles that were written and read.

@@ -117,7 +117,12 @@ func (b *bundleResource) export(ctx context.Context, in *struct{ Body api.Bundle
 		defer release()
 		r, w := humago.Unwrap(hctx)
 		w.Header().Set("Content-Type", api.MediaBundle)
-		e, err := bundle.Export(r.Context(), b.bundles.Source, sel, patient{w, http.NewResponseController(w)}, nil)
+		c := http.NewResponseController(w)
+		err := c.Flush() // a short answer would else go without trailers
+		var e *bundle.Exported
+		if err == nil {
+			e, err = bundle.Export(r.Context(), b.bundles.Source, sel, patient{w, c}, nil)
+		}
 		if err == nil {
 			err = b.bundles.List.Wrote(b.names.self.Org, e, sel)
 		}
