@@ -81,7 +81,8 @@ func (n *Node) adminServer(paths Paths, cfg Config, o Options, set *settings.Boo
 		Mesh:     n.mesh(),
 		Audit:    n.Audit,
 		Books: admin.Books{Keys: n.Keys, Warnings: n.warnings, Review: n.review, Invites: n.invites, Standing: n.Standing, Scrub: n.scrub, Bundles: bundles, Backups: n.backups,
-			Proofs: &admin.Proofs{Desk: n.evidence, Checkpoints: n.checkpoints, Cosigner: n.cosigner, Witness: n.witness}},
+			CatchUp: &admin.CatchUp{Status: n.catchup.Status, Now: n.catchup.Now, Digests: n.catchup.Digests},
+			Proofs:  &admin.Proofs{Desk: n.evidence, Checkpoints: n.checkpoints, Cosigner: n.cosigner, Witness: n.witness}},
 		Actions: admin.Actions{
 			Publish: n.Outbox.Publish,
 			Pledge:  n.Outbox.Pledge,

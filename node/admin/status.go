@@ -25,6 +25,7 @@ type statusResource struct {
 	space   func() *api.Space
 	backups *backup.Runner // nil in tests
 	scrub   *scrub.Keeper  // nil in tests
+	catchUp *CatchUp       // nil in tests
 }
 
 func (s *statusResource) register(a huma.API) {
@@ -55,6 +56,7 @@ func (s *statusResource) get(context.Context, *nothing) (*body[api.Status], erro
 		st.Topics = append(st.Topics, t.Topic.String())
 	}
 	st.Scrub = scrubOf(s.scrub)
+	st.Sync = s.syncStatus()
 	c := s.store.Counts()
 	st.Records, st.Objects, st.Held = c.Records, c.Objects, c.Held
 	st.Waiting = s.mesh.Waiting()
