@@ -32,6 +32,10 @@ type Report struct {
 // shares no code with the writer. It fails with node.running when a node has the
 // store; what is wrong inside is in the Report.
 func Check(dir string) (Report, error) {
+	// Even to look, badger cuts off what it takes for the end of a log.
+	if err := precheckFree(dir); err != nil {
+		return Report{}, fmt.Errorf("check store %s: %w", dir, err)
+	}
 	db, err := fsckOpen(dir)
 	if err != nil {
 		return Report{}, fmt.Errorf("check store %s: %w", dir, err)
@@ -43,6 +47,7 @@ func Check(dir string) (Report, error) {
 	err = db.View(func(txn *badger.Txn) error {
 		c.txn = txn
 		c.run()
+		c.checkBeside(dir)
 		return nil
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
@@ -141,6 +146,19 @@ func (c *checker) run() {
 	if c.sum != c.totals {
 		c.complain("the store should hold %d records and %d objects, with %d objects held and %d records held as a whole; found are %d, %d, %d and %d",
 			c.totals.Records, c.totals.Objects, c.totals.Held, c.totals.HeldRecords, c.sum.Records, c.sum.Objects, c.sum.Held, c.sum.HeldRecords)
+	}
+}
+
+// checkBeside holds the change sequence against what is noted outside the database.
+func (c *checker) checkBeside(dir string) {
+	if seq, _ := readMark(dir); seq > c.totals.Sequence {
+		c.complain("change %d was acknowledged, the totals say %d", seq, c.totals.Sequence)
+	}
+	point, err := readCheckpoint(dir)
+	if err != nil {
+		c.complain("the file %s is unreadable (the next stop makes it anew): %v", checkpointName, err)
+	} else if point != nil && point.Sequence > c.totals.Sequence {
+		c.complain("the checkpoint is of change %d, the totals say %d", point.Sequence, c.totals.Sequence)
 	}
 }
 

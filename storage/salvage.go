@@ -565,3 +565,15 @@ func (w *salvageWriter) logs() error {
 	}
 	return nil
 }
+
+// RepairRoom is store.full when a second copy of the store does not fit on the disk.
+func RepairRoom(dir string) error {
+	size, err := treeBytes(dir)
+	if err != nil {
+		return err
+	}
+	if free, ok := freeBytes(dir); ok && free < size+flushRoom {
+		return reason.New(reason.StoreFull, fmt.Sprintf("repair store %s: the copy may take %d bytes, %d are free", dir, size+flushRoom, free))
+	}
+	return nil
+}

@@ -112,6 +112,7 @@ var exitCodes = map[reason.Code]int{
 	reason.TopicTLP:       exitRefused,
 	reason.InputSize:      exitInvalid,
 	reason.AuditDamaged:   exitInvalid,
+	reason.StoreDamaged:   exitInvalid,
 	reason.BackupDamaged:  exitInvalid,
 	reason.BackupKey:      exitInvalid,
 	reason.SyncMessage:    exitInvalid,

@@ -246,7 +246,7 @@ var catalogue = []Entry{
 		"Nothing to do: it is stored, and peers fetch it by catch-up."},
 	{StoreDamaged, BlameUs,
 		"What the disk gave back is not what was stored.",
-		"Run 'tocsin fsck' with the node stopped, check the disk, and restore what is damaged from peers or a backup."},
+		"Check the disk. Stop the node and run 'tocsin fsck --repair': it keeps whatever verifies, and catch-up brings the rest."},
 	{StoreFull, BlameUs,
 		"The disk has no room left for the store.",
 		"Free space or enlarge the disk; nothing that was acknowledged is lost."},
