@@ -103,6 +103,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		newShowCommand(g),
 		newSightCommand(g),
 		newStatusCommand(g),
+		newSyncCommand(g),
 		newTailCommand(g),
 		newTopicsCommand(g),
 		newTrustCommand(g),

@@ -58,6 +58,9 @@ func (g *globals) showStatus(w io.Writer, s *api.Status) {
 	}
 	fmt.Fprintf(w, "Mesh      %s on network %s · %s\n", count(s.Peers, "peer"), clean(s.Network), count(len(s.Topics), "topic"))
 	fmt.Fprintf(w, "Store     %s · %s · %d held · %d waiting\n", count(s.Records, "record"), count(s.Objects, "object"), s.Held, s.Waiting)
+	if s.Sync != nil {
+		fmt.Fprintf(w, "Caught up %s\n", g.syncLine(s.Sync))
+	}
 	g.showSpace(w, s.Space)
 	if d := s.Scrub; d != nil && !d.OK && !d.Running {
 		fmt.Fprintf(w, "%s  %s lost, %d repaired, %s\n", g.paint("Damage", colorBad), count(len(d.Lost), "record"), d.Repaired, count(len(d.Problems), "problem"))
