@@ -322,7 +322,7 @@ func exportedReceiver(d *ast.FuncDecl) bool {
 
 // manyFields names structs that may have more than 12 fields: what stands on the
 // wire, in a file or in the API is as wide as its format.
-var manyFields = regexp.MustCompile(`^(node/admin/api\.|protocol\.(Header|Record|Draft|Genesis|Certificate|[a-z]\w*Claims)|protocol/(stix\.Object|trust\.(Entry|Claim|Term))|storage\.(Leaf|Hit)|node/(p2p|admin)\.PeerInfo|node\.Config|node/backup\.Manifest)`)
+var manyFields = regexp.MustCompile(`^(node/admin/api\.|protocol\.(Header|Record|Draft|Genesis|Certificate|[a-z]\w*Claims)|protocol/(stix\.Object|trust\.(Entry|Claim|Term))|storage\.(Leaf|Hit)|node/(p2p|admin)\.PeerInfo|node\.Config|node/backup\.Manifest|node/evidence\.(contents|Found))`)
 
 // TestSizes keeps files, functions and structs small enough to read.
 func TestSizes(t *testing.T) {
