@@ -51,7 +51,11 @@ func (g *ledger) inspect(r *run, dir string, l *load, acked map[protocol.RecordI
 			r.breach("the log of key %s on %s holds %d of %d records", log.Key, log.Topic, log.Count, log.Head)
 		}
 	}
-	return g.survey(r, s, l)
+	all, err := g.survey(r, s, l)
+	if counts := s.Counts(); err == nil && counts.Records+counts.HeldRecords != len(all) {
+		r.breach("the store of %s counts %+v and holds %d records", dir, counts, len(all))
+	}
+	return all, err
 }
 
 // survey looks at every record of a store.

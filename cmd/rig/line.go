@@ -114,6 +114,19 @@ func (l *trio) converge(ctx context.Context) (took time.Duration, err error) {
 		}
 		if time.Since(began) > convergeWithin || ctx.Err() != nil {
 			l.breach("after %v the nodes hold %v records, %d were acknowledged", convergeWithin, counts, l.load.acknowledged())
+			for _, n := range l.nodes {
+				l.progress("the end of what %s says:\n%s", filepath.Base(n.dir), n.stderr.String())
+				states := map[string]int{}
+				for id := range l.load.snapshot() {
+					rec, err := n.client.Record(ctx, id.String())
+					if err != nil {
+						states[err.Error()[:20]]++
+					} else {
+						states[rec.State+" "+rec.Petname]++
+					}
+				}
+				l.progress("%v", states)
+			}
 			return time.Since(began), ctx.Err()
 		}
 		wait(ctx, 100*time.Millisecond)
