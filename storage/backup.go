@@ -210,10 +210,20 @@ func (sn *Snapshot) Each(ctx context.Context, since uint64, fn func(Pair) error)
 // Loader fills a new store key by key, without a sync for each: the store is whole once Close
 // returned, and worth nothing before. It is used by one goroutine.
 type Loader struct {
-	dir   string
-	db    *badger.DB
-	batch *badger.WriteBatch
+	dir string
+	db  *badger.DB
+	txn *badger.Txn
+	// size and count are of what the transaction holds; dirty are bytes since the last sync.
+	size, count, dirty int
+	maxCount           int
 }
+
+// The bounds of a loader's memory. badger's own batches count a value that goes into the value log as a few bytes, and
+// would keep a whole store in memory; and pages that wait to be written back are none that the kernel can take away.
+const (
+	loaderBatch = 1 << 20
+	loaderDirty = 16 << 20
+)
 
 // NewLoader makes a new store in dir, which must be empty or absent.
 func NewLoader(dir string) (*Loader, error) {
@@ -226,7 +236,7 @@ func NewLoader(dir string) (*Loader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fill store %s: %w", dir, err)
 	}
-	return &Loader{dir: dir, db: db, batch: db.NewWriteBatch()}, nil
+	return &Loader{dir: dir, db: db, txn: db.NewTransaction(true), maxCount: int(db.MaxBatchCount() / 10 * 9)}, nil
 }
 
 // Set writes one key. It keeps nothing of its arguments.
@@ -234,16 +244,36 @@ func (l *Loader) Set(key, value []byte) error {
 	if bytes.Equal(key, metaKey(metaLineage)) {
 		return nil
 	}
-	if err := l.batch.Set(bytes.Clone(key), bytes.Clone(value)); err != nil {
+	w := write{bytes.Clone(key), bytes.Clone(value)}
+	var err error
+	if l.count == l.maxCount || l.count > 0 && l.size+w.size() > loaderBatch {
+		err = l.commit()
+	}
+	if err == nil {
+		l.size, l.count = l.size+w.size(), l.count+1
+		err = l.txn.Set(w.key, w.value)
+	}
+	if err != nil {
 		return fmt.Errorf("fill store %s: %w", l.dir, err)
 	}
 	return nil
 }
 
+func (l *Loader) commit() error {
+	err := l.txn.Commit()
+	l.txn = l.db.NewTransaction(true)
+	if l.dirty += l.size; err == nil && l.dirty > loaderDirty {
+		l.dirty, err = 0, l.db.Sync()
+	}
+	l.size, l.count = 0, 0
+	return err
+}
+
 // Close makes everything durable.
 func (l *Loader) Close() error {
-	err := errors.Join(l.batch.Flush(), l.db.Close())
-	if err == nil {
+	err := l.commit()
+	l.txn.Discard()
+	if err = errors.Join(err, l.db.Close()); err == nil {
 		err = syncTree(l.dir)
 	}
 	if err != nil {
@@ -254,7 +284,7 @@ func (l *Loader) Close() error {
 
 // Abort gives up; what is in the folder is no store.
 func (l *Loader) Abort() error {
-	l.batch.Cancel()
+	l.txn.Discard()
 	return l.db.Close()
 }
 
