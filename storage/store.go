@@ -188,6 +188,11 @@ func (s *Store) begin() (err error) {
 	} else if c != nil {
 		s.found(c.against(s.count()))
 	}
+	if s.damage == nil { // a week of clean starts
+		if err := s.dropBefore(beforeAge); err != nil {
+			log.Warnw("the store of an older version was not removed", "err", err)
+		}
+	}
 	if s.mark, err = openMark(s.dir); err != nil {
 		return fmt.Errorf("open %s: %w", markName, err)
 	}
@@ -208,6 +213,11 @@ func (s *Store) start(network string) error {
 	version, err := s.checkSchema(network)
 	if err != nil {
 		return err
+	}
+	if version < schemaVersion {
+		if err := s.keepBefore(version); err != nil {
+			return err
+		}
 	}
 	totals, err := s.rebuild(version)
 	if err == nil && version < schemaVersion {

@@ -75,7 +75,7 @@ func (s *Store) Vacuum(ctx context.Context) (Vacuumed, error) {
 		}
 	}
 	if err == nil {
-		err = errors.Join(wipeTree(s.dir+suffixOld), s.wipeLinks())
+		err = errors.Join(wipeTree(s.dir+suffixOld), s.wipeLinks(), s.dropBefore(0))
 	}
 	if err != nil {
 		return v, fmt.Errorf("vacuum the store: %w", err)

@@ -176,11 +176,12 @@ func (f *filler) resume(ctx context.Context) error {
 
 // fullStart starts the node on a disk without a free byte.
 func (f *filler) fullStart(ctx context.Context, n int) error {
-	end := f.node.kill
 	if n%2 == 0 {
-		end = f.node.stop
+		if err := f.node.stop(); err != nil {
+			f.progress("not stopped in time: %v", err) // what that leaves behind is what a kill does
+		}
 	}
-	if err := errors.Join(end(), f.fill(0)); err != nil {
+	if err := errors.Join(f.node.kill(), f.fill(0)); err != nil {
 		return err
 	}
 	// The last ballast goes to the filler as well.

@@ -47,6 +47,7 @@ func rigs() []rig {
 		{"erase", "what was erased, rejected or has expired is not on the raw device after a vacuum, and never comes back", options{cycles: 2, records: 30}, options{cycles: 20, records: 200}, runErase},
 		{"powercut", "the raw image of a loop-mounted ext4, taken under load: nothing synced is lost, the audit log is sound", options{cycles: 5}, options{cycles: 300}, runPowercut},
 		{"fulldisk", "a disk that is filled up while publishing, and starts without a free byte: the process never dies, goes on in 10 s", options{cycles: 4}, options{cycles: 50}, runFulldisk},
+		{"bitflip", "single bits of every kind of file: nothing wrong is served, nothing panics, what is missing is named", options{cycles: 8}, options{cycles: 200}, runBitflip},
 		{"line", "three nodes in a line, the middle one killed, then stopped through a burst: all stores end alike without a restart", options{cycles: 1, records: 150}, options{cycles: 5, records: 5000}, runLine},
 	}
 }
