@@ -32,11 +32,7 @@ type Status struct {
 	CaughtUp time.Time
 	// Behind counts the records that peers hold and we are still to fetch, Objects is an estimate of the objects in them. Refused ones are not counted.
 	Behind, Objects int
-	// Fetched and FetchedObjects count since the round began in which we fell behind, Rate is records per second.
-	Fetched, FetchedObjects int
-	Rate                    float64
-	// Remaining is the expected time, 0 when unknown.
-	Remaining time.Duration
+	Progress
 	// Equal is with how many peers the last round found every topic equal in the end, of Asked.
 	Equal, Asked int
 	// Repaired counts records that catch-up brought since the start, Refused those on the table of refused ids.
@@ -44,6 +40,15 @@ type Status struct {
 	Refused  int
 	Peers    []PeerStatus
 	Last     *Gap
+}
+
+// Progress is how the fetching goes that is under way; zero when nothing is missing.
+type Progress struct {
+	// Fetched and FetchedObjects count since the round began in which we fell behind, Rate is records per second.
+	Fetched, FetchedObjects int
+	Rate                    float64
+	// Remaining is the expected time, 0 when unknown.
+	Remaining time.Duration
 }
 
 // PeerStatus is how we stand with one peer.

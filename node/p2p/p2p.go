@@ -93,12 +93,12 @@ type Host struct {
 	peers   *peerTable
 	topics  *topicTable
 	waiting *waitingRoom
-	streams *streamServers
-	meters
+	talk
 }
 
-// meters are what the host keeps of its exchanges with peers.
-type meters struct {
+// talk is what the host has for its streams with peers, gossip aside.
+type talk struct {
+	streams  *streamServers
 	arrivals chan string
 	sent     *buckets[peer.ID] // bytes in exchanges
 }
@@ -121,7 +121,7 @@ func New(cfg Config, deps Deps) (*Host, error) {
 		peers:   newPeerTable(&deps),
 		topics:  newTopicTable(),
 		waiting: newWaitingRoom(),
-		meters:  meters{arrivals: make(chan string, maxArrivals), sent: newBuckets[peer.ID]()},
+		talk:    talk{arrivals: make(chan string, maxArrivals), sent: newBuckets[peer.ID]()},
 	}
 	kept := make([]peer.AddrInfo, 0, len(cfg.Peers))
 	for _, addr := range cfg.Peers {
