@@ -51,22 +51,27 @@ type bodyClaims struct {
 
 // wireHead is the claims map of BND-04.
 type wireHead struct {
-	Version   uint64 `cbor:"1,keyasint"`
-	Network   string `cbor:"2,keyasint"`
-	Bundle    []byte `cbor:"3,keyasint"`
-	Kind      uint64 `cbor:"4,keyasint"`
-	Chunk     uint64 `cbor:"5,keyasint"`
-	Place     uint64 `cbor:"6,keyasint"`
-	Last      uint64 `cbor:"7,keyasint"`
-	Created   uint64 `cbor:"8,keyasint"`
-	MaxTLP    uint64 `cbor:"9,keyasint"`
-	Records   uint64 `cbor:"10,keyasint"`
-	Coding    uint64 `cbor:"11,keyasint"`
-	Length    uint64 `cbor:"12,keyasint"`
-	Raw       uint64 `cbor:"13,keyasint"`
-	Hash      []byte `cbor:"14,keyasint"`
+	Version uint64 `cbor:"1,keyasint"`
+	Network string `cbor:"2,keyasint"`
+	Bundle  []byte `cbor:"3,keyasint"`
+	Kind    uint64 `cbor:"4,keyasint"`
+	Chunk   uint64 `cbor:"5,keyasint"`
+	Place   uint64 `cbor:"6,keyasint"`
+	Last    uint64 `cbor:"7,keyasint"`
+	Created uint64 `cbor:"8,keyasint"`
+	MaxTLP  uint64 `cbor:"9,keyasint"`
+	Records uint64 `cbor:"10,keyasint"`
+	wireBody
 	Series    []byte `cbor:"15,keyasint,omitempty"`
 	Increment uint64 `cbor:"16,keyasint,omitempty"`
+}
+
+// wireBody are the claims about the body, in the same map.
+type wireBody struct {
+	Coding uint64 `cbor:"11,keyasint"`
+	Length uint64 `cbor:"12,keyasint"`
+	Raw    uint64 `cbor:"13,keyasint"`
+	Hash   []byte `cbor:"14,keyasint"`
 }
 
 const (
@@ -79,8 +84,8 @@ const (
 func (h *Head) encode() ([]byte, error) {
 	w := wireHead{
 		Version: headVersion, Network: h.Network, Bundle: h.Bundle[:], Kind: uint64(h.Kind), Chunk: uint64(h.Chunk), Place: uint64(h.Place),
-		Created: uint64(h.Created.UnixMilli()), MaxTLP: uint64(h.MaxTLP), Records: uint64(h.Records), Coding: uint64(h.body.coding),
-		Length: uint64(h.body.length), Raw: uint64(h.body.raw), Hash: h.body.hash[:], Increment: h.Increment,
+		Created: uint64(h.Created.UnixMilli()), MaxTLP: uint64(h.MaxTLP), Records: uint64(h.Records), Increment: h.Increment,
+		wireBody: wireBody{uint64(h.body.coding), uint64(h.body.length), uint64(h.body.raw), h.body.hash[:]},
 	}
 	if h.Last {
 		w.Last = 1
