@@ -27,6 +27,7 @@ test: lint ## every check: format, vet, modernisers, staticcheck, all tests, sho
 
 soak: build ## what takes an hour: the long form of each rig, the fleet of 50 nodes under a minute of flood
 	TOCSIN_FLEET=50 TOCSIN_FLOOD=60s $(GO) test -vet=off -count=1 -v -timeout 30m -run TestK1StolenNodeKey ./node/nodetest
+	TOCSIN_RECON_ROUNDS=10000 $(GO) test -vet=off -count=1 -v -run 'TestRounds$$' ./protocol/recon
 	$(GO) run ./cmd/rig --long --bin $(BIN) all
 
 lint: ## gofmt, vet, modernisers, staticcheck

@@ -15,7 +15,7 @@ import (
 func syncBench(t *testing.T) (b *bench, c *api.Client, fake *fakeCatchUp) {
 	b = newBench(t)
 	b.mesh.peers = []PeerInfo{{ID: peerA, Org: b.other.Org, OrgKnown: true, Connected: true}, {ID: peerB, Connected: true}}
-	_, err := b.client.AddTrust(t.Context(), api.TrustEntry{Org: b.other.Org.String(), Petname: "other", Level: "observed", Expires: time.Now().Add(time.Hour)})
+	_, err := b.client.AddTrust(t.Context(), api.TrustEntry{Org: b.other.Org.String(), Petname: "other", Level: "observed", Expires: time.Now().AddDate(0, 1, 0).Format(time.DateOnly)})
 	ok(t, err)
 	fake = &fakeCatchUp{}
 	b.deps.CatchUp = &CatchUp{
@@ -42,7 +42,7 @@ func TestSync(t *testing.T) {
 	}
 	started := b.deps.Self.Started
 	fake.status = catchup.Status{
-		CaughtUp: started, Behind: 63, Objects: 1240, Fetched: 10, FetchedObjects: 100, Rate: 12.5, Remaining: 90 * time.Second, Equal: 2, Asked: 3, Repaired: 7, Refused: 4,
+		CaughtUp: started, Behind: 63, Objects: 1240, Progress: catchup.Progress{Fetched: 10, FetchedObjects: 100, Rate: 12.5, Remaining: 90 * time.Second}, Equal: 2, Asked: 3, Repaired: 7, Refused: 4,
 		Peers: []catchup.PeerStatus{{ID: peerA, Last: started, Received: 5, ReceivedBytes: 999, Equal: true}, {ID: peerB, Unsupported: true, Error: "no"}},
 		Last:  &catchup.Gap{From: started.Add(-2 * time.Hour), Until: started.Add(-time.Hour), Records: 9, Objects: 90, Took: 40 * time.Second, Sources: []string{peerA, peerB}, Done: true},
 	}
