@@ -24,7 +24,7 @@ func (h *Hostile) twins(topic string) (one, other *protocol.Record) {
 }
 
 // TestFork is threat model P3: whoever tells two halves of the mesh two things is found
-// out by the first node that sees both, and within a minute every node holds his key (FRK-06).
+// out by the first node that sees both, and then every node holds his key (FRK-06).
 func TestFork(t *testing.T) {
 	for name, split := range map[string]bool{"to everybody": false, "to two halves": true} {
 		t.Run(name, func(t *testing.T) {
@@ -47,20 +47,17 @@ func TestFork(t *testing.T) {
 					h.Send(malware, one.Raw())
 					mouth.Send(malware, other.Raw())
 					f.Settle(2 * time.Minute)
-					f.Heal()
-					f.Settle(6 * time.Minute)
 					for i, m := range f.Members {
 						if m.Store.Has(one.ID()) != (i < 4) || m.Store.Has(other.ID()) != (i >= 4) || m.Standing.HeldKey(one.Org(), one.Key()) {
 							t.Errorf("node %d: one %v, other %v, held %v", i, m.Store.Has(one.ID()), m.Store.Has(other.ID()), m.Standing.HeldKey(one.Org(), one.Key()))
 						}
 					}
-					messenger := f.Hostile("messenger", []string{malware}, 2)
-					messenger.Send(malware, other.Raw())
+					f.Heal() // gossip says nothing of it any more; comparing stores does
 				} else {
 					h.Send(malware, one.Raw())
 					mouth.Send(malware, other.Raw())
 				}
-				took := f.WaitFor(time.Minute, "the key held by every node", func() bool {
+				took := f.WaitFor(3*time.Minute, "the key held by every node", func() bool {
 					for _, m := range f.Members {
 						if !m.Standing.HeldKey(h.author.Org, h.author.Key.Public().ID()) {
 							return false
