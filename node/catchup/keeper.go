@@ -91,6 +91,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 		case p := <-k.d.Host.Arrivals():
 			k.books.arrived(p, time.Now())
 			k.start(ctx, &rounds, ended, []string{p})
+			sooner(gapWait) // what was sent just before it came, and by gossip to others, is not compared yet
 		case p := <-k.hints:
 			if !k.start(ctx, &rounds, ended, []string{p}) {
 				sooner(visitRest) // it was visited just now
