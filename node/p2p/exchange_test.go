@@ -365,6 +365,46 @@ func TestHoleShare(t *testing.T) {
 	}
 }
 
+// TestHoleInMesh: a neighbour that showed records in an exchange and never sent them, while another did by gossip,
+// loses score and is named (NET-29); what came before it was in the mesh for long does not count.
+func TestHoleInMesh(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *mesh) {
+		fraud := topic(t, "fraud")
+		a, b, c := m.node(fraud), m.node(fraud), m.node(fraud)
+		m.connect(a, b)
+		m.connect(a, c)
+		tell := func() {
+			var ids []protocol.RecordID
+			var records []*protocol.Record
+			for range holeSamples {
+				r := c.author.sign(t, fraud, 200)
+				records, ids = append(records, r), append(ids, r.ID())
+			}
+			a.Shown(b.PeerID(), fraud, ids)
+			time.Sleep(holeAge)
+			for _, r := range records {
+				if err := c.Announce(m.ctx, r); err != nil {
+					t.Fatal(err)
+				}
+			}
+			waitFor(t, 10*time.Second, "the last record", func() bool { return a.has(ids[len(ids)-1]) })
+			time.Sleep(2 * time.Second) // scores are copied out every second
+		}
+		tell()
+		if p := a.peer(t, b); p.KeptBack != 0 || p.Score < 0 {
+			t.Errorf("too early it counts: %+v", p)
+		}
+		time.Sleep(2 * holeMesh)
+		tell()
+		if p := a.peer(t, b); p.KeptBack != holeSamples || p.Score > appHole+topicScoreCap {
+			t.Errorf("after %d records kept back: %+v", holeSamples, p)
+		}
+		if p := a.peer(t, c); p.KeptBack != 0 || p.Score < 0 {
+			t.Errorf("who sent them: %+v", p)
+		}
+	})
+}
+
 // FuzzExchangeFrame: what is read is what the length says, within the limit (NET-26).
 func FuzzExchangeFrame(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 1, 'x'})
