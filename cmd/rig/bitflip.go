@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,17 +41,25 @@ func runBitflip(ctx context.Context, r *run) error {
 		return err
 	}
 	acked := f.load.snapshot()
-	files := make([][]string, len(f.homes))
+	files := make([]map[string][]string, len(f.homes))
+	kindSet := map[string]bool{}
 	for i, home := range f.homes {
 		var err error
 		if files[i], err = filesOf(home); err != nil {
 			return err
 		}
+		for kind := range files[i] {
+			kindSet[kind] = true
+		}
 	}
+	all := slices.SortedFunc(maps.Keys(kindSet), storeFirst)
 	for n := range r.cycles {
-		at := n % len(f.homes)
-		// Each file in turn, so that every kind is hit.
-		name := files[at][(n/len(f.homes))%len(files[at])]
+		// Each kind in turn, now of the one node and now of the other.
+		kind, at := all[n%len(all)], (n/len(all)+n)%len(f.homes)
+		if len(files[at][kind]) == 0 {
+			at = (at + 1) % len(f.homes)
+		}
+		name := files[at][kind][r.rand.IntN(len(files[at][kind]))]
 		if err := f.flip(ctx, f.homes[at], name, acked); err != nil {
 			return fmt.Errorf("flip %d, in %s: %w", n, name, err)
 		}
@@ -101,15 +111,22 @@ func (f *flipper) found(ctx context.Context) error {
 	return c.stop()
 }
 
-// filesOf lists the files of a node, by name within its folder: all but sockets, locks and the ballast.
-func filesOf(home string) (names []string, err error) {
+// storeFirst orders kinds of files: those of the store come first.
+func storeFirst(a, b string) int {
+	beside := func(kind string) int { return strings.Count(kind, "/") }
+	return cmp.Or(beside(a)-beside(b), strings.Compare(a, b))
+}
+
+// filesOf lists the files of a node by their kind, each by name within its folder: all but sockets, locks and the ballast.
+func filesOf(home string) (names map[string][]string, err error) {
+	names = map[string][]string{}
 	err = filepath.WalkDir(home, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
 		name, err := filepath.Rel(home, path)
 		if base := d.Name(); base != "lock" && base != "LOCK" && base != "ballast" {
-			names = append(names, name)
+			names[kindOf(name)] = append(names[kindOf(name)], name)
 		}
 		return err
 	})
