@@ -62,6 +62,11 @@ type wireHead struct {
 	MaxTLP  uint64 `cbor:"9,keyasint"`
 	Records uint64 `cbor:"10,keyasint"`
 	wireBody
+	wireIncrement
+}
+
+// wireIncrement are the claims of an increment.
+type wireIncrement struct {
 	Series    []byte `cbor:"15,keyasint,omitempty"`
 	Increment uint64 `cbor:"16,keyasint,omitempty"`
 }
@@ -84,7 +89,7 @@ const (
 func (h *Head) encode() ([]byte, error) {
 	w := wireHead{
 		Version: headVersion, Network: h.Network, Bundle: h.Bundle[:], Kind: uint64(h.Kind), Chunk: uint64(h.Chunk), Place: uint64(h.Place),
-		Created: uint64(h.Created.UnixMilli()), MaxTLP: uint64(h.MaxTLP), Records: uint64(h.Records), Increment: h.Increment,
+		Created: uint64(h.Created.UnixMilli()), MaxTLP: uint64(h.MaxTLP), Records: uint64(h.Records), wireIncrement: wireIncrement{Increment: h.Increment},
 		wireBody: wireBody{uint64(h.body.coding), uint64(h.body.length), uint64(h.body.raw), h.body.hash[:]},
 	}
 	if h.Last {
