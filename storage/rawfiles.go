@@ -310,12 +310,13 @@ func readManifest(raw []byte) (tables map[uint64]bool, err error) {
 		length, sum := int64(binary.BigEndian.Uint32(rest)), binary.BigEndian.Uint32(rest[4:])
 		if length > int64(len(rest)-8) {
 			table, running := crc32.MakeTable(crc32.Castagnoli), uint32(0)
-			for i := range rest[8:] {
-				if running = crc32.Update(running, table, rest[8+i:9+i]); running == sum {
-					return nil, errors.New("the length of a change is damaged")
+			for i := 8; running != sum; i++ { // the sum of no bytes is 0: the first change is empty
+				if i == len(rest) {
+					return tables, nil
 				}
+				running = crc32.Update(running, table, rest[i:i+1])
 			}
-			return tables, nil
+			return nil, errors.New("the length of a change is damaged")
 		}
 		change := rest[8 : 8+length]
 		if castagnoli(change) != sum {

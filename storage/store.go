@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -138,7 +140,7 @@ func openWith(dir string, o Options, b badger.Options) (*Store, error) {
 		return nil, reason.Wrap(reason.NodeRunning, fmt.Sprintf("open store %s", dir), err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open store %s: %w", dir, err)
+		return nil, fmt.Errorf("open store %s: %w", dir, asDamage(err))
 	}
 	s := &Store{
 		db: db, synced: synced, home: home{dir: dir, network: o.Network, memory: o.Memory, guard: o.Guard},
@@ -172,6 +174,14 @@ func openBadger(b badger.Options) (db *badger.DB, err error) {
 		}
 	}()
 	return badger.Open(b)
+}
+
+// asDamage says what to do about an error of badger's that is not the system's: it does not understand what it reads.
+func asDamage(err error) error {
+	if _, ok := errors.AsType[*fs.PathError](err); ok || reason.Of(err) != "" || errors.Is(err, syscall.ENOSPC) || errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return damaged("the database says: %v", err)
 }
 
 // begin holds what was read against what was noted outside the database, and notes that the store is open.
