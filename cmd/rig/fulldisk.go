@@ -84,7 +84,7 @@ func (f *filler) episodes(ctx context.Context) error {
 	}
 	for n := range f.cycles {
 		wait(ctx, upTo(f.rand, 300*time.Millisecond))
-		if err := f.fill(upTo(f.rand, 8*time.Millisecond)); err != nil {
+		if err := f.fill(ctx, upTo(f.rand, 8*time.Millisecond)); err != nil {
 			return err
 		}
 		wait(ctx, upTo(f.rand, 1500*time.Millisecond))
@@ -137,7 +137,7 @@ func codeOf(err error) reason.Code {
 func (f *filler) fillPath() string { return filepath.Join(f.disk, "fill") }
 
 // fill takes all room there is, in pieces with a pause between them.
-func (f *filler) fill(pause time.Duration) error {
+func (f *filler) fill(ctx context.Context, pause time.Duration) error {
 	out, err := os.OpenFile(f.fillPath(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
@@ -149,7 +149,7 @@ func (f *filler) fill(pause time.Duration) error {
 		} else if err != nil {
 			return errors.Join(err, out.Close())
 		}
-		time.Sleep(pause)
+		wait(ctx, pause)
 	}
 	return out.Close()
 }
@@ -181,11 +181,11 @@ func (f *filler) fullStart(ctx context.Context, n int) error {
 			f.progress("not stopped in time: %v", err) // what that leaves behind is what a kill does
 		}
 	}
-	if err := errors.Join(f.node.kill(), f.fill(0)); err != nil {
+	if err := errors.Join(f.node.kill(), f.fill(ctx, 0)); err != nil {
 		return err
 	}
 	// The last ballast goes to the filler as well.
-	if err := errors.Join(os.RemoveAll(filepath.Join(f.node.dir, "ballast")), f.fill(0)); err != nil {
+	if err := errors.Join(os.RemoveAll(filepath.Join(f.node.dir, "ballast")), f.fill(ctx, 0)); err != nil {
 		return err
 	}
 	if _, err := f.node.start(ctx); err != nil {
