@@ -32,7 +32,7 @@ func (n *Node) openBundles(paths Paths, chains *identity.Book) (*admin.Bundles, 
 		Sink: bundle.Sink{
 			Chains:  chains.Chains,
 			Learn:   n.intake.Learn,
-			Held:    n.Store.Has,
+			Held:    func(id protocol.RecordID) bool { return n.Store.Has(id) && !n.Store.Lacks(id) },
 			Blocked: blocked,
 			List:    list,
 			Receive: n.intake.Receive,

@@ -84,6 +84,7 @@ func (g *globals) importAll(ctx context.Context, c *api.Client, files []string, 
 func add(out, one *api.BundleImported) {
 	out.Taken += one.Taken
 	out.Quarantined += one.Quarantined
+	out.Headers += one.Headers
 	out.Already += one.Already
 	out.Segments += one.Segments
 	out.Facts += one.Facts
@@ -147,6 +148,9 @@ func (g *globals) showImported(w io.Writer, out *api.BundleImported) {
 	line := func(name string, n int, what string) { fmt.Fprintf(w, "%-14s %d%s\n", name, n, what) }
 	line("Taken", out.Taken, "")
 	line("In quarantine", out.Quarantined, "")
+	if out.Headers > 0 {
+		line("Header alone", out.Headers, "")
+	}
 	line("Held already", out.Already, "")
 	refused := 0
 	var why []string

@@ -235,7 +235,7 @@ func (b *bundleResource) take(r *http.Request) (*api.BundleImported, error) {
 	res, err := bundle.Import(ctx, b.bundles.Sink, r.Body)
 	out := b.showImported(res)
 	event := audit.Event{Action: "bundle.imported", Target: targets(res), Detail: map[string]string{
-		"taken": strconv.Itoa(out.Taken), "quarantined": strconv.Itoa(out.Quarantined), "already": strconv.Itoa(out.Already),
+		"taken": strconv.Itoa(out.Taken), "quarantined": strconv.Itoa(out.Quarantined), "headers": strconv.Itoa(out.Headers), "already": strconv.Itoa(out.Already),
 		"refused": fmt.Sprint(out.Refused), "faults": strconv.Itoa(len(out.Faults)),
 	}}
 	for i, f := range out.Faults[:min(len(out.Faults), 10)] {
@@ -260,7 +260,7 @@ func targets(res *bundle.Imported) string {
 
 func (b *bundleResource) showImported(res *bundle.Imported) *api.BundleImported {
 	out := &api.BundleImported{
-		Taken: res.Taken, Quarantined: res.Quarantined, Already: res.Already, Refused: counted(res.Refused),
+		Taken: res.Taken, Quarantined: res.Quarantined, Headers: res.Headers, Already: res.Already, Refused: counted(res.Refused),
 		Segments: res.Segments, Facts: res.Facts, Faults: []api.BundleFault{}, Bundles: []api.Bundle{},
 	}
 	for _, f := range res.Faults {

@@ -44,12 +44,18 @@ type squeezer struct {
 	dec *zstd.Decoder // without streams neither has goroutines, and there is nothing to close
 }
 
+// encoder makes one where there is none. It states the size of what it writes, however small that is.
+func (s *squeezer) encoder() (err error) {
+	if s.enc == nil {
+		s.enc, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithSingleSegment(true))
+	}
+	return err
+}
+
 // squeeze chooses the shorter coding of a raw body, within the ratio that readers allow.
 func (s *squeezer) squeeze(raw []byte) (body []byte, claims bodyClaims, err error) {
-	if s.enc == nil {
-		if s.enc, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithSingleSegment(true)); err != nil {
-			return nil, claims, err
-		}
+	if err := s.encoder(); err != nil {
+		return nil, claims, err
 	}
 	body, claims.coding = s.enc.EncodeAll(raw, nil), codingZstd
 	if len(body) >= len(raw) || len(raw) > maxRatio*len(body) {
@@ -152,4 +158,38 @@ func readContent(network string, raw []byte, records int) (*Content, error) {
 		c.Notes = append(c.Notes, note)
 	}
 	return c, nil
+}
+
+// packPruned compresses a pruned record, whose leaves stand in the clear (REC-30).
+func (s *squeezer) packPruned(raw []byte) ([]byte, error) {
+	if err := s.encoder(); err != nil {
+		return nil, err
+	}
+	return s.enc.EncodeAll(raw, nil), nil
+}
+
+// unpackPruned is the way back: one frame that states its size, which is within what a pruned record may have and fits the frame as a record's body
+// fits its raw length.
+func unpackPruned(frame []byte) ([]byte, error) {
+	var head zstd.Header
+	if err := head.Decode(frame); err != nil {
+		return nil, reason.Wrap(reason.WireFraming, "read the head of a zstd frame", err)
+	}
+	size := head.FrameContentSize
+	if head.Skippable || head.DictionaryID != 0 || !head.HasFCS || head.WindowSize > maxPruned {
+		return nil, reason.New(reason.WireFraming, "a pruned record in a zstd frame of another form")
+	}
+	if size > protocol.MaxPrunedBytes || size > uint64(protocol.MaxRawRatio*len(frame)) {
+		return nil, reason.New(reason.WireSize, fmt.Sprintf("a pruned record of %d bytes in a frame of %d", size, len(frame)))
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(maxPruned), zstd.WithDecodeAllCapLimit(true))
+	if err != nil {
+		return nil, err
+	}
+	raw, err := dec.DecodeAll(frame, make([]byte, 0, size))
+	if err != nil {
+		return nil, reason.Wrap(reason.WireFraming, "decompress a pruned record", err)
+	}
+	return raw, nil
 }

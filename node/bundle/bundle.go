@@ -24,6 +24,8 @@ const (
 	maxRatio = 20
 	// maxWindow is the largest zstd window.
 	maxWindow = 8 << 20
+	// maxPruned is the same for a pruned record: one segment of zstd, whatever its size.
+	maxPruned = 16 << 20
 	// maxChunks bounds the chunks of a bundle, maxHeads the heads in a manifest, maxFrom who a record came from.
 	maxChunks = 100_000
 	maxHeads  = 5_000

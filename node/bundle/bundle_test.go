@@ -483,3 +483,38 @@ func TestUnknownAuthors(t *testing.T) {
 		}
 	}
 }
+
+// A record that lost an object goes as what is left of it, and a receiver that has all of it keeps that.
+func TestPruned(t *testing.T) {
+	a, whole, c := newHouse(t), newHouse(t), newHouse(t)
+	three := func(d *protocol.Draft) {
+		d.Objects = [][]byte{[]byte(`{"id":"a"}`), []byte(`{"id":"b"}`), []byte(`{"id":"c"}`)}
+	}
+	r := a.publish(a.author, "fraud", 1, three)[0]
+	raw, _ := a.export()
+	whole.read(raw)
+	must(t, a.store.Erase(context.Background(), r.ID(), []int{1}, reason.OperatorRejected))
+	raw, e := a.export()
+	if e.Manifest.Records != 1 {
+		t.Fatalf("%d records, kept %v", e.Manifest.Records, e.Kept)
+	}
+	if bytes.Contains(raw, []byte(`"b"`)) {
+		t.Error("what was erased is in the bundle")
+	}
+	if out := c.read(raw); out.Taken != 1 {
+		t.Fatalf("read %+v", out)
+	}
+	same := func(x, y *house) bool {
+		s, o := x.store.Set(topicOf(t, "fraud")), y.store.Set(topicOf(t, "fraud"))
+		return s.Fingerprint(0, s.Len()) == o.Fingerprint(0, o.Len())
+	}
+	if form, _, err := c.store.Fetch(r.ID()); err != nil || form != storage.Pruned || !same(a, c) {
+		t.Errorf("form %d, %v", form, err)
+	}
+	if out := whole.read(raw); out.Already != 1 || out.Taken != 0 {
+		t.Errorf("where all of it is: %+v", out)
+	}
+	if form, _, err := whole.store.Fetch(r.ID()); err != nil || form != storage.Full {
+		t.Errorf("form %d, %v", form, err)
+	}
+}

@@ -190,7 +190,7 @@ func (src Source) read(c candidate, sel Selection, chains *protocol.Chains, now 
 	if err != nil || !sel.Since.IsZero() && seen.Before(sel.Since) {
 		return nil, "", unlessGone(err)
 	}
-	form, raw, err := src.fetch(c.ID)
+	form, raw, err := src.Store.Fetch(c.ID)
 	if reason.Of(err) == reason.StoreDamaged {
 		return nil, reason.StoreDamaged, nil // a scrub repairs it; the rest need not wait
 	}
@@ -222,18 +222,6 @@ func (src Source) seen(id protocol.RecordID) (time.Time, string, error) {
 		}
 	}
 	return src.Store.Source(id)
-}
-
-// fetch gives what there is of a record: mostly all of it.
-func (src Source) fetch(id protocol.RecordID) (storage.Form, []byte, error) {
-	raw, _, err := src.Store.Record(id)
-	if err == nil {
-		return storage.Full, raw, nil
-	}
-	if reason.Of(err) != reason.NotFound {
-		return 0, nil, err
-	}
-	return src.Store.Fetch(id)
 }
 
 // label is a record's TLP, or why nobody could check the record: its chain has gone.

@@ -25,7 +25,7 @@ type Sink struct {
 	// Chains is the current snapshot of identity chains; Learn takes what belongs in it.
 	Chains func() *protocol.Chains
 	Learn  func(...*protocol.Statement)
-	// Held says whether the store has a record already.
+	// Held says whether the store has a record already, and nothing of it is missing.
 	Held func(protocol.RecordID) bool
 	// Receive is the way in; it returns when the record is durable.
 	Receive func(ctx context.Context, r *protocol.Record, from string) (intake.Outcome, error)
@@ -39,14 +39,14 @@ type Sink struct {
 
 // Outcome counts what became of the records of an import. Each record of each segment counts once, in one place.
 type Outcome struct {
-	// Taken were stored and accepted, Quarantined stored and held, Already were here before.
-	Taken, Quarantined, Already int
+	// Taken were stored and accepted, Quarantined stored and held, Headers kept their place by their header alone, Already were here before.
+	Taken, Quarantined, Headers, Already int
 	// Refused were not stored, by reason.
 	Refused map[reason.Code]int
 }
 
 func (o *Outcome) total() int {
-	n := o.Taken + o.Quarantined + o.Already
+	n := o.Taken + o.Quarantined + o.Headers + o.Already
 	for _, m := range o.Refused {
 		n += m
 	}
@@ -161,6 +161,8 @@ func (sink Sink) records(ctx context.Context, s *Segment, c *Content, out *Impor
 				out.Taken++
 			case v.state == storage.Held:
 				out.Quarantined++
+			case v.state != 0:
+				out.Headers++
 			default:
 				out.Refused[v.why]++
 				return nil
@@ -180,6 +182,11 @@ func (sink Sink) record(ctx context.Context, s *Segment, raw []byte, note Note) 
 	if note.Form == storage.Full {
 		if id, err := protocol.StoredID(chains.Network(), raw); err == nil && sink.Held(id) {
 			return id, verdict{already: true}, nil // no signature needs checking twice
+		}
+	}
+	if note.Form == storage.Pruned {
+		if raw, err = unpackPruned(raw); err != nil {
+			return id, verdict{why: reason.Of(err)}, nil
 		}
 	}
 	// BND-09

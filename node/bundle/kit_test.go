@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -104,6 +105,12 @@ func (h *house) take(ctx context.Context, r *protocol.Record, from string) (inta
 		return intake.Outcome{}, fail
 	}
 	e := storage.Entry{Record: r, State: state, Received: time.Now(), From: from}
+	for i := range objectsIn(r) {
+		e.Leaves = append(e.Leaves, storage.Leaf{Object: fmt.Sprintf("indicator--%d", i), Type: "indicator", State: state, Confidence: -1})
+		if slices.Contains(r.Missing(), i) {
+			e.Leaves[i] = storage.Leaf{State: storage.Refused, Reason: reason.ObjectMissing, Confidence: -1}
+		}
+	}
 	if state == storage.Held {
 		e.Reason = reason.TrustUnknown
 	}
@@ -142,7 +149,7 @@ func (h *house) source() Source {
 
 func (h *house) sink() Sink {
 	return Sink{
-		Chains: h.known, Learn: h.learn, Held: h.store.Has, Receive: h.take, List: h.list,
+		Chains: h.known, Learn: h.learn, Held: func(id protocol.RecordID) bool { return h.store.Has(id) && !h.store.Lacks(id) }, Receive: h.take, List: h.list,
 		Blocked: func(o protocol.OrgID) bool { return h.blocked[o] },
 		Told: func(_ context.Context, facts []evidence.Fact) error {
 			h.mu.Lock()
@@ -197,4 +204,12 @@ func join(parts ...part) (raw []byte) {
 		raw = append(raw, p.raw...)
 	}
 	return raw
+}
+
+// objectsIn is how many objects a record has.
+func objectsIn(r *protocol.Record) int {
+	if r.Header().Kind != protocol.KindObjects {
+		return 0
+	}
+	return r.Header().Count
 }

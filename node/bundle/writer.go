@@ -13,6 +13,7 @@ import (
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/stix"
+	"tocsin/storage"
 )
 
 // Signer is the exporter: its chain, and the certificate and key that sign heads.
@@ -100,6 +101,12 @@ func (w *Writer) Add(e Entry, chain func(protocol.OrgID) []*protocol.Statement) 
 	// BND-08
 	if e.TLP > w.head.MaxTLP {
 		return reason.New(reason.OutTLP, fmt.Sprintf("a record that is %s in a bundle of at most %s", e.TLP, w.head.MaxTLP))
+	}
+	if e.Note.Form == storage.Pruned {
+		var err error
+		if e.Raw, err = w.squeeze.packPruned(e.Raw); err != nil {
+			return err
+		}
 	}
 	if len(w.segment.file) > 0 && len(w.segment.file)+len(e.Raw) > w.target {
 		if err := w.flush(false); err != nil {

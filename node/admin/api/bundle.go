@@ -53,9 +53,11 @@ type BundleExported struct {
 
 // BundleImported says what an import did. No record is counted twice.
 type BundleImported struct {
-	// Taken were stored and accepted, Quarantined stored and held, Already here before; Refused were not stored, by reason.
+	// Taken were stored and accepted, Quarantined stored and held, Headers keep the place of what is gone, Already were here before; Refused
+	// were not stored, by reason.
 	Taken       int            `json:"taken"`
 	Quarantined int            `json:"quarantined"`
+	Headers     int            `json:"headers"`
 	Already     int            `json:"already"`
 	Refused     map[string]int `json:"refused"`
 	// Segments counts parts that were used, Facts first-seen facts that were kept as the exporter's word.
