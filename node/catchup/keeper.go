@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
@@ -70,7 +69,8 @@ func (k *Keeper) Run(ctx context.Context) error {
 	var rounds errgroup.Group
 	rounds.SetLimit(maxRounds)
 	defer func() { _ = rounds.Wait() }()
-	every, poked := roundEvery, false
+	every := roundEvery
+	var settled time.Time // from then on a round sees what was noticed so far
 	ended := make(chan outcome, maxRounds)
 	timer := time.NewTimer(roundFirst)
 	defer timer.Stop()
@@ -80,9 +80,13 @@ func (k *Keeper) Run(ctx context.Context) error {
 		timer.Reset(d)
 	}
 	sooner := func(d time.Duration) {
-		if time.Until(due) > d && !poked {
+		if time.Until(due) > d {
 			next(d)
 		}
+	}
+	notice := func() {
+		settled = time.Now().Add(gapWait)
+		sooner(gapWait)
 	}
 	for {
 		select {
@@ -90,21 +94,21 @@ func (k *Keeper) Run(ctx context.Context) error {
 			return nil
 		case p := <-k.d.Host.Arrivals():
 			k.books.arrived(p, time.Now())
-			k.start(ctx, &rounds, ended, []string{p})
-			sooner(gapWait) // what was sent just before it came, and by gossip to others, is not compared yet
+			k.visitNow(ctx, &rounds, ended, p)
+			notice() // what others sent just before it came is not compared yet, and gossip does not bring it
 		case p := <-k.hints:
-			if !k.start(ctx, &rounds, ended, []string{p}) {
+			if !k.visitNow(ctx, &rounds, ended, p) {
 				sooner(visitRest) // it was visited just now
 			}
 		case <-k.pokes:
-			if !poked { // a round that comes before its time would not see it
-				poked = true
-				next(gapWait)
-			}
+			notice()
 		case <-timer.C:
-			poked = false
-			k.start(ctx, &rounds, ended, k.chosen(time.Now()))
-			next(every + rand.N(every/8)) // not in step with the others
+			k.start(ctx, &rounds, ended, true, k.chosen(time.Now()))
+			d := every + rand.N(every/8) // not in step with the others
+			if rest := time.Until(settled); rest > 0 {
+				d = min(d, rest)
+			}
+			next(d)
 		case o := <-ended:
 			if every = stretch(every, o); every == roundSoon {
 				every = roundEvery
@@ -114,14 +118,19 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// start runs a round in the background, with those of peers that may be asked now; false when there is none.
-func (k *Keeper) start(ctx context.Context, rounds *errgroup.Group, ended chan<- outcome, peers []string) bool {
-	peers = slices.DeleteFunc(peers, func(p string) bool { return !k.books.due(p, time.Now()) })
+// visitNow visits one peer out of turn, unless it was visited just now; false when it does not.
+func (k *Keeper) visitNow(ctx context.Context, rounds *errgroup.Group, ended chan<- outcome, peer string) bool {
+	return k.books.due(peer, time.Now()) && k.start(ctx, rounds, ended, false, []string{peer})
+}
+
+// start runs a round in the background; false when there is nobody to ask.
+func (k *Keeper) start(ctx context.Context, rounds *errgroup.Group, ended chan<- outcome, inTurn bool, peers []string) bool {
 	if len(peers) == 0 {
 		return false
 	}
 	return rounds.TryGo(func() error {
 		out := k.round(ctx, peers)
+		out.inTurn = inTurn
 		select {
 		case ended <- out:
 		case <-ctx.Done():

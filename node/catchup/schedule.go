@@ -52,7 +52,9 @@ type outcome struct {
 	left, lacks bool
 	// unsupported says that the peer does not speak the protocol.
 	unsupported bool
-	err         error
+	// inTurn says that it was a round of the schedule.
+	inTurn bool
+	err    error
 }
 
 // equal says that nothing was left to fetch.
@@ -90,12 +92,15 @@ func doubled(d time.Duration, n int, most time.Duration) time.Duration {
 	return min(d, most)
 }
 
-// stretch is the time between rounds after one (SYN-18): equal ones make it longer.
+// stretch is the time between rounds after one (SYN-18): equal ones of the schedule make it longer.
 func stretch(last time.Duration, o outcome) time.Duration {
 	switch {
 	case o.left && o.fetched > 0:
 		return roundSoon
 	case o.equal() && o.fetched == 0 && o.refused == 0 && !o.lacks:
+		if !o.inTurn { // one peer that came says nothing of the others
+			return last
+		}
 		return min(max(2*last, roundEvery), roundAtMost)
 	}
 	return roundEvery

@@ -89,9 +89,11 @@ func TestStretch(t *testing.T) {
 		o    outcome
 		want time.Duration
 	}{
-		{roundEvery, outcome{}, time.Minute},
-		{time.Minute, outcome{}, 2 * time.Minute},
-		{2 * time.Minute, outcome{}, 2 * time.Minute},
+		{roundEvery, outcome{inTurn: true}, time.Minute},
+		{time.Minute, outcome{inTurn: true}, 2 * time.Minute},
+		{2 * time.Minute, outcome{inTurn: true}, 2 * time.Minute},
+		{roundEvery, outcome{}, roundEvery},
+		{time.Minute, outcome{}, time.Minute},
 		{2 * time.Minute, outcome{fetched: 1}, roundEvery},
 		{2 * time.Minute, outcome{refused: 1}, roundEvery},
 		{2 * time.Minute, outcome{lacks: true}, roundEvery},
