@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -297,12 +298,39 @@ func (r *rawStore) checkValueLogs(names []string) error {
 		return nil
 	}
 	name := valueLogName(r.lastLog)
-	raw, err := os.ReadFile(filepath.Join(r.dir, name))
+	f, err := os.Open(filepath.Join(r.dir, name))
 	if err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
-	if end := readLog(raw, false, func(rawEntry, int, int) {}); end < int(r.pointed) {
+	defer f.Close()
+	if end, err := wholeUntil(f, int64(r.pointed)); err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	} else if end < int64(r.pointed) {
 		return damaged("value log %s is damaged at byte %d", name, end)
 	}
 	return nil
+}
+
+// wholeUntil says up to where the entries of a log are whole, up to a limit. A log may be large, and the window is not.
+func wholeUntil(f io.ReaderAt, limit int64) (end int64, err error) {
+	window := make([]byte, 4*maxRawValue)
+	for end = logHeader; end < limit; {
+		n, err := f.ReadAt(window[:min(int64(len(window)), limit-end)], end)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return end, err
+		}
+		began := end
+		for at := 0; ; {
+			_, length, ok := logEntry(window[at:n], 0)
+			if !ok {
+				break
+			}
+			at += length
+			end += int64(length)
+		}
+		if end == began { // not even one entry in a window that holds the largest
+			return end, nil
+		}
+	}
+	return end, nil
 }
