@@ -223,7 +223,8 @@ func TestPackLimits(t *testing.T) {
 }
 
 func FuzzPack(f *testing.F) {
-	_, raw := packed(f)
+	w, raw := packed(f)
+	w.shut()
 	o, err := splitPack(raw)
 	ok(f, err)
 	f.Add(raw)
