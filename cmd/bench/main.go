@@ -30,6 +30,9 @@ func main() {
 	million := flag.Int("store", 1000000, "objects in the store for memory, rebuild and check; 0 leaves that part out")
 	child := flag.String("fill", "", "fill a store in this folder and report memory (used by the program itself)")
 	restore := flag.String("restore", "", "back up the store in this folder, or restore it (used by the program itself)")
+	receive := flag.String("catchup", "", "catch up with -peer in this folder until there are -store records (used by the program itself)")
+	peer := flag.String("peer", "", "whom to catch up with")
+	part := flag.String("part", "", "only this: catchup; with -store for the scale")
 	profile := flag.String("profile", "", "write a CPU profile of the whole run to this file")
 	flag.Parse()
 	debug.SetGCPercent(50) // as the node runs; for every contender
@@ -46,6 +49,10 @@ func main() {
 		err = fillStore(ctx, *child, *million)
 	case *restore != "":
 		err = backupOrRestore(ctx, *restore)
+	case *receive != "":
+		err = catchUp(ctx, *receive, *peer, *million)
+	case *part == "catchup":
+		err = withStore(ctx, *million, reportCatchup)
 	default:
 		err = report(ctx, *rounds, *objects, *million)
 	}
@@ -92,7 +99,7 @@ func report(ctx context.Context, rounds, objects, million int) error {
 	if err := reportRecon(min(rounds, 3), 1_000_000); err != nil {
 		return fmt.Errorf("reconciliation: %w", err)
 	}
-	return reportStore(ctx, million)
+	return withStore(ctx, million, reportRestore, reportCatchup, reportStore)
 }
 
 // hardware names what this ran on.

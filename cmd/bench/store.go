@@ -18,9 +18,9 @@ import (
 	"tocsin/storage"
 )
 
-// reportStore fills a store in a process of its own, whose memory is then not
-// this one's, and measures opening it and asking it.
-func reportStore(ctx context.Context, objects int) error {
+// withStore fills a store in a process of its own, whose memory is then not
+// this one's, hands its folder to the parts, and removes it.
+func withStore(ctx context.Context, objects int, parts ...func(ctx context.Context, dir string) error) error {
 	dir, err := os.MkdirTemp("", "tocsin-bench-")
 	if err != nil {
 		return err
@@ -32,9 +32,16 @@ func reportStore(ctx context.Context, objects int) error {
 	if err := fill.Run(); err != nil {
 		return fmt.Errorf("fill: %w", err)
 	}
-	if err := reportRestore(ctx, dir); err != nil {
-		return err
+	for _, part := range parts {
+		if err := part(ctx, dir); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// reportStore measures opening a store and asking it.
+func reportStore(ctx context.Context, dir string) error {
 	began := time.Now()
 	cpu := cpuTime()
 	store, err := storage.Open(filepath.Join(dir, "store"), storage.Options{})
