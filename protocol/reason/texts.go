@@ -246,7 +246,7 @@ var catalogue = []Entry{
 		"Nothing to do: it is stored, and peers fetch it by catch-up."},
 	{StoreDamaged, BlameUs,
 		"What the disk gave back is not what was stored.",
-		"Check the disk. Stop the node and run 'tocsin fsck --repair': it keeps whatever verifies, and catch-up brings the rest."},
+		"Check the disk, then stop the node and run 'tocsin fsck --repair': it keeps whatever verifies, and catch-up brings the rest."},
 	{StoreFull, BlameUs,
 		"The disk has no room left for the store.",
 		"Free space or enlarge the disk; nothing that was acknowledged is lost."},
