@@ -56,8 +56,12 @@ func (s *Store) rebuild(version uint32) (totals Counts, err error) {
 }
 
 // Damage says what was found missing when the store was opened, or nil.
-// Missing records can be accepted again.
-func (s *Store) Damage() error { return s.damage }
+// Missing records can be accepted again; Scrub forgets it when all is well.
+func (s *Store) Damage() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.damage
+}
 
 // readRecords adds all records of a space to the tables.
 func (s *Store) readRecords(txn *badger.Txn, sp space) error {

@@ -41,9 +41,6 @@ func (s *Store) Scrub(ctx context.Context, rest func(context.Context) error) (Fi
 	if err := s.verifyTables(); err != nil {
 		f.Problems = append(f.Problems, err.Error())
 	}
-	if err := s.Damage(); err != nil {
-		f.Problems = append(f.Problems, "found at the start: "+err.Error())
-	}
 	for from := 0; ; {
 		var batch []live
 		batch, from = s.liveAfter(from)
@@ -66,7 +63,22 @@ func (s *Store) Scrub(ctx context.Context, rest func(context.Context) error) (Fi
 		f.Problems = append(f.Problems, err.Error())
 		err = nil
 	}
+	if damage := s.Damage(); err == nil && damage != nil {
+		if len(f.Flaws)+len(f.Problems) == 0 {
+			s.healed()
+		} else {
+			f.Problems = append(f.Problems, "found at the start: "+damage.Error())
+		}
+	}
 	return f, err
+}
+
+// healed takes back what was found at the start: what was missing has come again, and nothing else is wrong.
+func (s *Store) healed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	log.Infow("store is sound again", "was", s.damage)
+	s.damage = nil
 }
 
 // verifyTables verifies the checksums of all tables.

@@ -105,6 +105,24 @@ func TestVanished(t *testing.T) {
 	if len(f.Flaws) != 1 || f.Flaws[0].Record != ids[7] || !f.Flaws[0].Gone || len(f.Problems) != 2 {
 		t.Errorf("%+v", f)
 	}
+	wantCode(t, s.Damage(), reason.StoreDamaged)
+}
+
+// TestHealed: what was missing at the start has come again, so that the store is no longer called damaged.
+func TestHealed(t *testing.T) {
+	dir := t.TempDir()
+	s := openDisk(t, dir)
+	e := newAuthor(t, "A").entry(draft{leaves: indicators(0, 1)})
+	spoil(t, s, recordKey(spaceAccepted, kindPacked, accept(t, s, e)), nil)
+	must(t, s.Close())
+	s = openDisk(t, dir)
+	wantCode(t, s.Damage(), reason.StoreDamaged)
+	accept(t, s, e)
+	f, err := s.Scrub(t.Context(), noRest)
+	must(t, err)
+	if len(f.Flaws)+len(f.Problems) != 0 || s.Damage() != nil {
+		t.Errorf("%+v, %v", f, s.Damage())
+	}
 }
 
 // TestGuard refuses commits without room, and takes them again.

@@ -53,7 +53,7 @@ type Store struct {
 	changed chan struct{} // closed and replaced at every change
 
 	caches caches
-	// damage is set by Open and never after.
+	// damage is what Open found, until Scrub finds all well.
 	damage error
 }
 

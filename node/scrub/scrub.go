@@ -132,6 +132,12 @@ func (k *Keeper) run(ctx context.Context, share int) (Report, error) {
 	if err == nil {
 		lost, err = k.repair(ctx, f.Flaws)
 	}
+	if err == nil && len(f.Flaws) > len(lost) { // what was put back is read again, and what the damage was called is forgotten
+		var again storage.Findings
+		if again, err = k.d.Store.Scrub(ctx, resting(share)); err == nil {
+			f.Problems = again.Problems
+		}
+	}
 	k.set(func(r *Report) {
 		r.Running, r.Ended, r.Records, r.Repaired = false, time.Now(), f.Records, len(f.Flaws)-len(lost)
 		r.Lost, r.Problems = lost[:min(len(lost), maxNamed)], f.Problems
