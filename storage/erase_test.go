@@ -41,7 +41,7 @@ func wantForm(t testing.TB, s *Store, id protocol.RecordID, want Form, lacks boo
 	t.Helper()
 	form, raw, err := s.Fetch(id)
 	must(t, err)
-	if form != want || s.Lacks(id) != lacks || slices.Contains(s.Lacking(100), id) != lacks {
+	if lacking, _ := s.Lacking(0, 100, nil); form != want || s.Lacks(id) != lacks || slices.Contains(lacking, id) != lacks {
 		t.Fatalf("record %s has form %d and lacks something: %v; want %d and %v", id, form, s.Lacks(id), want, lacks)
 	}
 	return raw
@@ -320,11 +320,11 @@ func TestGaps(t *testing.T) {
 	}
 	want := [][2]uint64{{7, 8}, {10, 999_999_999}}
 	for range 2 {
-		got := s.Gaps(10)
+		got := s.Gaps(10, nil)
 		if len(got) != 2 || got[0].Org != a.Org || got[0].Key != a.Key.Public().ID() || [2]uint64{got[0].From, got[0].To} != want[0] || [2]uint64{got[1].From, got[1].To} != want[1] {
 			t.Errorf("gaps %+v, want %v", got, want)
 		}
-		if one := s.Gaps(1); len(one) != 1 || one[0] != got[0] || len(s.Gaps(0)) != 0 {
+		if one := s.Gaps(1, nil); len(one) != 1 || one[0] != got[0] || len(s.Gaps(0, nil)) != 0 {
 			t.Errorf("limited to %+v", one)
 		}
 		must(t, s.Close())
@@ -335,7 +335,7 @@ func TestGaps(t *testing.T) {
 		t.Fatalf("%d expired, %v", n, err)
 	}
 	for range 2 {
-		if got := s.Gaps(10); len(got) != 1 || got[0].From != 13 || got[0].To != 999_999_999 {
+		if got := s.Gaps(10, nil); len(got) != 1 || got[0].From != 13 || got[0].To != 999_999_999 {
 			t.Errorf("gaps %+v, want 13 to 999,999,999", got)
 		}
 		report, err := checkClosed(t, s, dir)

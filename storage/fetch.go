@@ -68,20 +68,27 @@ func (s *Store) Lacks(id protocol.RecordID) bool {
 	return ok && s.tables.records[ord].lacks
 }
 
-// Lacking lists the records of which Lacks is true, at most limit, in no particular order. Memory only.
-func (s *Store) Lacking(limit int) []protocol.RecordID {
+// Lacking lists the records of which Lacks is true and that want takes (nil takes all; it must not ask the store), at most limit, in no
+// particular order, from a place on: 0, or the next that the call before gave, which is 0 when all were seen. Who goes from next to next
+// meets each of them but those that came or moved meanwhile. Memory only.
+func (s *Store) Lacking(from, limit int, want func(protocol.OrgID, protocol.Topic) bool) (ids []protocol.RecordID, next int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	var out []protocol.RecordID
-	for i := range s.tables.records {
-		if len(out) >= limit {
-			break
+	t := s.tables
+	for i := max(from, 0); i < len(t.records); i++ {
+		r := &t.records[i]
+		if !r.live || !r.lacks {
+			continue
 		}
-		if r := &s.tables.records[i]; r.live && r.lacks {
-			out = append(out, r.id)
+		if l := &t.logs[r.log]; want != nil && !want(l.Org, l.Topic) {
+			continue
 		}
+		if len(ids) >= limit {
+			return ids, i
+		}
+		ids = append(ids, r.id)
 	}
-	return out
+	return ids, 0
 }
 
 // HeaderBytes is what the headers without bodies take: of rejected records, and of those of which no

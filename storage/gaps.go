@@ -16,13 +16,14 @@ type Gap struct {
 	From, To uint64
 }
 
-// Gaps lists what is missing below the heads of key logs, at most limit runs, in the order of organisation, key, topic and place; places below
+// Gaps lists what is missing below the heads of the key logs that want takes (nil takes all; it must not ask the store), at most
+// limit runs, in the order of organisation, key, topic and place; places below
 // the first that is held are left out, and those at or below the highest place of a log of which a record expired
 // here, which may have expired before they could come. Memory only: it looks at the records that are held and
 // never at the places between them, whose numbers are the publisher's.
-func (s *Store) Gaps(limit int) []Gap {
+func (s *Store) Gaps(limit int, want func(protocol.OrgID, protocol.Topic) bool) []Gap {
 	var out []Gap
-	for _, l := range s.gapped() {
+	for _, l := range s.gapped(want) {
 		slices.Sort(l.held)
 		last := max(l.top, l.held[0])
 		for _, seq := range l.held {
@@ -46,14 +47,14 @@ type gappedLog struct {
 	held []uint64
 }
 
-// gapped copies the logs that lack places out of the tables.
-func (s *Store) gapped() []*gappedLog {
+// gapped copies the logs that lack places, as far as want takes them, out of the tables.
+func (s *Store) gapped(want func(protocol.OrgID, protocol.Topic) bool) []*gappedLog {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	t := s.tables
 	of := map[uint32]*gappedLog{}
 	for i, l := range t.logs {
-		if l.Head != l.Count && l.Count > l.expired {
+		if l.Head != l.Count && l.Count > l.expired && (want == nil || want(l.Org, l.Topic)) {
 			of[uint32(i)] = &gappedLog{Log: l.Log, top: l.top}
 		}
 	}

@@ -297,7 +297,7 @@ func compareSets(t *testing.T, s *Store, m model, now time.Time) {
 			t.Fatalf("the set has %d records, want %d", got.Len(), want.Len())
 		}
 	}
-	if s.setAt(topicOf(t, "fraud"), now).Len() != 0 || len(s.Gaps(9)) != 0 {
+	if s.setAt(topicOf(t, "fraud"), now).Len() != 0 || len(s.Gaps(9, nil)) != 0 {
 		t.Fatal("a topic of which nothing is held has a set, or a log without gaps has some")
 	}
 }

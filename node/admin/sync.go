@@ -84,7 +84,7 @@ func (s *syncResource) show() api.Sync {
 		Rate: st.Rate, Remaining: st.Remaining.Seconds(), Equal: st.Equal, Asked: st.Asked, Repaired: st.Repaired, Refused: st.Refused,
 		Peers: []api.SyncPeer{},
 	}
-	gaps := s.store.Gaps(maxGaps)
+	gaps := s.store.Gaps(maxGaps, nil)
 	out.Gaps = len(gaps)
 	for _, g := range gaps {
 		out.Missing += g.To - g.From + 1
@@ -133,7 +133,7 @@ func (s *syncResource) gaps(_ context.Context, in *struct {
 		}
 		return answer(list)
 	}
-	for _, g := range s.store.Gaps(in.Limit) {
+	for _, g := range s.store.Gaps(in.Limit, nil) {
 		l, ok := s.store.Head(g.Org, g.Key, g.Topic)
 		if !ok {
 			l = storage.Log{Org: g.Org, Key: g.Key, Topic: g.Topic}

@@ -66,7 +66,8 @@ func (s *session) settlePoor(ctx context.Context, topic protocol.Topic, l *share
 // complete asks for records that are here in part: the peer may have more of them (SYN-12).
 func (s *session) complete(ctx context.Context) error {
 	now := time.Now()
-	ids := slices.DeleteFunc(s.k.d.Store.Lacking(maxLacking), func(id protocol.RecordID) bool {
+	ids, _ := s.k.d.Store.Lacking(0, maxLacking, nil)
+	ids = slices.DeleteFunc(ids, func(id protocol.RecordID) bool {
 		_, tried := s.k.barren.find(barren{s.peer, id}, now)
 		return tried
 	})

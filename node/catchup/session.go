@@ -352,14 +352,8 @@ func (s *session) item(id protocol.RecordID) (*itemMessage, error) {
 
 // gaps asks for what is missing in logs of listed organisations (SYN-19).
 func (s *session) gaps(ctx context.Context, topic protocol.Topic, out *outcome) error {
-	asked := 0
-	for _, g := range s.k.d.Store.Gaps(maxGaps) {
-		if g.Topic != topic || !s.k.d.Listed(g.Org) {
-			continue
-		}
-		if asked++; asked > gapQuestions {
-			break
-		}
+	want := func(org protocol.OrgID, on protocol.Topic) bool { return on == topic && s.k.d.Listed(org) }
+	for _, g := range s.k.d.Store.Gaps(gapQuestions, want) {
 		to := min(g.To, g.From+maxPlaces-1)
 		if err := s.send(kindRange, rangeMessage{Topic: topic.String(), Org: g.Org, Key: g.Key, From: g.From, To: to}); err != nil {
 			return err
@@ -379,7 +373,5 @@ func (s *session) gaps(ctx context.Context, topic protocol.Topic, out *outcome) 
 	return nil
 }
 
-const (
-	maxGaps      = 1024 // runs that are looked at
-	gapQuestions = 64   // of them asked for in one topic and visit
-)
+// gapQuestions is how many runs are asked for in one topic and visit.
+const gapQuestions = 64
