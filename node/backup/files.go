@@ -2,6 +2,7 @@ package backup
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -28,8 +29,8 @@ type found struct {
 	name, path string
 }
 
-// walk lists the files of all trees by name. What is absent is left out; so is what begins with a
-// dot (half written), private keys, and what only this machine needs.
+// walk lists the files of all trees in the order in which they are read. What is absent is left out; so is what begins with a
+// dot (half written), private keys, links (but for a tree that is one itself), and what only this machine needs.
 func walk(trees []Tree) ([]found, error) {
 	var out []found
 	for _, t := range trees {
@@ -51,8 +52,12 @@ func walk(trees []Tree) ([]found, error) {
 				}
 				return nil
 			}
-			if info, err := os.Stat(p); err != nil || !info.Mode().IsRegular() {
-				return nil // a folder, a socket, or gone
+			look := os.Lstat
+			if p == t.Path {
+				look = os.Stat // the operator may have linked a file of the configuration
+			}
+			if info, err := look(p); err != nil || !info.Mode().IsRegular() {
+				return nil // a folder, a link, a socket, or gone
 			}
 			out = append(out, found{name, p})
 			return nil
@@ -64,9 +69,26 @@ func walk(trees []Tree) ([]found, error) {
 	if len(out) > maxFiles {
 		return nil, fmt.Errorf("%d files beside the store, at most %d", len(out), maxFiles)
 	}
-	slices.SortFunc(out, func(a, b found) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(out, func(a, b found) int {
+		return cmp.Or(cmp.Compare(rank(a.name), rank(b.name)), strings.Compare(a.name, b.name))
+	})
 	return out, nil
 }
+
+// rank puts before all others what points into a file that grows: a checkpoint into the audit log, a cursor to the
+// facts that were kept. What they point to must be there in the copy. The facts follow the audit log, which commits to them.
+func rank(name string) int {
+	if name == "state/checkpoints" || strings.HasSuffix(name, ".cursor") {
+		return 0
+	}
+	return 1
+}
+
+// keyLine begins the line that holds the key in a file of node/keystore, identityLine the one of an age identity.
+const (
+	keyLine      = "tocsin-key-1 "
+	identityLine = "AGE-SECRET-KEY-"
+)
 
 func passedOver(name string) bool { return name == stateFile || strings.HasSuffix(name, ".key") }
 
@@ -76,7 +98,23 @@ type opened struct {
 	f      *os.File
 	size   int64
 	mode   fs.FileMode
+	key    bool // it holds a private key, whatever its name says
 	digest [sha256.Size]byte
+}
+
+// isKey reports whether a line near the start of a file is one of the keystore or of an age identity.
+func isKey(f io.ReaderAt) (bool, error) {
+	head := make([]byte, maxKeyFile)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	for line := range bytes.Lines(head[:n]) {
+		if line = bytes.TrimSpace(line); bytes.HasPrefix(line, []byte(keyLine)) || bytes.HasPrefix(line, []byte(identityLine)) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func openFile(f found) (*opened, error) {
@@ -86,6 +124,9 @@ func openFile(f found) (*opened, error) {
 	}
 	o := &opened{f: file}
 	info, err := file.Stat()
+	if err == nil {
+		o.key, err = isKey(file)
+	}
 	if err == nil {
 		o.size, o.mode = info.Size(), info.Mode().Perm()
 		if strings.HasSuffix(f.name, ".log") {
@@ -155,6 +196,13 @@ func writeFiles(ctx context.Context, w *chunkWriter, trees []Tree, base map[stri
 		}
 		if err != nil {
 			return nil, nil, err
+		}
+		if o.key {
+			log.Warnw("a file that holds a private key stays out of the backup", "file", f.path)
+			if err := o.f.Close(); err != nil {
+				return nil, nil, err
+			}
+			continue
 		}
 		sum := hex.EncodeToString(o.digest[:])
 		e := entry{kind: entryFile, name: f.name, mode: uint32(o.mode), size: uint64(o.size), digest: o.digest, carried: base[f.name] != sum}
