@@ -20,7 +20,7 @@ import (
 
 const (
 	firstBackoff = time.Second
-	maxBackoff   = 5 * time.Minute
+	maxBackoff   = 30 * time.Second // a split that heals is to be forgotten within a minute
 	dialTimeout  = 15 * time.Second
 	dialAtOnce   = 8
 	maintainTick = time.Second     // kept peers, loiterers
@@ -31,7 +31,7 @@ const (
 	protectListed = "tocsin-listed" // the connection manager's tag for listed and kept peers
 )
 
-// backoff doubles from a second to five minutes, with up to a quarter of jitter
+// backoff doubles from a second to half a minute, with up to a quarter of jitter
 // that depends on the peer, so that a fleet does not dial in step.
 func backoff(failures int, p peer.ID) time.Duration {
 	d := maxBackoff
@@ -90,7 +90,8 @@ func (h *Host) keep(info peer.AddrInfo) {
 func (h *Host) dial(ctx context.Context, info peer.AddrInfo) error {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	return h.host.Connect(ctx, info)
+	// The library would refuse to dial an address that failed lately, for up to five minutes: the rhythm is backoff's.
+	return h.host.Connect(network.WithForceDirectDial(ctx, "kept peer"), info)
 }
 
 func (h *Host) connected(p peer.ID) bool {
