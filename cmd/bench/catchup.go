@@ -221,7 +221,7 @@ func fetch(ctx context.Context, server *site, full, dir string, records, killAt 
 		return f, err
 	}
 	for {
-		c := exec.CommandContext(ctx, os.Args[0], "-catchup", dir, "-peer", server.host.Addrs()[0], "-store", strconv.Itoa(records))
+		c := exec.CommandContext(ctx, os.Args[0], "-catchup", dir, "-store", strconv.Itoa(records))
 		c.Stderr = os.Stderr
 		out, err := c.StdoutPipe()
 		if err != nil {
@@ -236,6 +236,12 @@ func fetch(ctx context.Context, server *site, full, dir string, records, killAt 
 			if n, _ := fmt.Sscanf(lines.Text(), "done %d %d %d %d", &f.units, &f.records, &wall, &cpu); n == 4 {
 				f.wall, f.cpu = time.Duration(wall), time.Duration(cpu)
 				_, f.note, _ = strings.Cut(lines.Text(), "; ")
+			}
+			if addr, ok := strings.CutPrefix(lines.Text(), "at "); ok {
+				if _, err := server.host.Connect(ctx, addr); err != nil { // as a peer that is configured: strangers are served slowly
+					_ = c.Process.Kill()
+					return f, errors.Join(err, c.Wait())
+				}
 			}
 			var have int
 			if n, _ := fmt.Sscanf(lines.Text(), "have %d", &have); n == 1 && killAt > 0 && have >= killAt {
@@ -253,12 +259,13 @@ func fetch(ctx context.Context, server *site, full, dir string, records, killAt 
 }
 
 // catchUp is the receiver: it fetches until it holds so many records.
-func catchUp(ctx context.Context, dir, peer string, records int) error {
+func catchUp(ctx context.Context, dir string, records int) error {
 	s, err := openSite(ctx, dir)
 	if err != nil {
 		return err
 	}
-	if _, err := s.host.Connect(ctx, peer); err != nil {
+	fmt.Println("at", s.host.Addrs()[0])
+	if err := waitFor(ctx, func() bool { return len(s.host.Companions()) > 0 }); err != nil {
 		return errors.Join(err, s.close())
 	}
 	before := s.store.Counts()

@@ -30,8 +30,7 @@ func main() {
 	million := flag.Int("store", 1000000, "objects in the store for memory, rebuild and check; 0 leaves that part out")
 	child := flag.String("fill", "", "fill a store in this folder and report memory (used by the program itself)")
 	restore := flag.String("restore", "", "back up the store in this folder, or restore it (used by the program itself)")
-	receive := flag.String("catchup", "", "catch up with -peer in this folder until there are -store records (used by the program itself)")
-	peer := flag.String("peer", "", "whom to catch up with")
+	receive := flag.String("catchup", "", "catch up in this folder with whoever connects until there are -store records (used by the program itself)")
 	part := flag.String("part", "", "only this: catchup; with -store for the scale")
 	profile := flag.String("profile", "", "write a CPU profile of the whole run to this file")
 	flag.Parse()
@@ -50,7 +49,7 @@ func main() {
 	case *restore != "":
 		err = backupOrRestore(ctx, *restore)
 	case *receive != "":
-		err = catchUp(ctx, *receive, *peer, *million)
+		err = catchUp(ctx, *receive, *million)
 	case *part == "catchup":
 		err = withStore(ctx, *million, reportCatchup)
 	default:
