@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"time"
 
@@ -44,6 +45,8 @@ type session struct {
 	chain *learner
 	// poor are records of the topic under way that others may have in full.
 	poor *poorRecords
+	// debt is of the peer's answers.
+	debt debt
 }
 
 // visit compares every topic with a peer and fetches what is missing.
@@ -98,72 +101,23 @@ func (s *session) topic(ctx context.Context, topic protocol.Topic, gapsFirst boo
 			return err
 		}
 	}
-	d, err := s.compare(topic)
+	d, err := s.compare(topic, out)
 	if errors.Is(err, errRefused) {
 		return nil // it does not take part in this topic
 	}
 	if err != nil {
 		return err
 	}
-	need := s.wanted(d.need, out)
-	out.left = out.left || d.cut
-	if err := s.fetch(ctx, topic, need, out); err != nil {
+	out.left, out.cut = out.left || d.cut, out.cut || d.cut
+	if err := s.fetch(ctx, topic, d.need, out); err != nil {
 		return err
 	}
+	s.k.books.reach(s.peer, topic, d.reached)
 	if d.have > 0 {
 		out.lacks = true
 		return s.send(kindHint, hintMessage{Topic: topic.String(), N: uint64(d.have)}) // SYN-17
 	}
 	return nil
-}
-
-// difference is what a comparison found.
-type difference struct {
-	need []protocol.RecordID
-	have int
-	// cut says that there is more that we need.
-	cut bool
-}
-
-// compare reconciles a topic with the peer (SYN-03, SYN-04).
-func (s *session) compare(topic protocol.Topic) (difference, error) {
-	var d difference
-	until := untilNow()
-	i, err := recon.NewInitiator(bounded(s.k.d.Store.Set(topic), until), maxMessage)
-	if err != nil {
-		return d, err
-	}
-	message, err := i.Initiate()
-	if err != nil {
-		return d, err
-	}
-	sent := s.send(kindOpen, openMessage{Topic: topic.String(), Until: until, Message: message})
-	for want := kindOpen; ; want = kindNext {
-		if sent != nil {
-			return d, sent
-		}
-		answer, err := s.message(want)
-		if err != nil {
-			return d, err
-		}
-		next, have, need, err := i.Reconcile(answer)
-		if err != nil {
-			return d, err
-		}
-		d.have += len(have)
-		for _, id := range need {
-			d.need = append(d.need, id)
-		}
-		// SYN-14
-		if len(d.need) > maxNeed {
-			d.need, d.cut = d.need[:maxNeed], true
-			return d, nil
-		}
-		if next == nil {
-			return d, nil
-		}
-		sent = s.send(kindNext, nextMessage{Message: next})
-	}
 }
 
 // wanted leaves out what came meanwhile and what is refused.
@@ -187,7 +141,6 @@ func (s *session) fetch(ctx context.Context, topic protocol.Topic, ids []protoco
 		return nil
 	}
 	s.k.books.behind(time.Now())
-	s.k.d.Host.Shown(s.peer, topic, ids)
 	l := s.k.inflight.add(ids)
 	defer s.k.inflight.leave(s, l)
 	workers, working := errgroup.WithContext(ctx)
@@ -231,7 +184,7 @@ func (s *session) pull(ctx context.Context, topic protocol.Topic, l *share, work
 		idle = 0
 		item, err := s.item(asked[0])
 		if err != nil {
-			s.stood(ctx, topic, asked)
+			s.stood(ctx, topic, asked[0], err)
 			return err
 		}
 		asked = asked[1:]
@@ -241,10 +194,12 @@ func (s *session) pull(ctx context.Context, topic protocol.Topic, l *share, work
 	}
 }
 
-// stood notes what a peer was asked for and did not give before its exchange broke.
-func (s *session) stood(ctx context.Context, topic protocol.Topic, asked []protocol.RecordID) {
-	if ctx.Err() == nil {
-		s.k.d.Host.Withheld(s.peer, topic, asked...)
+// stood notes that a peer did not give in time what it was asked for. Only the record that it was waited for counts, and
+// no broken connection does: many things break one.
+func (s *session) stood(ctx context.Context, topic protocol.Topic, asked protocol.RecordID, err error) {
+	var late net.Error
+	if ctx.Err() == nil && errors.As(err, &late) && late.Timeout() {
+		s.k.d.Host.Withheld(s.peer, topic, asked)
 	}
 }
 
@@ -299,9 +254,13 @@ func (s *session) send(k kind, v any) error {
 
 // frame waits for an answer of a kind.
 func (s *session) frame(want kind) ([]byte, error) {
+	before := s.clock.waited()
 	s.clock.start()
 	raw, err := s.stream.Receive()
 	s.clock.stop()
+	if err == nil {
+		err = s.debt.add(s.clock.waited() - before)
+	}
 	if err == io.EOF {
 		return nil, io.ErrUnexpectedEOF
 	}
@@ -346,6 +305,9 @@ func (s *session) item(id protocol.RecordID) (*itemMessage, error) {
 	}
 	if m.ID != id {
 		return nil, malformed("record %s in answer to %s", m.ID, id)
+	}
+	if m.Form != formAbsent {
+		s.debt.pay(1, len(m.Bytes))
 	}
 	return &m, nil
 }

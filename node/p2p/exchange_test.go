@@ -274,43 +274,42 @@ func TestArrivals(t *testing.T) {
 	})
 }
 
-// TestHoles: NET-29, sample by sample.
+// TestHoles: NET-29, sample by sample. What a neighbour was never asked for counts against nobody: whoever gives it a
+// record by catch-up, and gossips it to us later, would frame it.
 func TestHoles(t *testing.T) {
 	start := time.Unix(1e9, 0)
 	const good, bad = peer.ID("good"), peer.ID("bad")
 	record := func(i int) (id protocol.RecordID) { id[0], id[1], id[2] = byte(i), byte(i>>8), 1; return id }
-	shown := showing{peer: bad, at: start, grafted: start.Add(-time.Hour)}
+	asked := refusal{peer: bad, at: start, grafted: start.Add(-time.Hour)}
 	for name, tt := range map[string]struct {
-		showing  showing
-		withheld bool
-		after    time.Duration
-		created  time.Time
-		gossip   bool
-		drops    uint64
-		from     peer.ID
-		counts   bool
+		refusal refusal
+		never   bool // asked
+		after   time.Duration
+		created time.Time
+		drops   uint64
+		from    peer.ID
+		counts  bool
 	}{
-		"by gossip from another, late":        {showing: shown, after: holeAge, created: start, gossip: true, from: good, counts: true},
-		"withheld, and fetched elsewhere":     {showing: shown, withheld: true, after: holeAge, created: start, from: good, counts: true},
-		"younger than the time":               {showing: shown, after: holeAge - 1, created: start, gossip: true, from: good},
-		"fetched elsewhere, nobody asked it":  {showing: shown, after: time.Minute, created: start, from: good},
-		"it sent the record itself":           {showing: shown, after: time.Minute, created: start, gossip: true, from: bad},
-		"our queues dropped something":        {showing: shown, after: time.Minute, created: start, gossip: true, drops: 1, from: good},
-		"from before it stood in the mesh":    {showing: shown, after: time.Minute, created: start.Add(-time.Hour), gossip: true, from: good},
-		"dated ahead, as far as clocks allow": {showing: shown, after: time.Minute, created: start.Add(-time.Hour + holeMesh - 1), gossip: true, from: good},
-		"just after that":                     {showing: shown, after: time.Minute, created: start.Add(-time.Hour + holeMesh), gossip: true, from: good, counts: true},
+		"asked, and from another, late":       {refusal: asked, after: holeAge, created: start, from: good, counts: true},
+		"younger than the time":               {refusal: asked, after: holeAge - 1, created: start, from: good},
+		"from another, nobody asked it":       {never: true, after: time.Minute, created: start, from: good},
+		"it sent the record itself":           {refusal: asked, after: time.Minute, created: start, from: bad},
+		"our queues dropped something":        {refusal: asked, after: time.Minute, created: start, drops: 1, from: good},
+		"from before it stood in the mesh":    {refusal: asked, after: time.Minute, created: start.Add(-time.Hour), from: good},
+		"dated ahead, as far as clocks allow": {refusal: asked, after: time.Minute, created: start.Add(-time.Hour + holeMesh - 1), from: good},
+		"just after that":                     {refusal: asked, after: time.Minute, created: start.Add(-time.Hour + holeMesh), from: good, counts: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHoles()
 			for i := range holeSamples {
-				h.show(tt.showing, []protocol.RecordID{record(i)})
-				if tt.withheld {
-					h.withhold(bad, []protocol.RecordID{record(i)})
+				if !tt.never {
+					h.withhold(tt.refusal, []protocol.RecordID{record(i), record(i)}) // it counts once
 				}
 				if s, _ := h.score(bad, start.Add(tt.after)); s != 0 {
 					t.Fatalf("scored %v after %d", s, i)
 				}
-				h.came(record(i), tt.created, tt.from, tt.gossip, tt.drops, start.Add(tt.after))
+				h.came(record(i), tt.created, tt.from, tt.drops, start.Add(tt.after))
+				h.came(record(i), tt.created, tt.from, tt.drops, start.Add(tt.after))
 			}
 			score, kept := h.score(bad, start.Add(tt.after))
 			if (score == appHole) != tt.counts || (kept == holeSamples) != tt.counts {
@@ -323,6 +322,45 @@ func TestHoles(t *testing.T) {
 				t.Errorf("after an hour %v", s)
 			}
 		})
+	}
+}
+
+// TestHolesAreNotFlushed: a neighbour that invents records and does not give them makes nobody forget what it kept
+// back, nor what another did (NET-29).
+func TestHolesAreNotFlushed(t *testing.T) {
+	start := time.Unix(1e9, 0)
+	invented := 0
+	invent := func(n int) (ids []protocol.RecordID) {
+		for range n {
+			invented++
+			ids = append(ids, protocol.RecordID{1, byte(invented), byte(invented >> 8), byte(invented >> 16)})
+		}
+		return ids
+	}
+	h := newHoles()
+	refuses := func(p peer.ID, ids ...protocol.RecordID) {
+		h.withhold(refusal{peer: p, at: start, grafted: start.Add(-time.Hour)}, ids)
+	}
+	for i := range holeSamples {
+		refuses("quiet", protocol.RecordID{0, byte(i)})
+		refuses("loud", protocol.RecordID{2, byte(i)})
+		refuses("loud", invent(2*maxWithheld)...)
+	}
+	for i := range holeSamples {
+		for _, id := range []protocol.RecordID{{0, byte(i)}, {2, byte(i)}} {
+			h.came(id, start, "other", 0, start.Add(holeAge))
+		}
+	}
+	for _, p := range []peer.ID{"quiet", "loud"} {
+		if score, kept := h.score(p, start.Add(holeAge)); score != appHole || kept < holeSamples {
+			t.Errorf("%s: score %v, %d kept back", p, score, kept)
+		}
+	}
+	for i := range 2 * maxHolders {
+		refuses(peer.ID(fmt.Sprint(i)), invent(maxWithheld+1)...)
+	}
+	if len(h.order) > maxHolders || len(h.withheld) > maxHolders*maxWithheld {
+		t.Errorf("%d records of %d neighbours remembered", len(h.withheld), len(h.order))
 	}
 }
 
@@ -345,12 +383,6 @@ func TestHoleShare(t *testing.T) {
 		}
 	}
 	h := newHoles()
-	for i := range maxShown + 10 {
-		h.show(showing{peer: "p", at: now}, []protocol.RecordID{{byte(i), byte(i >> 8), byte(i >> 16)}})
-	}
-	if len(h.shown) != maxShown || len(h.order) != maxShown {
-		t.Errorf("%d and %d remembered", len(h.shown), len(h.order))
-	}
 	for i := range 2 * maxPeerEntries {
 		h.count(peer.ID(fmt.Sprint(i)), false, now)
 	}
@@ -365,7 +397,7 @@ func TestHoleShare(t *testing.T) {
 	}
 }
 
-// TestHoleInMesh: a neighbour that showed records in an exchange and never sent them, while another did by gossip,
+// TestHoleInMesh: a neighbour that showed records in an exchange and did not give them, while another did by gossip,
 // loses score and is named (NET-29); what came before it was in the mesh for long does not count.
 func TestHoleInMesh(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *mesh) {
@@ -380,7 +412,7 @@ func TestHoleInMesh(t *testing.T) {
 				r := c.author.sign(t, fraud, 200)
 				records, ids = append(records, r), append(ids, r.ID())
 			}
-			a.Shown(b.PeerID(), fraud, ids)
+			a.Withheld(b.PeerID(), fraud, ids...)
 			time.Sleep(holeAge)
 			for _, r := range records {
 				if err := c.Announce(m.ctx, r); err != nil {

@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 // The numbers of NET-29.
 const (
-	holeAge     = 5 * time.Second    // a record that a neighbour held for so long should have come from it
+	holeAge     = 5 * time.Second    // what comes sooner from another may have been under way from it, too
 	holeMesh    = protocol.ClockSkew // created this long after the graft, no clock within bounds dated it ahead
 	holeSamples = 50
 	holeShare   = 5 // more than one in so many
@@ -20,27 +21,34 @@ const (
 	holeWindow  = time.Hour
 	appHole     = -60
 
-	maxShown = 16 << 10 // records that neighbours showed and we wait for
+	// What a neighbour did not give and what is remembered of it: so many records of each, and of so many. It is a quota of
+	// each, so that no neighbour can flush what another, or it, kept back before.
+	maxWithheld = 512
+	maxHolders  = 64
 )
 
 // holes counts what mesh neighbours kept to themselves. Gossip's own measure of it (P3) fails in
-// quiet topics; comparing stores works at a message a minute. Methods may be called concurrently and call nobody.
+// quiet topics; asking works at a message a minute. Methods may be called concurrently and call nobody.
 type holes struct {
-	mu    sync.Mutex // guards all below
-	shown map[protocol.RecordID][]showing
-	order []protocol.RecordID // of shown, oldest first; some may be gone
-	peers map[peer.ID]*neighbour
+	mu       sync.Mutex // guards all below
+	withheld map[protocol.RecordID][]refusal
+	order    map[peer.ID][]withheldAt // of each neighbour, oldest first; some may be gone
+	peers    map[peer.ID]*neighbour
 }
 
-// showing is a neighbour that held a record when we did not.
-type showing struct {
+// refusal is a neighbour that showed a record, was asked for it and did not give it.
+type refusal struct {
 	peer peer.ID
 	at   time.Time
 	// grafted is since when it stood in our mesh, drops how many messages our own queues had lost.
 	grafted time.Time
 	drops   uint64
-	// withheld says that it was asked for the record and did not give it.
-	withheld bool
+}
+
+// withheldAt is a place in a neighbour's quota.
+type withheldAt struct {
+	id protocol.RecordID
+	at time.Time
 }
 
 // neighbour is what one did, in this window and the one before.
@@ -51,60 +59,73 @@ type neighbour struct {
 }
 
 func newHoles() *holes {
-	return &holes{shown: make(map[protocol.RecordID][]showing), peers: make(map[peer.ID]*neighbour)}
+	return &holes{withheld: make(map[protocol.RecordID][]refusal), order: make(map[peer.ID][]withheldAt), peers: make(map[peer.ID]*neighbour)}
 }
 
-// show notes that a neighbour holds records that we lack.
-func (h *holes) show(s showing, ids []protocol.RecordID) {
+// withhold notes that a neighbour did not give records that it had shown and was asked for. What its quota has no
+// room for counts at once: who invents records to flush the true ones is found by that.
+func (h *holes) withhold(r refusal, ids []protocol.RecordID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.makeRoom(r.peer)
 	for _, id := range ids {
-		if _, ok := h.shown[id]; !ok {
-			h.order = append(h.order, id)
+		if slices.ContainsFunc(h.withheld[id], func(old refusal) bool { return old.peer == r.peer }) {
+			continue
 		}
-		h.shown[id] = append(h.shown[id], s)
-	}
-	for len(h.order) > maxShown {
-		delete(h.shown, h.order[0])
-		h.order = h.order[1:]
-	}
-}
-
-// withhold notes that a peer did not give what it was asked for.
-func (h *holes) withhold(p peer.ID, ids []protocol.RecordID) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, id := range ids {
-		for i := range h.shown[id] {
-			if s := &h.shown[id][i]; s.peer == p {
-				s.withheld = true
+		h.withheld[id] = append(h.withheld[id], r)
+		list := append(h.order[r.peer], withheldAt{id, r.at})
+		if len(list) > maxWithheld {
+			if h.forget(list[0].id, r.peer) && r.at.Sub(list[0].at) < holeWindow {
+				h.count(r.peer, true, r.at)
 			}
+			list = list[1:]
 		}
+		h.order[r.peer] = list
 	}
 }
 
-// came judges those who showed a record when it is here. gossip says by which way.
-func (h *holes) came(id protocol.RecordID, created time.Time, from peer.ID, gossip bool, drops uint64, now time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	list, ok := h.shown[id]
-	if !ok {
+// makeRoom lets go of the neighbour that was longest without a new record, for another. The caller holds mu.
+func (h *holes) makeRoom(p peer.ID) {
+	if _, ok := h.order[p]; ok || len(h.order) < maxHolders {
 		return
 	}
-	delete(h.shown, id)
-	for _, s := range list {
-		switch {
-		case s.peer == from:
-			h.count(from, false, now)
-		case !gossip && !s.withheld, // we asked somebody else first
-			now.Sub(s.at) < holeAge, s.drops != drops, created.Before(s.grafted.Add(holeMesh)):
-		default:
-			h.count(s.peer, true, now)
+	var idle peer.ID
+	last := func(p peer.ID) time.Time { return h.order[p][len(h.order[p])-1].at }
+	for other := range h.order {
+		if idle == "" || last(other).Before(last(idle)) {
+			idle = other
+		}
+	}
+	for _, w := range h.order[idle] {
+		h.forget(w.id, idle)
+	}
+	delete(h.order, idle)
+}
+
+// forget takes a neighbour's refusal out; false when it is gone. The caller holds mu.
+func (h *holes) forget(id protocol.RecordID, p peer.ID) bool {
+	list, before := h.withheld[id], len(h.withheld[id])
+	list = slices.DeleteFunc(list, func(r refusal) bool { return r.peer == p })
+	if h.withheld[id] = list; len(list) == 0 {
+		delete(h.withheld, id)
+	}
+	return len(list) < before
+}
+
+// came judges those who did not give a record when it is here from somebody else, by gossip or an exchange.
+func (h *holes) came(id protocol.RecordID, created time.Time, from peer.ID, drops uint64, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := h.withheld[id]
+	delete(h.withheld, id)
+	for _, r := range list {
+		if r.peer != from && now.Sub(r.at) >= holeAge && r.drops == drops && !created.Before(r.grafted.Add(holeMesh)) {
+			h.count(r.peer, true, now)
 		}
 	}
 }
 
-// sentBy counts a record that a peer sent by gossip, the first or not.
+// sentBy counts a record that a peer sent by gossip, the first or not, or gave when it was asked.
 func (h *holes) sentBy(p peer.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -159,34 +180,37 @@ func (h *holes) score(p peer.ID, now time.Time) (score float64, kept int) {
 	return score, n.kept[0] + n.kept[1]
 }
 
-// Shown says that an exchange showed records of a topic that a peer holds and we lack (NET-29).
-func (h *Host) Shown(p string, topic protocol.Topic, ids []protocol.RecordID) {
-	id, err := peer.Decode(p)
-	j, ok := h.topics.get(topic)
-	if err != nil || !ok {
-		return
-	}
+// Withheld says that a peer showed records of a topic, was asked for them and did not give them (NET-29).
+func (h *Host) Withheld(p string, topic protocol.Topic, ids ...protocol.RecordID) {
+	id, j, grafted, ok := h.neighbour(p, topic)
 	now := time.Now()
-	grafted, ok := j.router.trace.grafted(j.path, id)
-	if !ok || now.Sub(grafted) < holeMesh {
+	if !ok || len(ids) == 0 || now.Sub(grafted) < holeMesh {
 		return
 	}
-	h.peers.holes.show(showing{peer: id, at: now, grafted: grafted, drops: j.router.trace.drops()}, ids)
-}
-
-// Withheld says that a peer did not give records that it had shown.
-func (h *Host) Withheld(p string, _ protocol.Topic, ids ...protocol.RecordID) {
-	if id, err := peer.Decode(p); err == nil {
-		h.peers.holes.withhold(id, ids)
-	}
+	h.peers.holes.withhold(refusal{peer: id, at: now, grafted: grafted, drops: j.router.trace.drops()}, ids)
 }
 
 // Delivered says that an exchange with a peer brought a record.
 func (h *Host) Delivered(p string, r *protocol.Record) {
-	id, err := peer.Decode(p)
-	j, ok := h.topics.get(r.Header().Topic)
-	if err != nil || !ok {
+	header := r.Header()
+	id, j, grafted, ok := h.neighbour(p, header.Topic)
+	if j == nil {
 		return
 	}
-	h.peers.holes.came(r.ID(), r.Header().Created, id, false, j.router.trace.drops(), time.Now())
+	h.peers.holes.came(r.ID(), header.Created, id, j.router.trace.drops(), time.Now())
+	if ok && !header.Created.Before(grafted.Add(holeMesh)) { // as what counts against it
+		h.peers.holes.sentBy(id)
+	}
+}
+
+// neighbour finds a peer in the mesh of a topic, and since when it is there; ok is false when it is not, j nil
+// when there is no such topic or peer.
+func (h *Host) neighbour(p string, topic protocol.Topic) (id peer.ID, j *joined, grafted time.Time, ok bool) {
+	id, err := peer.Decode(p)
+	j, found := h.topics.get(topic)
+	if err != nil || !found {
+		return id, nil, grafted, false
+	}
+	grafted, ok = j.router.trace.grafted(j.path, id)
+	return id, j, grafted, ok
 }

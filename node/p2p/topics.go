@@ -241,7 +241,7 @@ func (h *Host) read(ctx context.Context, j *joined, workers *errgroup.Group) err
 func (h *Host) receive(ctx context.Context, j *joined, r *protocol.Record, from peer.ID) {
 	j.received.Add(1)
 	j.last.Store(time.Now().UnixNano())
-	h.peers.holes.came(r.ID(), r.Header().Created, from, true, j.router.trace.drops(), time.Now())
+	h.peers.holes.came(r.ID(), r.Header().Created, from, j.router.trace.drops(), time.Now())
 	if statements := r.Statements(); len(statements) > 0 {
 		h.learn(statements)
 	}
