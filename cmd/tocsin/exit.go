@@ -113,6 +113,7 @@ var exitCodes = map[reason.Code]int{
 	reason.InputSize:      exitInvalid,
 	reason.AuditDamaged:   exitInvalid,
 	reason.StoreDamaged:   exitInvalid,
+	reason.StateDamaged:   exitInvalid,
 	reason.BackupDamaged:  exitInvalid,
 	reason.BackupKey:      exitInvalid,
 	reason.SyncMessage:    exitInvalid,

@@ -106,7 +106,9 @@ const (
 	OutAudience   Code = "out.audience"
 	GossipSize    Code = "gossip.size"
 	StoreDamaged  Code = "store.damaged"
-	StoreFull     Code = "store.full"
+	// StateDamaged is the reason of a file outside the store, of this node's own, that is not what was written.
+	StateDamaged Code = "state.damaged"
+	StoreFull    Code = "store.full"
 	// StoreVersion is the reason of a store that a newer program wrote.
 	StoreVersion  Code = "store.version"
 	NodeStarting  Code = "node.starting"
