@@ -92,7 +92,7 @@ var layers = map[string]layer{
 	// what gossip did not bring
 	"node/catchup": {8, own("protocol", "protocol/reason", "protocol/recon", "protocol/trust", "storage", "node/p2p"), own(libp2p, cbor, zstd, logging, group, "golang.org/x/time/rate")},
 	// records in files, for where no network goes
-	"node/bundle": {8, own("protocol", "protocol/reason", "protocol/stix", "storage", "node/audit", "node/durable", "node/evidence", "node/identity", "node/intake", "node/keystore"), own(cbor, zstd, logging, group, "filippo.io/age")},
+	"node/bundle": {8, own("protocol", "protocol/reason", "protocol/stix", "storage", "node/audit", "node/durable", "node/evidence", "node/identity", "node/intake", "node/keystore"), own(cbor, zstd, logging, group, "golang.org/x/sync/semaphore", "filippo.io/age")},
 	// looks for damage and has it repaired
 	"node/scrub": {9, own("protocol", "protocol/reason", "storage", "node/audit", "node/catchup", "node/durable"), own(logging)},
 	// what the node believes about a value: asked by the admin port and by every output

@@ -168,6 +168,15 @@ func (s *squeezer) packPruned(raw []byte) ([]byte, error) {
 	return s.enc.EncodeAll(raw, nil), nil
 }
 
+// unpackedSize is what unpackPruned takes for a frame, 0 for one that it refuses.
+func unpackedSize(frame []byte) int64 {
+	var head zstd.Header
+	if err := head.Decode(frame); err != nil || head.FrameContentSize > protocol.MaxPrunedBytes {
+		return 0
+	}
+	return int64(head.FrameContentSize)
+}
+
 // unpackPruned is the way back: one frame that states its size, which is within what a pruned record may have and fits the frame as a record's body
 // fits its raw length.
 func unpackPruned(frame []byte) ([]byte, error) {

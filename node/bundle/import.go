@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"tocsin/node/evidence"
 	"tocsin/node/intake"
@@ -17,8 +19,12 @@ import (
 	"tocsin/storage"
 )
 
-// workers is how many records are verified and received at a time: the store commits in one go what waits.
-const workers = 32
+const (
+	// workers is how many records are verified and received at a time: the store commits in one go what waits.
+	workers = 32
+	// roomBytes bounds what pruned records may take at a time that are unpacked: two of the largest ones.
+	roomBytes = 2 * protocol.MaxPrunedBytes
+)
 
 // Sink is where an import puts what it reads.
 type Sink struct {
@@ -35,6 +41,8 @@ type Sink struct {
 	Blocked func(protocol.OrgID) bool
 	// List remembers which chunks came.
 	List *List
+
+	room int64 // 0 for roomBytes, but in tests
 }
 
 // Outcome counts what became of the records of an import. Each record of each segment counts once, in one place.
@@ -80,7 +88,9 @@ func Import(ctx context.Context, sink Sink, in io.Reader) (*Imported, error) {
 			return out, nil
 		}
 		if err == nil {
-			err = sink.take(ctx, r, s, out)
+			if err = sink.take(ctx, r, s, out); err != nil {
+				r.refused()
+			}
 		}
 		if fault, ok := errors.AsType[*Fault](err); ok {
 			out.Faults = append(out.Faults, fault)
@@ -146,8 +156,17 @@ func (sink Sink) records(ctx context.Context, s *Segment, c *Content, out *Impor
 	var facts []evidence.Fact
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(workers)
+	limit := cmp.Or(sink.room, roomBytes)
+	room := semaphore.NewWeighted(limit)
 	for i, raw := range c.Records {
 		g.Go(func() error {
+			if c.Notes[i].Form == storage.Pruned {
+				size := min(unpackedSize(raw), limit)
+				if err := room.Acquire(ctx, size); err != nil {
+					return err
+				}
+				defer room.Release(size)
+			}
 			id, v, err := sink.record(ctx, s, raw, c.Notes[i])
 			if err != nil {
 				return err

@@ -33,7 +33,9 @@ func (i *Inspection) Inspect(in io.Reader, network string) error {
 			return nil
 		}
 		if err == nil {
-			err = i.look(r, s)
+			if err = i.look(r, s); err != nil {
+				r.refused()
+			}
 		}
 		if fault, ok := errors.AsType[*Fault](err); ok {
 			i.Faults = append(i.Faults, fault)

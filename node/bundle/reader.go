@@ -12,7 +12,7 @@ import (
 	"tocsin/protocol/reason"
 )
 
-// maxFaults ends the reading of a stream that is mostly damage: looking for the next segment costs time.
+// maxFaults ends the reading of a stream that is mostly damage: looking for the next segment costs time, and each fault is kept.
 const maxFaults = 100
 
 // ageIntro begins an encrypted file.
@@ -60,6 +60,7 @@ type Reader struct {
 	offset  int64            // of the window in the stream
 	ended   bool
 	faults  int
+	gaveUp  bool
 	squeeze squeezer
 }
 
@@ -72,7 +73,7 @@ func NewReader(in io.Reader, network string, known func() *protocol.Chains) *Rea
 // other error ends the reading.
 func (r *Reader) Next() (*Segment, error) {
 	if r.faults >= maxFaults {
-		return nil, damagedf("%d parts of one file are damaged: it is given up", r.faults)
+		return nil, r.giveUp()
 	}
 	if err := r.fill(len(magic)); err != nil {
 		return nil, err
@@ -252,6 +253,22 @@ func (r *Reader) verify(s *Segment, doc *protocol.Document, chain []byte) error 
 	s.Exporter = cert.Org
 	return nil
 }
+
+// giveUp ends the stream with a last fault. It is no error: what was used is used, and the next file can be read.
+func (r *Reader) giveUp() error {
+	if r.gaveUp {
+		return io.EOF
+	}
+	r.gaveUp = true
+	// Who sends the rest waits until it is taken.
+	if _, err := io.Copy(io.Discard, r.in); err != nil {
+		return fmt.Errorf("read past what is left of a bundle: %w", err)
+	}
+	return r.fault(nil, damagedf("%d parts of one file cannot be used: what follows is not looked at", r.faults))
+}
+
+// refused counts a segment that Next gave and that is not used all the same, so that what is kept of a file is bounded.
+func (r *Reader) refused() { r.faults++ }
 
 // Content takes a segment of records apart.
 func (r *Reader) Content(s *Segment) (*Content, error) {
