@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tocsin/protocol"
+	"tocsin/protocol/recon"
 )
 
 // maxPartners bounds what is remembered of peers; the one visited longest ago goes first.
@@ -38,6 +39,8 @@ type partner struct {
 	next   time.Time // not before; zero: any time
 	seen   time.Time
 	busy   bool
+	// reached is where the next comparison of a topic begins, which was cut (SYN-14).
+	reached map[protocol.Topic]recon.Bound
 }
 
 func newBooks() *books { return &books{partners: make(map[string]*partner)} }
@@ -134,6 +137,28 @@ func (b *books) end(id string, o outcome, now time.Time) {
 	if o.err != nil {
 		st.Error = o.err.Error()
 	}
+}
+
+// reached is where the next comparison of a topic with a peer begins.
+func (b *books) reached(id string, topic protocol.Topic) recon.Bound {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.of(id, time.Now()).reached[topic]
+}
+
+// reach notes where it does; the zero bound is the beginning.
+func (b *books) reach(id string, topic protocol.Topic, at recon.Bound) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.of(id, time.Now())
+	if at == (recon.Bound{}) {
+		delete(p.reached, topic)
+		return
+	}
+	if p.reached == nil {
+		p.reached = make(map[protocol.Topic]recon.Bound)
+	}
+	p.reached[topic] = at
 }
 
 // sent counts a record that a peer was given.

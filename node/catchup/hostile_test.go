@@ -3,6 +3,7 @@ package catchup
 //bubble: every test in this file but those on bytes alone runs inside inBubble, where time is virtual.
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -27,7 +28,9 @@ type liar struct {
 	items []recon.Item
 	// give answers one id; nil says nothing at all, for ever.
 	give func(id protocol.RecordID) *itemMessage
-	busy sync.WaitGroup
+	// frame bounds its messages; 0 is as ours.
+	frame int
+	busy  sync.WaitGroup
 }
 
 func itemsOf(records ...*protocol.Record) (items []recon.Item) {
@@ -88,7 +91,7 @@ func (v *liar) answer(m *mesh, s network.Stream) {
 			if q.Topic != drill().String() {
 				items = nil
 			}
-			responder, err = recon.NewResponder(bounded(recon.NewTree(items), q.Until), maxMessage)
+			responder, err = recon.NewResponder(bounded(recon.NewTree(items), q.Until), cmp.Or(v.frame, maxMessage))
 			if err != nil {
 				return
 			}

@@ -29,6 +29,7 @@ type Keeper struct {
 	refused  *refusals[protocol.RecordID]
 	barren   *refusals[barren]
 	books    *books
+	bounds   bounds
 
 	pokes chan struct{} // holds one
 	hints chan string
@@ -37,7 +38,7 @@ type Keeper struct {
 // New wires a keeper and registers the exchange with the host; it starts nothing.
 func New(d Deps) *Keeper {
 	k := &Keeper{
-		d: d, inflight: newInflight(), room: newRoom(), books: newBooks(),
+		d: d, inflight: newInflight(), room: newRoom(), books: newBooks(), bounds: usualBounds(),
 		refused: newRefusals[protocol.RecordID](maxRefused), barren: newRefusals[barren](maxBarren),
 		pokes: make(chan struct{}, 1), hints: make(chan string, 16),
 	}
@@ -188,6 +189,7 @@ func (o *outcome) add(other outcome) {
 	o.skipped += other.skipped
 	o.left = o.left || other.left
 	o.lacks = o.lacks || other.lacks
+	o.cut = o.cut || other.cut
 	o.err = errors.Join(o.err, other.err)
 }
 

@@ -50,6 +50,8 @@ type outcome struct {
 	fetched, refused, skipped int
 	// left says that there is something to fetch still, lacks that the peer lacks something.
 	left, lacks bool
+	// cut says that a comparison goes on in the next visit.
+	cut bool
 	// unsupported says that the peer does not speak the protocol.
 	unsupported bool
 	// inTurn says that it was a round of the schedule.
@@ -78,6 +80,9 @@ func (h *history) after(o outcome) time.Duration {
 	// SYN-19: a handful that we know already costs nothing to compare again.
 	if o.fetched == 0 && (o.refused > 0 || o.skipped > manySkipped) {
 		h.refusals++
+		if o.cut { // what we want may lie behind what we refuse
+			return doubled(roundEvery, h.refusals, roundAtMost)
+		}
 		return doubled(roundEvery, h.refusals, refusedMost)
 	}
 	h.refusals = 0

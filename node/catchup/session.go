@@ -15,7 +15,6 @@ import (
 	"tocsin/node/p2p"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
-	"tocsin/protocol/recon"
 )
 
 const (

@@ -14,6 +14,8 @@ type Initiator struct {
 	limit int
 	begun bool
 	found findings
+	// settled is how far everything is known.
+	settled Bound
 }
 
 // NewInitiator wires an initiator. frameLimit bounds the size of messages in bytes, 0 means no limit;
@@ -26,12 +28,16 @@ func NewInitiator(s Set, frameLimit int) (*Initiator, error) {
 }
 
 // Initiate returns the first message. It is called once.
-func (i *Initiator) Initiate() ([]byte, error) {
+func (i *Initiator) Initiate() ([]byte, error) { return i.InitiateFrom(Bound{}) }
+
+// InitiateFrom is Initiate for what is not below a bound: what lies below is left as it is on both sides.
+func (i *Initiator) InitiateFrom(from Bound) ([]byte, error) {
 	if i.begun {
 		return nil, reason.New(reason.SyncMessage, "begin a reconciliation: it has begun")
 	}
 	i.begun = true
-	a := answer{set: i.set, out: newWriter()}
+	i.settled = from
+	a := answer{set: i.set, out: newWriter(), prev: from, lower: i.set.Search(from), skip: from != Bound{}}
 	a.split(i.set.Len(), &Bound{Item: Item{Timestamp: Infinity}})
 	return a.out.buf, nil
 }
@@ -58,8 +64,25 @@ func (i *Initiator) Reconcile(message []byte) (next []byte, have, need []ID, err
 	}
 	if len(a.out.buf) > 1 {
 		next = a.out.buf
+		i.settled = leading(next, i.settled)
 	}
 	return next, i.found.have, i.found.need, nil
+}
+
+// Settled is the bound below which everything was compared, as of the last message: who ends a reconciliation
+// before its end begins the next one there, with InitiateFrom.
+func (i *Initiator) Settled() Bound { return i.settled }
+
+// leading is where the first range of a message of ours begins that is not skipped, or what it was before.
+func leading(message []byte, before Bound) Bound {
+	in, _, err := open(message)
+	if err != nil {
+		return before
+	}
+	if s, err := in.next(); err == nil && s.mode == modeSkip {
+		return s.upper
+	}
+	return before
 }
 
 // findings is what an initiator learned.
