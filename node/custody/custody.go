@@ -148,6 +148,10 @@ func (o *Office) Prepare(ctx context.Context) error {
 			log.Errorw("this node does not sign", "err", err)
 			return nil
 		}
+		if reason.Of(err) == reason.StoreFull { // the regular duties look again; nothing is signed before
+			log.Errorw("whether the record key may sign is not known yet", "err", err)
+			return nil
+		}
 		return fmt.Errorf("look whether the record key may sign: %w", err)
 	}
 	_, err := o.refresh(time.Now())

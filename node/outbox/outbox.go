@@ -167,8 +167,8 @@ func (p *Publisher) Carry(ctx context.Context, chain []*protocol.Statement) (*pr
 }
 
 // append puts a draft at the end of its key log: numbered, signed, durable.
-// If the process stops before Receive returns, the number was either not used or
-// is in the store; it is never given twice.
+// If the process stops before Receive returns, the number was either not used, or the record is in the store or in the
+// reservations; it is never given twice.
 func (p *Publisher) append(ctx context.Context, d protocol.Draft) (*protocol.Record, error) {
 	p.pen.mu.Lock()
 	defer p.pen.mu.Unlock()
@@ -204,11 +204,6 @@ func (p *Publisher) write(ctx context.Context, d protocol.Draft) (*protocol.Reco
 		d.Sequence, d.Previous = head.Head+1, head.HeadID
 		d.Created = later(d.Created, head.HeadCreated)
 	}
-	if r := p.pen.safety.Reservations; r != nil {
-		if err := r.Reserve(key.Public().ID(), d.Topic, d.Sequence); err != nil {
-			return nil, err
-		}
-	}
 	d.Expires = d.Created.Add(StorageLife)
 	d.Rand = rand.Reader
 	r, err := protocol.Sign(chains.Network(), d, cert, key)
@@ -218,10 +213,30 @@ func (p *Publisher) write(ctx context.Context, d protocol.Draft) (*protocol.Reco
 	if d.Kind == protocol.KindObjects && len(r.Raw()) > protocol.MaxGossipBytes && len(d.Objects) > 1 {
 		return nil, errTooLarge
 	}
-	if _, err := p.intake.Receive(ctx, r, intake.Local); err != nil {
+	if err := p.keep(ctx, r); err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+// keep stores a record that was just signed. It is noted outside the store first: if we stop behind that line, the next start
+// stores this very record, and no other, at its place. The caller does not give up in between: whether the place is taken must be known.
+func (p *Publisher) keep(ctx context.Context, r *protocol.Record) error {
+	notes, h := p.pen.safety.Reservations, r.Header()
+	if notes != nil {
+		if err := notes.Reserve(r.Key(), h.Topic, h.Sequence, r.Raw()); err != nil {
+			return err
+		}
+	}
+	_, err := p.intake.Receive(context.WithoutCancel(ctx), r, intake.Local)
+	switch code := reason.Of(err); {
+	case notes == nil:
+	case err == nil, p.store.Has(r.ID()): // what went wrong came behind
+		notes.Stored(r.Key())
+	case code != "" && code != reason.Internal: // it was refused, and went nowhere; after other errors nobody knows what is on the disk
+		notes.Refused(r.Key())
+	}
+	return err
 }
 
 // errTooLarge says that a draft of several objects would not fit gossip.

@@ -30,8 +30,9 @@ const testNetwork = "test"
 // office is a publisher over a store in memory and a mesh that notes what it is given.
 type office struct {
 	*Publisher
-	t     *testing.T
-	store *storage.Store
+	t      *testing.T
+	store  *storage.Store
+	author *protocoltest.Author
 
 	mu        sync.Mutex // guards what follows
 	announced []protocol.RecordID
@@ -57,6 +58,12 @@ func newOffice(t *testing.T) *office {
 	t.Helper()
 	author, err := protocoltest.Found(testNetwork, "Author", time.Now().Truncate(time.Millisecond), rand.Reader)
 	check(t, err)
+	return newOfficeOf(t, author)
+}
+
+// newOfficeOf is an office with an empty store of an organisation that may have had another.
+func newOfficeOf(t *testing.T, author *protocoltest.Author) *office {
+	t.Helper()
 	dir := t.TempDir()
 	book, err := policy.Open("", filepath.Join(dir, "trust.toml"))
 	check(t, err)
@@ -68,7 +75,7 @@ func newOffice(t *testing.T) *office {
 	store, err := storage.Open("", storage.Options{Memory: true, Network: testNetwork})
 	check(t, err)
 	t.Cleanup(func() { check(t, store.Close()) })
-	o := &office{t: t, store: store}
+	o := &office{t: t, store: store, author: author}
 	stands, err := standing.Open(filepath.Join(dir, "standing.json"), chains.Chains)
 	check(t, err)
 	lists, err := warnings.Open(filepath.Join(dir, "warnings"))

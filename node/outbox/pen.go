@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"tocsin/node/intake"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
@@ -138,7 +139,11 @@ func (p *Publisher) Heal(ctx context.Context) (replaced bool, err error) {
 	p.pen.mu.Lock()
 	defer p.pen.mu.Unlock()
 	before := *p.pen.id.Load()
-	err = p.ready(ctx)
+	if err = p.ready(ctx); err == nil && p.pen.safety.Reservations != nil {
+		if err := p.pen.safety.Reservations.Drop(*p.pen.id.Load()); err != nil {
+			log.Warnw("the last record stays in the reservations", "err", err)
+		}
+	}
 	return before != *p.pen.id.Load(), err
 }
 
@@ -247,6 +252,12 @@ func (p *Publisher) loss(ctx context.Context) (*Loss, error) {
 		return nil, nil
 	}
 	l := p.fileLoss(key)
+	if l == nil {
+		var err error
+		if l, err = p.again(ctx, key); err != nil {
+			return nil, err
+		}
+	}
 	// NET-23: who never signed, by the store or by the file, has nothing to ask for.
 	if heads := p.heads(key); (len(heads) > 0 || l != nil) && p.pen.safety.Elsewhere != nil {
 		at := func(t protocol.Topic, n uint64) (protocol.RecordID, bool) { return p.store.At(p.own, key, t, n) }
@@ -262,6 +273,40 @@ func (p *Publisher) loss(ctx context.Context) (*Loss, error) {
 	}
 	p.pen.asked = l == nil
 	return l, nil
+}
+
+// again stores the record that was signed last when a kill, or a store that went back by one commit, lost it. What the store
+// refuses for good is a loss: it may have gone out.
+func (p *Publisher) again(ctx context.Context, key protocol.KeyID) (*Loss, error) {
+	r := p.pen.safety.Reservations
+	if r == nil {
+		return nil, nil
+	}
+	last := r.Pending(key)
+	if last == nil {
+		return nil, nil
+	}
+	topic, err := protocol.ParseTopic(last.Topic)
+	if err != nil {
+		return &Loss{Key: key, Why: "the last record that this node signed is unreadable: " + err.Error()}, nil
+	}
+	if head, _ := p.store.Head(p.own, key, topic); head.Head >= last.Sequence {
+		r.Stored(key)
+		return nil, nil
+	}
+	record, err := protocol.VerifyOffline(last.Record, p.identity.Chains())
+	if err == nil {
+		_, err = p.intake.Receive(ctx, record, intake.Local)
+	}
+	switch code := reason.Of(err); {
+	case err == nil:
+		r.Stored(key)
+		log.Infow("the last record before the stop is stored again", "record", record.ID(), "topic", topic, "sequence", last.Sequence)
+		return nil, nil
+	case ctx.Err() != nil, code == "", code == reason.StoreFull, code == reason.Internal: // it may succeed later
+		return nil, fmt.Errorf("store the last record before the stop again: %w", err)
+	}
+	return &Loss{Key: key, Why: fmt.Sprintf("the store lacks what this node signed at %s %d: %v", topic, last.Sequence, err)}, nil
 }
 
 // whole reports whether the reservations know a key and the store is as long as they say.
@@ -286,7 +331,7 @@ func (p *Publisher) fileLoss(key protocol.KeyID) *Loss {
 	if !behind {
 		return nil
 	}
-	return &Loss{Key: key, Why: "the store is older than what this node signed on " + topic.String() + ": it was restored"}
+	return &Loss{Key: key, Why: "the store is older than what this node signed on " + topic.String() + ": it was restored, or lost"}
 }
 
 // chainLoss looks into the own chain, each time it changed: it may have revoked the key, or

@@ -1,9 +1,11 @@
 package outbox
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -246,5 +248,41 @@ func TestExchangeWhilePublishing(t *testing.T) {
 	}
 	if err := o.Exchange(func([]protocol.Head) (protocol.Signer, error) { return nil, errors.New("no") }); err == nil || o.Key() != next.Public().ID() {
 		t.Errorf("an exchange that failed: %v", err)
+	}
+}
+
+// TestKilledAndStoreLost: a node that was killed and lost its store, or the end of it, never signs a place twice, with nobody to
+// ask. Only the very record that was signed last may take its place again.
+func TestKilledAndStoreLost(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "reserved.json")
+	o := newOffice(t)
+	o.Guard(Safety{Reservations: reservations(t, path)})
+	first := o.publish(indicator(1)).Records[0]
+	atOne, err := os.ReadFile(path)
+	check(t, err)
+	o.publish(indicator(2))
+	lost := func(notes []byte) *office { // the node after a kill, with a store that has nothing
+		check(t, os.WriteFile(path, notes, 0o600))
+		n := newOfficeOf(t, o.author)
+		n.Guard(Safety{Reservations: reservations(t, path)})
+		return n
+	}
+	atTwo, err := os.ReadFile(path)
+	check(t, err)
+	if err := lost(atTwo).try(3); reason.Of(err) != reason.KeyStopped {
+		t.Errorf("two records are lost: %v", err)
+	}
+	n := lost(atOne)
+	check(t, n.try(3))
+	if id, ok := n.store.At(n.own, n.Key(), topic(t, "malicious-code"), 1); !ok || id != first {
+		t.Errorf("place 1 is %s now, it was %s", id, first)
+	}
+	if head := n.heads(n.Key())[0]; head.Sequence != 2 {
+		t.Errorf("the log goes on at %d", head.Sequence)
+	}
+	bad := bytes.Replace(atOne, []byte(`"record": "`), []byte(`"record": "AAAA`), 1)
+	body := bad[bytes.IndexByte(bad, '\n')+1:]
+	if err := lost(append([]byte(reserveHead(body)+"\n"), body...)).try(3); reason.Of(err) != reason.KeyStopped {
+		t.Errorf("the last record cannot be stored again: %v", err)
 	}
 }

@@ -1,9 +1,11 @@
 package outbox
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"sync"
@@ -12,22 +14,29 @@ import (
 	"tocsin/protocol"
 )
 
-// reserveBlock is how many places of a key log are noted ahead at a time.
+// reserveBlock is how many places earlier versions noted ahead at a time.
 const reserveBlock = 1000
 
-// maxReserveFile bounds what is read of the file: a few keys on 64 topics have about 10 KiB.
-const maxReserveFile = 1 << 20
+// maxReserveFile bounds what is read of the file: a few keys on 64 topics have about 10 KiB, the last record as text is larger.
+const maxReserveFile = 2*protocol.MaxRecordBytes + 1<<20
 
-// Reservations notes, in a file outside the store, how far each key log of this node
-// may have gone: written ahead in blocks, and exactly at a clean stop. A store that is
-// further behind than that was restored from an earlier day. The file only detects: no
-// number is ever taken from it. It also keeps that a key has stopped, so that a restart does not
+// reserveMagic begins the line over the file, which has the checksum of the rest: a flipped bit in a number is no number. Files
+// of earlier versions have no such line.
+const reserveMagic = "tocsin reservations 2 "
+
+// Reservations notes, in a file outside the store, where each key log of this node ends, and the record that
+// was signed last, before it is in the store or anywhere else. A store that is
+// behind that is not the one that this node last wrote: it was restored, or lost. When only the last record is
+// missing, that very record takes its place again. So no place is ever signed twice, even by a node
+// that was killed and has nobody to ask. The file also keeps that a key has stopped, so that a restart does not
 // forget. All methods may be called concurrently.
 type Reservations struct {
 	path string
 
-	mu   sync.Mutex // guards keys and the file
+	mu   sync.Mutex // guards keys, stored and the file
 	keys map[string]*keyReservation
+	// stored says of a key that its pending record is in the store.
+	stored map[string]bool
 }
 
 type keyReservation struct {
@@ -36,6 +45,15 @@ type keyReservation struct {
 	Stopped string `json:"stopped,omitempty"`
 	// Restored stands under anyKey only: how this node came back from a backup.
 	Restored string `json:"restored,omitempty"`
+	// Pending is the record that was signed last, as long as nobody noted that it is in the store.
+	Pending *Pending `json:"pending,omitempty"`
+}
+
+// Pending is a record that was signed and may not be in the store.
+type Pending struct {
+	Topic    string `json:"topic"`
+	Sequence uint64 `json:"sequence"`
+	Record   []byte `json:"record"`
 }
 
 // anyKey stands for whatever key is in place when a restored node starts: nobody knows how far its logs
@@ -44,14 +62,17 @@ const anyKey = "*"
 
 type reservation struct {
 	UpTo uint64 `json:"up_to"`
-	// Exact is true after a clean stop: the log ended there.
+	// Exact is false in files of earlier versions, after a kill: a block was noted when its first place was about to be filled.
 	Exact bool `json:"exact,omitempty"`
 }
 
-// OpenReservations reads the file; absent is empty. What is damaged is moved aside: it
-// would say something about the past only.
+// damagedReservations is what a damaged file leaves to say, under anyKey.
+const damagedReservations = "the notes of how far this node signed were damaged, so nobody knows which places are free"
+
+// OpenReservations reads the file; absent is empty. A damaged one is kept aside, and speaks against whatever key is in
+// place: it may have said that the key had stopped, or how far it was.
 func OpenReservations(path string) (*Reservations, error) {
-	r := &Reservations{path: path, keys: map[string]*keyReservation{}}
+	r := &Reservations{path: path, keys: map[string]*keyReservation{}, stored: map[string]bool{}}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil
@@ -59,25 +80,50 @@ func OpenReservations(path string) (*Reservations, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read reservations: %w", err)
 	}
-	var raw []byte
 	if info.Size() > maxReserveFile {
-		err = fmt.Errorf("%d bytes, at most %d", info.Size(), maxReserveFile)
-	} else if raw, err = os.ReadFile(path); err == nil {
-		err = json.Unmarshal(raw, &r.keys)
+		return r, r.damaged(nil, fmt.Errorf("%d bytes, at most %d", info.Size(), maxReserveFile))
 	}
-	for _, k := range r.keys {
-		if k == nil {
-			err = errors.New("a key without reservations")
-		}
-	}
+	raw, err := os.ReadFile(path)
 	if err != nil {
-		log.Warnw("reservations are damaged: moved aside", "file", path, "err", err)
-		r.keys = map[string]*keyReservation{}
-		if err := os.Rename(path, path+".damaged"); err != nil {
-			return nil, fmt.Errorf("move damaged reservations aside: %w", err)
-		}
+		return nil, fmt.Errorf("read reservations: %w", err)
+	}
+	if r.keys, err = parseReservations(raw); err != nil {
+		return r, r.damaged(raw, err)
 	}
 	return r, nil
+}
+
+func parseReservations(raw []byte) (keys map[string]*keyReservation, err error) {
+	if !bytes.HasPrefix(raw, []byte("{")) { // as earlier versions wrote it
+		head, body, _ := bytes.Cut(raw, []byte("\n"))
+		if string(head) != reserveHead(body) {
+			return nil, errors.New("they do not have their checksum")
+		}
+		raw = body
+	}
+	if err := json.Unmarshal(raw, &keys); err != nil {
+		return nil, err
+	}
+	for name, k := range keys {
+		if k == nil {
+			return nil, fmt.Errorf("key %s without reservations", name)
+		}
+	}
+	return keys, nil
+}
+
+func reserveHead(body []byte) string {
+	return fmt.Sprintf("%s%08x", reserveMagic, crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)))
+}
+
+// damaged notes, durably, that nobody knows what the file said. If we stop between the two writes, the next start finds the damage again.
+func (r *Reservations) damaged(raw []byte, why error) error {
+	log.Errorw("reservations are damaged: kept aside", "file", r.path+".damaged", "err", why)
+	if err := durable.Write(r.path+".damaged", raw, 0o600); err != nil {
+		return fmt.Errorf("keep damaged reservations aside: %w", err)
+	}
+	r.keys = map[string]*keyReservation{}
+	return r.Restore(damagedReservations)
 }
 
 // Knows reports whether anything was noted of a key's logs: an empty file proves nothing.
@@ -89,7 +135,7 @@ func (r *Reservations) Knows(key protocol.KeyID) bool {
 }
 
 // Behind names a topic on which a key's log is shorter than it must have been: the store
-// is not the one that this node last wrote.
+// is not the one that this node last wrote. The record that is pending does not count: see Pending.
 func (r *Reservations) Behind(key protocol.KeyID, head func(protocol.Topic) uint64) (protocol.Topic, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -104,8 +150,8 @@ func (r *Reservations) Behind(key protocol.KeyID, head func(protocol.Topic) uint
 		}
 		least := at.UpTo
 		if !at.Exact {
-			// The block was noted when its first place was about to be filled.
-			least -= min(least, reserveBlock)
+			// One block was noted at a time; whether its first place was filled nobody knows, but an empty log had none before it.
+			least = max(1, at.UpTo-min(at.UpTo, reserveBlock))
 		}
 		if head(topic) < least {
 			return topic, true
@@ -114,24 +160,74 @@ func (r *Reservations) Behind(key protocol.KeyID, head func(protocol.Topic) uint
 	return protocol.Topic{}, false
 }
 
-// Reserve notes, durably, that a place of a key log is about to be filled. Mostly that
-// is known already and costs nothing.
-func (r *Reservations) Reserve(key protocol.KeyID, topic protocol.Topic, sequence uint64) error {
+// Pending is the record of a key that was signed last, nil when it is noted that it is in the store.
+func (r *Reservations) Pending(key protocol.KeyID) *Pending {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if k, ok := r.keys[key.String()]; ok {
+		return k.Pending
+	}
+	return nil
+}
+
+// Reserve notes, durably, the record that is about to fill a place of a key log, and that the log ends before it. It must be in the
+// store, or refused by it, before the next.
+func (r *Reservations) Reserve(key protocol.KeyID, topic protocol.Topic, sequence uint64, raw []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	k := r.key(key)
-	if at := k.Topics[topic.String()]; sequence <= at.UpTo && !at.Exact {
-		return nil
-	}
 	before, had := k.Topics[topic.String()]
-	k.Topics[topic.String()] = reservation{UpTo: sequence + reserveBlock - 1}
-	err := r.save()
-	if err != nil {
+	pending := k.Pending
+	k.Topics[topic.String()] = reservation{UpTo: sequence - 1, Exact: true}
+	k.Pending = &Pending{Topic: topic.String(), Sequence: sequence, Record: raw}
+	if err := r.save(); err != nil {
+		k.Pending = pending
 		if k.Topics[topic.String()] = before; !had {
 			delete(k.Topics, topic.String())
 		}
 		return fmt.Errorf("reserve place %d on %s: %w", sequence, topic, err)
 	}
+	r.stored[key.String()] = false
+	return nil
+}
+
+// Stored takes note that the pending record of a key is in the store. It is written with what is written next.
+func (r *Reservations) Stored(key protocol.KeyID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if k, ok := r.keys[key.String()]; ok && k.Pending != nil {
+		k.Topics[k.Pending.Topic] = reservation{UpTo: k.Pending.Sequence, Exact: true}
+		r.stored[key.String()] = true
+	}
+}
+
+// Refused takes note that the pending record of a key went nowhere: its place is free.
+func (r *Reservations) Refused(key protocol.KeyID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if k, ok := r.keys[key.String()]; ok && k.Pending != nil {
+		k.Pending = nil
+		if err := r.save(); err != nil {
+			log.Warnw("a record that was refused may be published after a kill", "key", key, "err", err)
+		}
+	}
+}
+
+// Drop writes what Stored took note of, so that the record's body does not stay in the file.
+func (r *Reservations) Drop(key protocol.KeyID) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.stored[key.String()] {
+		return nil
+	}
+	k := r.key(key)
+	pending := k.Pending
+	k.Pending = nil
+	if err := r.save(); err != nil {
+		k.Pending = pending
+		return fmt.Errorf("note where the key logs end: %w", err)
+	}
+	r.stored[key.String()] = false
 	return nil
 }
 
@@ -146,6 +242,7 @@ func (r *Reservations) Settle(key protocol.KeyID, heads []protocol.Head) error {
 	for _, h := range heads {
 		k.Topics[h.Topic.String()] = reservation{UpTo: h.Sequence, Exact: true}
 	}
+	k.Pending, r.stored[key.String()] = nil, false
 	if err := r.save(); err != nil {
 		return fmt.Errorf("note where the key logs end: %w", err)
 	}
@@ -225,5 +322,6 @@ func (r *Reservations) save() error {
 	if err != nil {
 		return err
 	}
-	return durable.Write(r.path, append(raw, '\n'), 0o600)
+	raw = append(raw, '\n')
+	return durable.Write(r.path, append([]byte(reserveHead(raw)+"\n"), raw...), 0o600)
 }
