@@ -27,12 +27,19 @@ type Exchange struct {
 	Idle, Deadline time.Duration
 	// MaxFrame bounds a frame in bytes, Memory is what is reserved while an exchange lasts.
 	MaxFrame, Memory int
-	// PerPeer is how many exchanges one peer may have open with us, Total how many all together;
-	// half of them are for listed and kept peers.
+	// PerPeer is how many exchanges one peer may have open with us, two when it is neither listed nor kept; Total is
+	// how many all together, half of them for listed and kept peers.
 	PerPeer, Total int
 	// Serve answers a peer until it returns; an error resets the stream. ctx ends with the host.
 	Serve func(ctx context.Context, from peer.ID, s *Stream) error
 }
+
+// What strangers share (NET-27). One is made room for at the cost of another that has had its turn: what that still
+// lacks it gets in another exchange.
+const (
+	strangerExchanges = 2
+	exchangeTurn      = time.Minute
+)
 
 // maxExchanges bounds what Serve takes; a host has a handful.
 const maxExchanges = 16
@@ -42,9 +49,20 @@ type exchangeServer struct {
 	Exchange
 	host *Host
 
-	mu   sync.Mutex      // guards both
+	mu   sync.Mutex      // guards what follows, and what turns points to
 	open map[peer.ID]int // exchanges of each peer
 	free map[bool]int    // what is left for the listed (true) and of the others' half
+	// turns are those of the others, oldest first.
+	turns []*turn
+}
+
+// turn is an exchange under way.
+type turn struct {
+	peer   peer.ID
+	listed bool
+	since  time.Time
+	stop   context.CancelFunc
+	over   bool
 }
 
 // Serve answers an exchange; it is called before Run.
@@ -73,13 +91,18 @@ func (v *exchangeServer) handle(ctx context.Context, stream network.Stream) {
 	_ = stream.Close()
 }
 
-// answer keeps the order of a stream handler: scope, memory, deadline, slot, work.
+// answer keeps the order of a stream handler: standing, scope, memory, deadline, slot, work.
 func (v *exchangeServer) answer(ctx context.Context, from peer.ID, stream network.Stream) error {
-	listed := v.host.peers.listed(from)
-	if !v.take(from, listed) {
-		return errors.New("has too many of them open") // NET-27
+	if v.host.peers.blocked(from) {
+		return errBlocked
 	}
-	defer v.give(from, listed)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	t := &turn{peer: from, listed: v.host.peers.listed(from), since: time.Now(), stop: stop}
+	if !v.take(t) {
+		return errors.New("has too many of them open, or all are taken") // NET-27
+	}
+	defer v.give(t)
 	s, err := v.host.stream(ctx, stream, &v.Exchange)
 	if err != nil {
 		return err
@@ -91,30 +114,68 @@ func (v *exchangeServer) answer(ctx context.Context, from peer.ID, stream networ
 	return s.Flush()
 }
 
-// take takes a slot. NET-27: the unlisted share half of them.
-func (v *exchangeServer) take(from peer.ID, listed bool) bool {
+// take takes a slot. NET-27: the unlisted share half of them, and who has none of it comes before who had a turn.
+func (v *exchangeServer) take(t *turn) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.open[from] >= v.PerPeer || v.free[true] == 0 || !listed && v.free[false] == 0 {
+	most := v.PerPeer
+	if !t.listed {
+		most = min(most, strangerExchanges)
+	}
+	if v.open[t.peer] >= most {
 		return false
 	}
-	v.open[from]++
+	if v.free[true] == 0 || !t.listed && v.free[false] == 0 {
+		victim := v.victim(t)
+		if victim == nil {
+			return false
+		}
+		victim.stop()
+		v.end(victim)
+	}
+	v.open[t.peer]++
 	v.free[true]--
-	if !listed {
+	if !t.listed {
 		v.free[false]--
+		v.turns = append(v.turns, t)
 	}
 	return true
 }
 
-func (v *exchangeServer) give(from peer.ID, listed bool) {
+// victim is the exchange that ends for another to begin: of a peer that has more than one, else the oldest that had
+// its turn; nil for none. Only for who has no other. The caller holds mu.
+func (v *exchangeServer) victim(t *turn) *turn {
+	if t.listed || v.open[t.peer] > 0 || len(v.turns) == 0 {
+		return nil
+	}
+	if i := slices.IndexFunc(v.turns, func(old *turn) bool { return v.open[old.peer] > 1 }); i >= 0 {
+		return v.turns[i]
+	}
+	if oldest := v.turns[0]; t.since.Sub(oldest.since) >= exchangeTurn {
+		return oldest
+	}
+	return nil
+}
+
+func (v *exchangeServer) give(t *turn) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.open[from]--; v.open[from] == 0 {
-		delete(v.open, from)
+	v.end(t)
+}
+
+// end gives a slot back, once. The caller holds mu.
+func (v *exchangeServer) end(t *turn) {
+	if t.over {
+		return
+	}
+	t.over = true
+	if v.open[t.peer]--; v.open[t.peer] == 0 {
+		delete(v.open, t.peer)
 	}
 	v.free[true]++
-	if !listed {
+	if !t.listed {
 		v.free[false]++
+		v.turns = slices.DeleteFunc(v.turns, func(other *turn) bool { return other == t })
 	}
 }
 

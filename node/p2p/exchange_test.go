@@ -22,8 +22,8 @@ import (
 // echo is an exchange that answers each frame with itself.
 func echo() Exchange {
 	return Exchange{
-		ID: "/tocsin/echo/1", Name: "tocsin/echo", Idle: 5 * time.Second, Deadline: time.Minute,
-		MaxFrame: 1 << 20, Memory: 1 << 20, PerPeer: 2, Total: 4,
+		ID: "/tocsin/echo/1", Name: "tocsin/echo", Idle: 5 * time.Second, Deadline: 70 * time.Second,
+		MaxFrame: 1 << 20, Memory: 1 << 20, PerPeer: 3, Total: 4,
 		Serve: func(_ context.Context, _ peer.ID, s *Stream) error {
 			for {
 				frame, err := s.Receive()
@@ -108,7 +108,7 @@ func TestExchangeBounds(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		if d := time.Since(start); d < 55*time.Second || d > 70*time.Second {
+		if d := time.Since(start); d < 65*time.Second || d > 80*time.Second {
 			t.Errorf("a busy exchange ended after %v", d)
 		}
 		s.Reset()
@@ -134,20 +134,50 @@ func TestExchangeSlots(t *testing.T) {
 			_, err := s.Receive()
 			return err
 		}
+		begin := func(n *testNode) *Stream { return must[*Stream](t)(n.Open(m.ctx, b.PeerID(), echo())) }
+		newcomer := func() *testNode {
+			n := m.node()
+			m.connect(n, b)
+			return n
+		}
 		var open []*Stream
 		for i := range 3 {
-			s := must[*Stream](t)(a.Open(m.ctx, b.PeerID(), echo()))
+			s := begin(a)
 			open = append(open, s)
 			if err := talk(s); (err == nil) != (i < 2) {
 				t.Errorf("exchange %d of one peer: %v", i+1, err)
 			}
 		}
-		c := m.node()
-		m.connect(c, b)
-		s := must[*Stream](t)(c.Open(m.ctx, b.PeerID(), echo()))
-		if err := talk(s); err == nil {
-			t.Error("peers that are not listed got more than half of the room")
+		// A newcomer takes the second one of who has two, and then nobody's, until they had their turn.
+		c, d := newcomer(), newcomer()
+		first := begin(c)
+		if err := talk(first); err != nil {
+			t.Errorf("who has none found no room beside who has two: %v", err)
 		}
+		if err, other := talk(open[0]), talk(open[1]); err == nil || other != nil {
+			t.Errorf("of the two the oldest should have ended: %v, %v", err, other)
+		}
+		for _, n := range []*testNode{a, d} {
+			if s := begin(n); talk(s) == nil {
+				t.Error("peers that are not listed got more than half of the room")
+			}
+		}
+		for range 15 {
+			time.Sleep(exchangeTurn / 16)
+			if err := errors.Join(talk(open[1]), talk(first)); err != nil {
+				t.Fatalf("ended before it had its turn: %v", err)
+			}
+		}
+		time.Sleep(exchangeTurn / 15)
+		last := begin(d)
+		if err := talk(last); err != nil {
+			t.Errorf("no room after a turn: %v", err)
+		}
+		if err, other := talk(open[1]), talk(first); err == nil || other != nil {
+			t.Errorf("the oldest should have made room: %v, %v", err, other)
+		}
+		first.Reset()
+		s := last
 		s.Reset()
 		b.list(c.author, trust.Observed)
 		time.Sleep(6 * time.Second)
@@ -165,6 +195,52 @@ func TestExchangeSlots(t *testing.T) {
 			t.Errorf("room was not given back: %v", err)
 		}
 		s.Reset()
+	})
+}
+
+// TestBlockedIsNotServed: NET-30. Who is blocked while it is connected is answered nothing from then on, loses its connections, the
+// exchange under way with them, and is not dialled or let in, kept or not, until the block ends.
+func TestBlockedIsNotServed(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *mesh) {
+		a, b := m.node(), m.node()
+		a.Host.Serve(echo())
+		m.connect(a, b) // a keeps b
+		s := must[*Stream](t)(b.Open(m.ctx, a.PeerID(), echo()))
+		talk := func() error {
+			if err := s.Send([]byte("x")); err != nil {
+				return err
+			}
+			_, err := s.Receive()
+			return err
+		}
+		if err := talk(); err != nil {
+			t.Fatal(err)
+		}
+		a.list(b.author, trust.Blocked)
+		fresh, err := b.Open(m.ctx, a.PeerID(), echo())
+		if err == nil {
+			_, err = fresh.Receive()
+		}
+		if err == nil || err == io.EOF {
+			t.Errorf("a new exchange: %v", err)
+		}
+		from := must[peer.ID](t)(peer.Decode(a.PeerID()))
+		if _, err := b.askChains(m.ctx, from, &chainRequest{}); err == nil {
+			t.Error("its request was answered")
+		}
+		time.Sleep(standingTick + time.Second)
+		if talk() == nil || a.peer(t, b).Connected {
+			t.Error("the connection and what was under way on it goes on")
+		}
+		if _, err := b.Connect(m.ctx, a.Addrs()[0]); err == nil && a.peer(t, b).Connected {
+			t.Error("let in again")
+		}
+		time.Sleep(2 * maxBackoff)
+		if p := a.peer(t, b); p.Connected || p.LastError != "" {
+			t.Errorf("dialled: %+v", p)
+		}
+		a.list(b.author, trust.Observed)
+		waitFor(t, 2*maxBackoff, "the end of the block", func() bool { return a.peer(t, b).Connected })
 	})
 }
 

@@ -18,7 +18,7 @@ type gater struct {
 var _ connmgr.ConnectionGater = (*gater)(nil)
 
 // InterceptPeerDial implements connmgr.ConnectionGater.
-func (*gater) InterceptPeerDial(peer.ID) bool { return true }
+func (g *gater) InterceptPeerDial(p peer.ID) bool { return !g.peers.blocked(p) }
 
 // InterceptAddrDial implements connmgr.ConnectionGater.
 func (*gater) InterceptAddrDial(peer.ID, multiaddr.Multiaddr) bool { return true }

@@ -274,12 +274,16 @@ func (h *Host) arrive(ctx context.Context, p peer.ID, exchanges *errgroup.Group)
 
 // refreshStandings follows the trust list and newly learned chains.
 func (h *Host) refreshStandings() {
-	listed, unlisted := h.peers.refresh()
+	listed, unlisted, blocked := h.peers.refresh()
 	for _, p := range listed {
 		h.host.ConnManager().Protect(p, protectListed)
 	}
 	for _, p := range unlisted {
 		h.host.ConnManager().Unprotect(p, protectListed)
+	}
+	for _, p := range blocked { // NET-30
+		log.Infow("peer of a blocked organisation is sent away", "peer", p)
+		h.close(p)
 	}
 }
 
@@ -287,8 +291,12 @@ func (h *Host) refreshStandings() {
 func (h *Host) sendAway(now time.Time) {
 	for _, p := range h.peers.loiterers(now) {
 		log.Infow("peer showed no certificate in time", "peer", p)
-		if err := h.host.Network().ClosePeer(p); err != nil {
-			log.Debugw("connection not closed", "peer", p, "err", err)
-		}
+		h.close(p)
+	}
+}
+
+func (h *Host) close(p peer.ID) {
+	if err := h.host.Network().ClosePeer(p); err != nil {
+		log.Debugw("connection not closed", "peer", p, "err", err)
 	}
 }

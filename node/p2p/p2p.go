@@ -140,7 +140,7 @@ func New(cfg Config, deps Deps) (*Host, error) {
 	lower.Network().Notify(h.watchConnections())
 	ctx, stop := context.WithCancel(context.Background())
 	h.stop = stop
-	h.streams = newStreamServers(lower, h.services()...)
+	h.streams = newStreamServers(lower, h.peers.blocked, h.services()...)
 	if err := h.startGossip(ctx, meter); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}

@@ -154,9 +154,9 @@ func (t *peerTable) exchanged(p peer.ID, at time.Time) {
 	t.entry(p).exchanged = at
 }
 
-// refresh looks every peer up again; it returns those that count as listed now
-// and those that do not.
-func (t *peerTable) refresh() (listed, unlisted []peer.ID) {
+// refresh looks every peer up again; it returns those that count as listed now,
+// those that do not, and, of both, the connected ones that are blocked.
+func (t *peerTable) refresh() (listed, unlisted, blocked []peer.ID) {
 	for _, p := range t.ids() {
 		s := t.lookup(p)
 		t.mu.Lock()
@@ -168,10 +168,13 @@ func (t *peerTable) refresh() (listed, unlisted []peer.ID) {
 			} else {
 				unlisted = append(unlisted, p)
 			}
+			if e.connected && s.level == trust.Blocked {
+				blocked = append(blocked, p)
+			}
 		}
 		t.mu.Unlock()
 	}
-	return listed, unlisted
+	return listed, unlisted, blocked
 }
 
 func (t *peerTable) ids() []peer.ID {
@@ -194,6 +197,9 @@ func (t *peerTable) listed(p peer.ID) bool {
 	e, ok := t.peers[p]
 	return ok && e.listed()
 }
+
+// blocked reports whether the operator blocked p's organisation, as of now: a block must not wait for refresh.
+func (t *peerTable) blocked(p peer.ID) bool { return t.lookup(p).level == trust.Blocked }
 
 // anyCounts reports whether one of list is worth waiting for: listed itself, or
 // nobody connected is.
@@ -229,13 +235,13 @@ func (t *peerTable) appScore(p peer.ID) float64 {
 // handshakes at once must not find the same one free.
 func (t *peerTable) admit(p peer.ID) bool {
 	s := t.lookup(p)
+	if s.level == trust.Blocked { // NET-30: whatever else it is
+		return false
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if e, ok := t.peers[p]; ok && (e.connected || e.kept != nil) {
 		return true
-	}
-	if s.level == trust.Blocked {
-		return false
 	}
 	if s.level >= trust.Observed {
 		return true
@@ -350,7 +356,7 @@ func (t *peerTable) due(now time.Time) []peer.AddrInfo {
 	defer t.mu.Unlock()
 	var list []peer.AddrInfo
 	for _, e := range t.peers {
-		if e.kept != nil && !e.connected && !now.Before(e.kept.next) {
+		if e.kept != nil && !e.connected && e.standing.level != trust.Blocked && !now.Before(e.kept.next) {
 			e.kept.next = now.Add(dialTimeout)
 			list = append(list, e.kept.info)
 		}

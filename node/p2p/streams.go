@@ -39,7 +39,9 @@ const serveBuffer = 64 << 10
 // streamServers answer the services of a host, each on its protocol, while the host lives.
 type streamServers struct {
 	host host.Host
-	list []*streamServer
+	// refuses says whom nothing is answered: NET-30.
+	refuses func(peer.ID) bool
+	list    []*streamServer
 
 	mu     sync.Mutex // guards closed and exchanges, and orders busy.Add before busy.Wait
 	closed bool
@@ -55,8 +57,8 @@ type streamServer struct {
 }
 
 // newStreamServers registers services.
-func newStreamServers(h host.Host, services ...service) *streamServers {
-	all := &streamServers{host: h, exchanges: make(map[libp2pproto.ID]context.CancelFunc)}
+func newStreamServers(h host.Host, refuses func(peer.ID) bool, services ...service) *streamServers {
+	all := &streamServers{host: h, refuses: refuses, exchanges: make(map[libp2pproto.ID]context.CancelFunc)}
 	for _, v := range services {
 		s := &streamServer{service: v, all: all, asked: newBuckets[peer.ID]()}
 		all.list = append(all.list, s)
@@ -116,8 +118,15 @@ func (s *streamServer) handle(stream network.Stream) {
 	_ = stream.Close()
 }
 
-// serve answers one request: scope, memory, deadline, rate, bounded read, work, answer.
+// errBlocked says that the operator blocked who asks.
+var errBlocked = errors.New("its organisation is blocked")
+
+// serve answers one request: standing, scope, memory, deadline, rate, bounded read, work, answer.
 func (s *streamServer) serve(stream network.Stream) error {
+	from := stream.Conn().RemotePeer()
+	if s.all.refuses(from) {
+		return errBlocked
+	}
 	if err := stream.Scope().SetService(s.name); err != nil {
 		return err
 	}
@@ -129,7 +138,6 @@ func (s *streamServer) serve(stream network.Stream) error {
 	if err := stream.SetDeadline(time.Now().Add(s.deadline)); err != nil {
 		return err
 	}
-	from := stream.Conn().RemotePeer()
 	if !s.asked.take(from, s.rate, 1, time.Now()) {
 		return errors.New("asks too often")
 	}
