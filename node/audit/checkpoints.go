@@ -3,11 +3,14 @@ package audit
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -26,6 +29,9 @@ const (
 
 // ActionCut says that a checkpoint which this node signed covers entries that the log does not hold any more.
 const ActionCut = "audit.cut"
+
+// ActionDamaged says that a file of the node's state was not what was written.
+const ActionDamaged = "state.damaged"
 
 // What bounds the file of checkpoints: at a start, a longer one is thinned out.
 const (
@@ -53,8 +59,10 @@ type Checkpoints struct {
 
 	making sync.Mutex // one is made at a time; taken before mu
 
-	mu   sync.Mutex // guards list and the file
-	list []Held     // in the order in which they were signed
+	mu      sync.Mutex // guards what follows and the file
+	list    []Held     // in the order in which they were signed
+	size    int64      // of the file, as far as it is known to be whole; below 0 when it must be written anew
+	damaged bool       // the file has lines that are none, and no copy of it was kept yet
 }
 
 // CheckpointDeps says who signs.
@@ -75,51 +83,73 @@ type checkpointLine struct {
 }
 
 // OpenCheckpoints reads the kept checkpoints and holds the log against them: a log that lacks what they cover is
-// said to be cut, here and in the log itself.
+// said to be cut, here and in the log itself. Lines that are none are passed over, and the file is kept aside as it was.
 func OpenCheckpoints(path string, l *Log, d CheckpointDeps) (*Checkpoints, error) {
-	list, sound, err := readCheckpoints(path)
+	found, err := readCheckpoints(path)
 	if err != nil {
 		return nil, err
 	}
-	c := &Checkpoints{path: path, log: l, deps: d, list: list}
-	if info, err := os.Stat(path); err == nil && (info.Size() != sound || sound > checkpointBytes) {
-		if info.Size() != sound {
-			log.Warnw("the file of checkpoints was torn; its end is left out", "path", path, "bytes", info.Size()-sound)
-		}
-		c.list = thin(list, time.Now())
-		if err := c.rewrite(); err != nil {
-			return nil, err
+	c := &Checkpoints{path: path, log: l, deps: d, list: found.list, size: found.size, damaged: found.bad > 0}
+	if found.bad > 0 || found.torn > 0 || found.size > checkpointBytes {
+		c.list = thin(c.list, time.Now())
+		if err := c.rewrite(c.list); err != nil { // it stands as it is; whatever is written next begins with this
+			c.size = -1
+			log.Errorw("the file of checkpoints was not put in order", "path", path, "err", err)
 		}
 	}
-	return c, c.compare()
+	if found.torn > 0 {
+		log.Warnw("the file of checkpoints was torn; its end is left out", "path", path, "bytes", found.torn)
+	}
+	if err := c.compare(); err != nil {
+		return nil, err
+	}
+	if found.bad > 0 {
+		why := fmt.Sprintf("%d lines are no checkpoints and are left out; the file was copied before it was written anew", found.bad)
+		return c, l.NoteDamaged(path, why)
+	}
+	return c, nil
 }
 
 // ReadCheckpoints reads the checkpoints that a node keeps, without the node; none when there is no such file. Their
 // signatures are not checked.
 func ReadCheckpoints(path string) ([]Held, error) {
-	list, _, err := readCheckpoints(path)
-	return list, err
+	found, err := readCheckpoints(path)
+	return found.list, err
 }
 
-// readCheckpoints reads up to the first line that is none; sound is how many bytes that is.
-func readCheckpoints(path string) (list []Held, sound int64, err error) {
+// checkpointFile is what a file of checkpoints turned out to be.
+type checkpointFile struct {
+	list []Held
+	size int64
+	bad  int   // whole lines that are no checkpoints
+	torn int64 // bytes of a last line without an end, as a power cut leaves it
+}
+
+// readCheckpoints reads every line that is a checkpoint: one that was damaged takes no other with it.
+func readCheckpoints(path string) (f checkpointFile, err error) {
 	raw, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, fmt.Errorf("read the checkpoints: %w", err)
+		return f, fmt.Errorf("read the checkpoints: %w", err)
 	}
+	f.size = int64(len(raw))
 	for line := range bytes.Lines(raw) {
 		var l checkpointLine
-		if line[len(line)-1] != '\n' || json.Unmarshal(line, &l) != nil {
+		if line[len(line)-1] != '\n' {
+			f.torn = int64(len(line))
 			break
 		}
-		cp, err := tlog.Peek([]byte(l.Note))
+		err := json.Unmarshal(line, &l)
+		var cp tlog.Checkpoint
+		if err == nil {
+			cp, err = tlog.Peek([]byte(l.Note))
+		}
 		if err != nil {
-			break
+			f.bad++
+			continue
 		}
-		sound += int64(len(line))
-		list = withHeld(list, Held{Checkpoint: cp, At: l.At, Note: []byte(l.Note), Witness: l.Witness})
+		f.list = withHeld(f.list, Held{Checkpoint: cp, At: l.At, Note: []byte(l.Note), Witness: l.Witness})
 	}
-	return list, sound, nil
+	return f, nil
 }
 
 // withHeld puts a checkpoint into the list, or in the place of the same one with fewer signatures.
@@ -157,13 +187,23 @@ func encodeHeld(h Held) []byte {
 	return b.Bytes()
 }
 
-// rewrite replaces the file. The caller holds mu, or is OpenCheckpoints.
-func (c *Checkpoints) rewrite() error {
+// rewrite replaces the file; what was damaged is copied before. The caller holds mu, or is OpenCheckpoints.
+func (c *Checkpoints) rewrite(list []Held) error {
+	if c.damaged {
+		if _, err := durable.CopyAside(c.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		c.damaged = false
+	}
 	var raw []byte
-	for _, h := range c.list {
+	for _, h := range list {
 		raw = append(raw, encodeHeld(h)...)
 	}
-	return durable.Write(c.path, raw, fileMode)
+	if err := durable.Write(c.path, raw, fileMode); err != nil {
+		return err
+	}
+	c.size = int64(len(raw))
+	return nil
 }
 
 // compare holds the log as it was found against the newest checkpoint. EVD-10
@@ -176,10 +216,9 @@ func (c *Checkpoints) compare() error {
 	why := ""
 	switch root, err := t.RootAt(min(newest.Size, t.Size()), t.Leaves); {
 	case newest.Origin != tlog.AuditOrigin(c.deps.Network, c.deps.Org, t.ID):
-		if t.First > 1 {
-			return nil // a new segment, which says itself what was found
+		if why, err = c.compareBefore(newest, t); err != nil {
+			return err
 		}
-		why = "the log is another one than that of the newest checkpoint"
 	case newest.Size > t.Size():
 		why = fmt.Sprintf("the log has %d entries, the newest checkpoint covers %d: its end was cut off", t.Size(), newest.Size)
 	case err != nil:
@@ -194,6 +233,57 @@ func (c *Checkpoints) compare() error {
 	_, err := c.log.Append(WithActor(context.Background(), Node()), Event{Action: ActionCut, Target: newest.Root.String(), Reason: why,
 		Detail: map[string]string{"checkpoint": fmt.Sprint(newest.Size), "entries": fmt.Sprint(t.Size()), "signed": newest.At.Format(time.RFC3339)}})
 	return err
+}
+
+// compareBefore holds the log against a checkpoint of another tree than the present one. That is in order when the
+// present one began in this file behind all that the checkpoint covers: then its first entry says what was found.
+func (c *Checkpoints) compareBefore(newest Held, t Tree) (why string, err error) {
+	_, _, id, err := tlog.OrgOf(newest.Origin)
+	if err != nil {
+		return "", err
+	}
+	switch first, err := c.log.find(id); {
+	case err != nil:
+		return "", err
+	case first == 0:
+		return "the log is another one than that of the newest checkpoint: it does not hold the entry with which that begins", nil
+	case t.First < first+newest.Size:
+		return fmt.Sprintf("the log goes on in a new segment with entry %d, the newest checkpoint covers entries %d to %d: the last of them were cut off or changed", t.First, first, first+newest.Size-1), nil
+	}
+	return "", nil
+}
+
+// find gives the number of the entry with a hash; 0 for none.
+func (l *Log) find(hash protocol.Digest) (uint64, error) {
+	lines, err := l.linesFrom(0)
+	if err != nil {
+		return 0, err
+	}
+	one := sha256.New()
+	for {
+		line, err := lines.next(func([]byte) {})
+		if errors.Is(err, io.EOF) {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, fmt.Errorf("look for entry %s of the audit log: %w", hash, err)
+		}
+		if f, ok := readFrame(one, line.text()); ok && f.sound && f.hash == hash {
+			return f.seq, nil
+		}
+	}
+}
+
+// NoteDamaged writes down that a file of the node's state was damaged, and what became of it.
+func (l *Log) NoteDamaged(path, why string) error {
+	log.Errorw("a file of this node's state is damaged", "path", path, "why", why)
+	_, err := l.Append(WithActor(context.Background(), Node()), Damaged(path, why))
+	return err
+}
+
+// Damaged is the event of a file of the node's state that was damaged.
+func Damaged(path, why string) Event {
+	return Event{Action: ActionDamaged, Target: filepath.Base(path), Reason: cut(why, MaxReason)}
 }
 
 // Make signs a checkpoint of the log as it stands, durable when it returns nil; when nothing was written since the
@@ -217,20 +307,36 @@ func (c *Checkpoints) Make() (Held, error) {
 	return h, c.keep(h)
 }
 
-// keep appends a checkpoint to the file.
+// keep adds a checkpoint to the file. What an earlier attempt left behind the last whole line is never built on.
 func (c *Checkpoints) keep(h Held) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f, err := os.OpenFile(c.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, fileMode)
+	next, line := withHeld(slices.Clone(c.list), h), encodeHeld(h)
+	info, err := os.Stat(c.path)
+	if err == nil && c.size > 0 && info.Size() == c.size {
+		err = c.grow(line)
+	} else {
+		err = c.rewrite(next)
+	}
 	if err != nil {
 		return fmt.Errorf("keep a checkpoint: %w", err)
 	}
-	_, err = f.Write(encodeHeld(h))
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("keep a checkpoint: %w", errors.Join(err, c.rewrite()))
-	}
-	c.list = withHeld(c.list, h)
+	c.list = next
 	return nil
+}
+
+// grow appends a line; on an error the file is cut back to what it was. The caller holds mu.
+func (c *Checkpoints) grow(line []byte) error {
+	f, err := os.OpenFile(c.path, os.O_WRONLY, fileMode)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(line, c.size)
+	if err := errors.Join(err, f.Sync()); err != nil {
+		return errors.Join(err, f.Truncate(c.size), f.Close())
+	}
+	c.size += int64(len(line))
+	return f.Close()
 }
 
 // Cosigned adds a witness's line to a checkpoint that is kept. It must verify.
