@@ -173,6 +173,24 @@ func (s *Store) Held(org protocol.OrgID) Usage {
 	return Usage{}
 }
 
+// KindUsage says what the records of a kind other than objects occupy that are stored and not held, by organisation. Memory only; it
+// looks at each of them.
+func (s *Store) KindUsage(kind protocol.Kind) map[protocol.OrgID]Usage {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := map[protocol.OrgID]Usage{}
+	for _, d := range s.tables.kinds[kind] {
+		r := &s.tables.records[d.ord]
+		if r.counts().Records == 0 {
+			continue
+		}
+		org := s.tables.logs[r.log].Org
+		u := out[org]
+		out[org] = Usage{u.Records + 1, u.Bytes + int64(r.raw)}
+	}
+	return out
+}
+
 // HeldTotal is Held for all organisations together.
 func (s *Store) HeldTotal() Usage {
 	s.mu.RLock()

@@ -319,7 +319,7 @@ func TestQuota(t *testing.T) {
 	d := newDesktop(t, trust.Partner)
 	a, b := d.stranger("A"), d.stranger("B")
 	first := d.strange(a, 1)
-	size := int64(len(first.Raw()))
+	size := charge(len(first.Raw()))
 	for _, tt := range []struct {
 		name         string
 		limit        int64
@@ -340,9 +340,9 @@ func TestQuota(t *testing.T) {
 			}
 		}
 	}
-	total := d.d.Store.HeldTotal().Bytes
+	total := charged(d.d.Store.HeldTotal())
 	second := d.strange(b, 3)
-	n := int64(len(second.Raw()))
+	n := charge(len(second.Raw()))
 	d.quota.limit = total + n - 1
 	if _, err := d.Receive(ctx, second, "peer"); reason.Of(err) != reason.QuarantineFull || d.d.Store.Has(second.ID()) {
 		t.Errorf("all together, one byte too many: %v", err)
@@ -368,14 +368,14 @@ func TestQuotaTogether(t *testing.T) {
 			records = append(records, d.strange(a, len(records)))
 		}
 	}
-	size := int64(len(records[0].Raw()))
+	size := charge(len(records[0].Raw()))
 	d.quota.limit = 20*size + size/2
 	var wg sync.WaitGroup
 	for _, r := range records {
 		wg.Go(func() { _, _ = d.Receive(context.Background(), r, "peer") })
 	}
 	wg.Wait()
-	used := d.d.Store.HeldTotal().Bytes
+	used := charged(d.d.Store.HeldTotal())
 	if used > d.quota.limit || used < d.quota.limit/2 {
 		t.Errorf("%d bytes are held, the limit is %d", used, d.quota.limit)
 	}
@@ -416,7 +416,7 @@ func TestStrangersDoNotSlow(t *testing.T) {
 			d.receive(r)
 		}
 	}
-	d.quota.limit = d.d.Store.HeldTotal().Bytes
+	d.quota.limit = charged(d.d.Store.HeldTotal())
 	after := measure()
 	t.Logf("a listed record takes %v to sign and take in; with %d records of strangers held %v", before, d.d.Store.HeldTotal().Records, after)
 	if after > 5*before+5*time.Millisecond {

@@ -59,7 +59,8 @@ type Deps struct {
 	Breakers *breaker.Book
 	Own      protocol.OrgID
 	// Quarantine is how many bytes of records may be held as a whole before those of
-	// strangers are refused; 0 means no limit.
+	// strangers and of keys that are over are refused, each counted as 1 KiB at least; strangers' identity records
+	// count too. 0 means no limit.
 	Quarantine int64
 	// Room is store.full when there is no room for a record, of somebody on the trust list or not; nil means always room.
 	Room func(listed bool) error
@@ -91,13 +92,16 @@ type Pipeline struct {
 
 // New wires a pipeline; it starts nothing.
 func New(d Deps) *Pipeline {
-	return &Pipeline{d: d, quota: quota{store: d.Store, limit: d.Quarantine}}
+	p := &Pipeline{d: d}
+	p.quota.store, p.quota.limit = d.Store, d.Quarantine
+	p.quota.listed = func(org protocol.OrgID) bool { return p.levelOn(org, protocol.TopicControl) >= trust.Observed }
+	return p
 }
 
 // Receive takes a verified record from a peer (its id) or Local. It is durable
 // when it returns nil. A record already held gives dup.held, a second one at its
 // place in the key log log.fork, one of a blocked organisation org.blocked, a stranger's that
-// finds the quarantine full quarantine.full, any that finds no room store.full, one whose storage life is over time.expired; none of these is stored. A pruned record is
+// finds the quarantine full (or one of a key that is over) quarantine.full, any that finds no room store.full, one whose storage life is over time.expired; none of these is stored. A pruned record is
 // stored as such, with what is missing in it refused (object.missing), and a header alone keeps its place; a form that has more
 // completes either later, but for what was erased here. What does not stand is stored as
 // held with that reason, but for records that this node makes itself: they are an error.
@@ -170,6 +174,9 @@ func (p *Pipeline) Learn(statements ...*protocol.Statement) {
 // decide judges a record: its content first, then whether it stands.
 func (p *Pipeline) decide(r *protocol.Record, level trust.Level, from string) (verdict, error) {
 	if r.HeaderOnly() {
+		if over(reason.Of(p.stands(r, from))) {
+			level = trust.Unknown
+		}
 		return alone(r), p.headerRoom(r, level)
 	}
 	v := p.judge(r, level)
@@ -181,15 +188,38 @@ func (p *Pipeline) decide(r *protocol.Record, level trust.Level, from string) (v
 		v.hold(codeOf(err, reason.KeyRevoked))
 		return v, nil
 	}
-	again := p.d.Store.Has(r.ID()) // it was counted when a part of it came
-	if p.d.Breakers == nil || level < trust.Observed || from == Local || r.Header().Kind != protocol.KindObjects || again {
+	if p.d.Breakers == nil || level < trust.Observed || from == Local || r.Header().Kind != protocol.KindObjects {
 		return v, nil
 	}
-	open, err := p.d.Breakers.Came(r, v.hits, time.Now())
+	open, err := p.count(r, &v)
 	if open {
 		v.hold(reason.OrgTripped)
 	}
 	return v, err
+}
+
+// count tells the breaker what is new of a record: all of it, or, when a part of it came before, the hits among what that part
+// lacked. A header says nothing, so that it was not counted when it came.
+func (p *Pipeline) count(r *protocol.Record, v *verdict) (open bool, err error) {
+	var before []storage.Hit
+	if p.d.Store.Has(r.ID()) {
+		if before, err = p.d.Store.Leaves(r.ID()); err != nil {
+			return false, fmt.Errorf("count what is new of it: %w", err)
+		}
+	}
+	if len(before) == 0 {
+		return p.d.Breakers.Came(r, v.hits, time.Now())
+	}
+	hits := 0
+	for i := range min(len(before), len(v.entry.Leaves)) {
+		if before[i].Reason == reason.ObjectMissing && v.entry.Leaves[i].Reason == reason.WarnHard {
+			hits++
+		}
+	}
+	if hits == 0 {
+		return false, nil
+	}
+	return p.d.Breakers.Note(r.Org(), r.Header().Topic.String(), 0, hits, 0, time.Now())
 }
 
 // stands reports why a record that comes in now does not stand. What this node makes
@@ -202,17 +232,25 @@ func (p *Pipeline) stands(r *protocol.Record, from string) error {
 	return p.d.Standing.Arriving(r)
 }
 
-// store puts an entry into the store, a stranger's within the quarantine's bounds.
+// store puts an entry into the store, within the quarantine's bounds if they are for it.
 func (p *Pipeline) store(ctx context.Context, e storage.Entry, level trust.Level) error {
-	if level < trust.Observed && e.State == storage.Held {
-		free, err := p.quota.reserve(e.Record.Org(), int64(len(e.Record.Raw())))
-		if err != nil {
-			p.full.note(e.Record.Org(), err)
-			return err
-		}
-		defer free()
+	if !bounded(&e, level) {
+		return p.d.Store.Accept(ctx, e)
 	}
-	return p.d.Store.Accept(ctx, e)
+	org, n := e.Record.Org(), charge(len(e.Record.Raw()))
+	free, err := p.quota.reserve(org, n)
+	if err != nil {
+		p.full.note(org, err)
+		return err
+	}
+	defer free()
+	if err := p.d.Store.Accept(ctx, e); err != nil {
+		return err
+	}
+	if e.State != storage.Held {
+		p.quota.keep(org, n)
+	}
+	return nil
 }
 
 // settle looks again when the standing changed while a record was on its way into
