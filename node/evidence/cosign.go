@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -41,12 +42,14 @@ type Cosigner struct {
 	mu    sync.Mutex // guards what follows
 	asked map[protocol.OrgID]time.Time
 	seen  map[protocol.OrgID]uint64 // what each witness saw last, as far as is known
+	// busy is held while a witness is asked, by sending to it: answers to two requests at once would come in any order.
+	busy map[protocol.OrgID]chan struct{}
 }
 
 // NewCosigner wires a cosigner; it starts nothing.
 func NewCosigner(c *audit.Checkpoints, l *audit.Log, d CosignerDeps) *Cosigner {
 	return &Cosigner{checkpoints: c, log: l, deps: d, made: make(chan struct{}, 1),
-		asked: map[protocol.OrgID]time.Time{}, seen: map[protocol.OrgID]uint64{}}
+		asked: map[protocol.OrgID]time.Time{}, seen: map[protocol.OrgID]uint64{}, busy: map[protocol.OrgID]chan struct{}{}}
 }
 
 // Run signs checkpoints and has them cosigned until ctx ends.
@@ -113,10 +116,7 @@ func (c *Cosigner) ask(ctx context.Context, made audit.Held, since time.Time) {
 		if have[org] || !c.take(org, since) {
 			continue
 		}
-		asking, cancel := context.WithTimeout(ctx, askTimeout)
-		err := c.askOne(asking, cp, org, peer)
-		cancel()
-		if err != nil {
+		if err := c.askAlone(ctx, cp, org, peer); err != nil {
 			log.Debugw("a witness did not cosign", "org", org, "peer", peer, "err", err)
 			continue
 		}
@@ -135,15 +135,39 @@ func (c *Cosigner) take(org protocol.OrgID, since time.Time) bool {
 	return true
 }
 
-// askOne shows a checkpoint to a witness. When that saw another size last than we think, it is asked once more.
+// askAlone asks a witness once nobody else is asking it.
+func (c *Cosigner) askAlone(ctx context.Context, cp *tlog.Signed, org protocol.OrgID, peer string) error {
+	c.mu.Lock()
+	busy, ok := c.busy[org]
+	if !ok {
+		busy = make(chan struct{}, 1)
+		c.busy[org] = busy
+	}
+	c.mu.Unlock()
+	select {
+	case busy <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-busy }()
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return c.askOne(ctx, cp, org, peer)
+}
+
+// askOne shows a checkpoint to a witness; it returns nil when that has cosigned it, and in no other case. A witness that saw
+// another size last than we think is asked once more.
 func (c *Cosigner) askOne(ctx context.Context, cp *tlog.Signed, org protocol.OrgID, peer string) error {
 	alone, err := cp.Alone()
 	if err != nil {
 		return err
 	}
 	c.mu.Lock()
-	old := min(c.seen[org], cp.Size)
+	old := c.seen[org]
 	c.mu.Unlock()
+	if old > cp.Size {
+		return fmt.Errorf("it cosigned %d entries meanwhile", old)
+	}
 	for range 2 {
 		t := c.log.Tree()
 		path, err := t.Consistency(old, cp.Size, t.Leaves)
@@ -162,8 +186,15 @@ func (c *Cosigner) askOne(ctx context.Context, cp *tlog.Signed, org protocol.Org
 			}
 			return err
 		case p2p.WitnessElsewhere, p2p.WitnessInconsistent:
-			if err := c.contradicted(ctx, org, a, t); err != nil || a.Code == p2p.WitnessInconsistent || a.Size > cp.Size {
+			cut, err := c.contradicted(ctx, org, a)
+			switch {
+			case cut && a.Code == p2p.WitnessElsewhere: // EVD-16: it finds out that we cannot show it
+				_, err := c.deps.Ask(ctx, peer, p2p.WitnessRequest{Old: a.Size, Checkpoint: alone})
+				return errors.Join(fmt.Errorf("it holds %d entries that the log does not continue", a.Size), err)
+			case err != nil:
 				return err
+			case cut || a.Code == p2p.WitnessInconsistent || a.Size > cp.Size:
+				return fmt.Errorf("it holds %d entries and says code %d", a.Size, a.Code)
 			}
 			old = a.Size
 			c.remember(org, old)
@@ -181,28 +212,28 @@ func (c *Cosigner) remember(org protocol.OrgID, size uint64) {
 }
 
 // contradicted looks at the checkpoint that a witness holds of this node's log. EVD-16: when our own key signed it and the
-// log does not continue it, the log was cut or changed since.
-func (c *Cosigner) contradicted(ctx context.Context, org protocol.OrgID, a p2p.WitnessAnswer, t audit.Tree) error {
+// log does not continue it, as it stands now, the log was cut or changed since.
+func (c *Cosigner) contradicted(ctx context.Context, org protocol.OrgID, a p2p.WitnessAnswer) (cut bool, err error) {
 	if len(a.Bytes) == 0 {
-		return nil
+		return false, nil
 	}
 	theirs, err := tlog.Open(a.Bytes, c.deps.Chains())
 	if err != nil {
-		return fmt.Errorf("it shows a checkpoint that is none: %w", err)
+		return false, fmt.Errorf("it shows a checkpoint that is none: %w", err)
 	}
 	if !c.checkpoints.Mine(theirs) {
-		return fmt.Errorf("it shows a checkpoint of another log")
+		return false, fmt.Errorf("it shows a checkpoint of another log")
 	}
+	if theirs.Size != a.Size {
+		return false, fmt.Errorf("it shows a checkpoint of another size than it says")
+	}
+	t := c.log.Tree() // anew: what it holds was in the log before we signed it
 	root, err := t.RootAt(min(theirs.Size, t.Size()), t.Leaves)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if theirs.Size <= t.Size() && root == theirs.Root {
-		return nil
+		return false, nil
 	}
-	why := fmt.Sprintf("witness %s holds a checkpoint of %d entries that the log does not continue", org, theirs.Size)
-	if err := c.checkpoints.Contradicted(ctx, theirs, why); err != nil {
-		return err
-	}
-	return fmt.Errorf("%s", why)
+	return true, c.checkpoints.Contradicted(ctx, theirs, fmt.Sprintf("witness %s holds a checkpoint of %d entries that the log does not continue", org, theirs.Size))
 }

@@ -103,7 +103,7 @@ func (w *Witness) Answer(ctx context.Context, from []byte, q p2p.WitnessRequest)
 		log.Debugw("a checkpoint was not cosigned", "err", err)
 		return refused, nil
 	}
-	if why := w.forbids(from, cp); why != "" || q.Old > cp.Size {
+	if why := w.forbids(from, cp); why != "" {
 		log.Debugw("a checkpoint was not cosigned", "org", cp.Org, "why", why)
 		return refused, nil
 	}
@@ -113,17 +113,22 @@ func (w *Witness) Answer(ctx context.Context, from []byte, q p2p.WitnessRequest)
 	if err != nil {
 		return refused, err
 	}
-	switch {
-	case q.Old != before.Size:
-		if cp.Size < before.Size {
-			w.conflict(ctx, cp, held, fmt.Sprintf("it had %d entries and is now shown with %d: its end was cut off", before.Size, cp.Size))
-		}
-		return p2p.WitnessAnswer{Code: p2p.WitnessElsewhere, Size: before.Size, Bytes: []byte(held.Note)}, nil
-	case !tlog.Continues(q.Old, cp.Size, q.Proof, before.Root, cp.Root): // EVD-13
-		w.conflict(ctx, cp, held, fmt.Sprintf("its %d entries do not begin with the %d that were witnessed: they were changed", cp.Size, before.Size))
-		return p2p.WitnessAnswer{Code: p2p.WitnessInconsistent, Size: before.Size, Bytes: []byte(held.Note)}, nil
+	elsewhere := p2p.WitnessAnswer{Code: p2p.WitnessElsewhere, Size: before.Size, Bytes: []byte(held.Note)}
+	switch { // EVD-13
+	case q.Old != before.Size && q.Old > cp.Size:
+		return refused, nil
+	case q.Old != before.Size: // it does not know what we hold: a smaller one may be late, or somebody's old one
+		return elsewhere, nil
+	case cp.Size < before.Size && tlog.Continues(cp.Size, before.Size, q.Proof, cp.Root, before.Root):
+		return elsewhere, nil
+	case cp.Size < before.Size:
+		w.conflict(ctx, from, cp, held, fmt.Sprintf("it had %d entries, and is now shown with %d that are not shown to be the first of these: its end was cut off", before.Size, cp.Size))
+	case !tlog.Continues(q.Old, cp.Size, q.Proof, before.Root, cp.Root):
+		w.conflict(ctx, from, cp, held, fmt.Sprintf("its %d entries are not shown to begin with the %d that were witnessed: they were changed", cp.Size, before.Size))
+	default:
+		return w.cosign(ctx, cp, held)
 	}
-	return w.cosign(ctx, cp, held)
+	return p2p.WitnessAnswer{Code: p2p.WitnessInconsistent, Size: before.Size, Bytes: []byte(held.Note)}, nil
 }
 
 // forbids says why nothing is cosigned for a peer; "" when it is. EVD-12
@@ -196,14 +201,15 @@ func (w *Witness) keep(origin string, held Witnessed) error {
 	return nil
 }
 
-// conflict keeps both checkpoints and tells the operator, once for each pair. EVD-15. The caller holds mu.
-func (w *Witness) conflict(ctx context.Context, cp *tlog.Signed, held Witnessed, why string) {
+// conflict keeps both checkpoints and tells the operator, once for each pair, and who showed it: an organisation may have
+// a peer that lies about its logs. EVD-15. The caller holds mu.
+func (w *Witness) conflict(ctx context.Context, from []byte, cp *tlog.Signed, held Witnessed, why string) {
 	if held.Conflict == string(cp.Note) || held.Conflict != "" && time.Since(held.ConflictAt) < time.Hour {
 		return
 	}
 	held.Conflict, held.Why, held.ConflictAt = string(cp.Note), why, time.Now().UTC().Truncate(time.Second)
 	log.Errorw("the audit log of another organisation went back or was changed", "org", cp.Org, "why", why)
-	w.note(ctx, ActionConflict, cp.Origin, why, map[string]string{"org": cp.Org.String(), "shown": cp.Root.String()})
+	w.note(ctx, ActionConflict, cp.Origin, why, map[string]string{"org": cp.Org.String(), "shown": cp.Root.String(), "peer": p2p.PeerText(from)})
 	if err := w.keep(cp.Origin, held); err != nil {
 		log.Errorw("a conflict of checkpoints is not kept", "err", err)
 	}

@@ -1,9 +1,12 @@
 package evidence
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -170,6 +173,145 @@ func TestCutLogIsCaught(t *testing.T) {
 	ok(t, err)
 	if len(v.Problems) != 1 {
 		t.Errorf("problems %q", v.Problems)
+	}
+}
+
+// EVD-13, EVD-15: a smaller checkpoint accuses nobody by itself: it may be late, or an old one that anybody can show. Only
+// who knows what the witness holds, and cannot show that its own is the beginning of that, is written down.
+func TestSmallerCheckpointIsNoConflict(t *testing.T) {
+	w := newWorld(t)
+	w.write(3)
+	small := w.shown(0)
+	w.write(60)
+	large := w.shown(0)
+	if a := w.answer(large); a.Code != p2p.WitnessCosigned {
+		t.Fatalf("%+v", a)
+	}
+	tree := w.log.Tree()
+	path, err := tree.Consistency(3, 63, tree.Leaves)
+	ok(t, err)
+	for name, c := range map[string]struct {
+		old   uint64
+		proof [][]byte
+	}{"late": {}, "late, and before it": {old: 2}, "shown to be its beginning": {63, path}} {
+		a := w.answer(p2p.WitnessRequest{Old: c.old, Proof: c.proof, Checkpoint: small.Checkpoint})
+		if a.Code != p2p.WitnessElsewhere || a.Size != 63 || string(a.Bytes) != string(large.Checkpoint) {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+	if l := w.witness.List()[0]; l.Conflict != "" {
+		t.Errorf("accused: %s", l.Why)
+	}
+	if a := w.answer(p2p.WitnessRequest{Old: 63, Proof: path[1:], Checkpoint: small.Checkpoint}); a.Code != p2p.WitnessInconsistent {
+		t.Errorf("not shown: %+v", a)
+	}
+	if l := w.witness.List()[0]; !strings.Contains(l.Why, "its end was cut off") || l.Note != string(large.Checkpoint) {
+		t.Errorf("held: %+v", l)
+	}
+}
+
+// asks gives the world a cosigner whose requests to the witness go through ask.
+func (w *world) asks(ask func(pass func() (p2p.WitnessAnswer, error)) (p2p.WitnessAnswer, error)) *Cosigner {
+	return NewCosigner(w.checkpoints, w.log, CosignerDeps{
+		Chains:    w.know,
+		Witnesses: func() map[protocol.OrgID]string { return map[protocol.OrgID]string{w.friend.Org: friendPeer} },
+		Ask: func(ctx context.Context, _ string, q p2p.WitnessRequest) (p2p.WitnessAnswer, error) {
+			return ask(func() (p2p.WitnessAnswer, error) { return w.witness.Answer(ctx, []byte("peer of Maker"), q) })
+		},
+	})
+}
+
+// quiet fails when somebody accuses somebody.
+func (w *world) quiet() {
+	w.t.Helper()
+	for _, l := range w.witness.List() {
+		if l.Conflict != "" {
+			w.t.Errorf("the witness accuses: %s", l.Why)
+		}
+	}
+	for _, action := range []string{audit.ActionCut, ActionConflict} {
+		if entries, err := w.log.Last(10, audit.Filter{Action: action}); err != nil || len(entries) != 0 {
+			w.t.Errorf("%d entries %s, %v", len(entries), action, err)
+		}
+	}
+}
+
+// A request that the network delays is overtaken by a newer one, whose checkpoint the log has and our view of it at the
+// time of the request had not: neither side may see a log that was cut.
+func TestOvertakenRequestAccusesNobody(t *testing.T) {
+	w := newWorld(t)
+	w.write(3)
+	older, err := w.checkpoints.Make()
+	ok(t, err)
+	asked := 0
+	c := w.asks(func(pass func() (p2p.WitnessAnswer, error)) (p2p.WitnessAnswer, error) {
+		if asked++; asked == 1 {
+			w.write(5)
+			w.answer(w.shown(0))
+		}
+		return pass()
+	})
+	c.ask(t.Context(), older, time.Now())
+	if asked != 1 || w.witness.List()[0].Note == string(older.Note) {
+		t.Errorf("asked %d times", asked)
+	}
+	w.quiet()
+	if cp, err := c.Now(t.Context()); err != nil || len(cp.Cosignatures) != 1 {
+		t.Errorf("the newest: %v", err)
+	}
+}
+
+// A witness is asked one thing at a time: a person's request waits for the one under way.
+func TestWitnessIsAskedOneThingAtATime(t *testing.T) {
+	w := newWorld(t)
+	w.write(3)
+	older, err := w.checkpoints.Make()
+	ok(t, err)
+	first, second := make(chan struct{}), make(chan struct{}, 1)
+	var asked atomic.Int32
+	c := w.asks(func(pass func() (p2p.WitnessAnswer, error)) (p2p.WitnessAnswer, error) {
+		if asked.Add(1) > 1 {
+			second <- struct{}{}
+			return pass()
+		}
+		close(first)
+		select {
+		case <-second:
+			t.Error("two requests at once")
+		case <-time.After(100 * time.Millisecond):
+		}
+		return pass()
+	})
+	var wg sync.WaitGroup
+	wg.Go(func() { c.ask(t.Context(), older, time.Now().Add(-witnessEvery)) })
+	<-first
+	w.write(5)
+	cp, err := c.Now(t.Context())
+	wg.Wait()
+	if err != nil || len(cp.Cosignatures) != 1 {
+		t.Errorf("the newest: %v", err)
+	}
+	w.quiet()
+}
+
+// A witness that says code 2 or 3 and shows nothing, or what is no smaller checkpoint, has not cosigned: another one is asked.
+func TestOnlyACosignatureCounts(t *testing.T) {
+	for name, a := range map[string]p2p.WitnessAnswer{
+		"elsewhere, larger": {Code: p2p.WitnessElsewhere, Size: 1000}, "elsewhere, none": {Code: p2p.WitnessElsewhere},
+		"inconsistent": {Code: p2p.WitnessInconsistent, Size: 1}, "refused": {Code: p2p.WitnessRefused}, "no such code": {Code: 9},
+	} {
+		w := newWorld(t)
+		w.write(3)
+		made, err := w.checkpoints.Make()
+		ok(t, err)
+		c := w.asks(func(func() (p2p.WitnessAnswer, error)) (p2p.WitnessAnswer, error) { return a, nil })
+		cp, err := tlog.Open(made.Note, w.chains)
+		ok(t, err)
+		if c.askAlone(t.Context(), cp, w.friend.Org, friendPeer) == nil {
+			t.Errorf("%s counts as a cosignature", name)
+		}
+		w.quiet()
+		w.shut()
 	}
 }
 

@@ -124,6 +124,9 @@ func (h *Host) AskWitness(ctx context.Context, p string, q WitnessRequest) (Witn
 	return a, nil
 }
 
+// PeerText is a peer id, given in binary form, as people see it.
+func PeerText(raw []byte) string { return peer.ID(raw).String() }
+
 // Witnesses lists connected peers of other organisations that the trust list has at observed or above, one of each
 // by chance where there are several.
 func (h *Host) Witnesses() map[protocol.OrgID]string {
