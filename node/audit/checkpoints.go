@@ -339,7 +339,7 @@ func (c *Checkpoints) grow(line []byte) error {
 	return f.Close()
 }
 
-// Cosigned adds a witness's line to a checkpoint that is kept. It must verify.
+// Cosigned adds a witness's line to a checkpoint that is kept. It must verify and count.
 func (c *Checkpoints) Cosigned(cp tlog.Checkpoint, line []byte) (*tlog.Signed, error) {
 	c.making.Lock()
 	defer c.making.Unlock()
@@ -359,8 +359,22 @@ func (c *Checkpoints) Cosigned(cp tlog.Checkpoint, line []byte) (*tlog.Signed, e
 	if len(more.Cosignatures) == len(signed.Cosignatures) {
 		return more, nil
 	}
+	if err := timely(more.Cosignatures[len(more.Cosignatures)-1], h.At, chains); err != nil {
+		return nil, fmt.Errorf("take a cosignature: %w", err)
+	}
 	h.Note = more.Note
 	return more, c.keep(h)
+}
+
+// timely refuses a cosignature that no verifier would count. EVD-20
+func timely(s tlog.Cosignature, made time.Time, chains *protocol.Chains) error {
+	if ahead := time.Until(s.At); ahead > protocol.ClockSkew {
+		return reason.New(reason.TimeFuture, fmt.Sprintf("it is dated %s from now", ahead.Round(time.Second)))
+	}
+	if !s.Counts(chains) {
+		return reason.New(reason.KeyRevoked, fmt.Sprintf("witness key %s of %s is not in force", s.Key, s.Org))
+	}
+	return s.Dated(chains, made)
 }
 
 func (c *Checkpoints) find(cp tlog.Checkpoint) (Held, bool) {

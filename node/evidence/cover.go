@@ -7,6 +7,8 @@ import (
 )
 
 // cover writes the cover sheet: what the pack proves and what it does not, for somebody who knows nothing of tocsin.
+// EVD-21: a verifier writes it anew and compares, so each byte of it belongs to version 1 of the contents. Whoever changes a word here
+// raises that version, and keeps these words for packs of the old one.
 func cover(f Found) string {
 	var b strings.Builder
 	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -15,14 +17,14 @@ func cover(f Found) string {
 	say("================================================")
 	say("")
 	say("Object     %s", plain(f.Object))
-	say("Published  by %s, which calls itself %q", f.Author, plain(f.AuthorName))
+	say("Published  by %s, which calls itself %s", f.Author, quoted(f.AuthorName))
 	say("           in record %s, at place %d", f.Record, f.Index)
 	say("           dated %s by its author; topic %s, %s", stamp(f.Created), plain(f.Topic), plain(f.TLP))
-	say("Seen       by the node of %s, which calls itself %q", f.Maker, plain(f.MakerName))
+	say("Seen       by the node of %s, which calls itself %s", f.Maker, quoted(f.MakerName))
 	say("           first at %s, from %s", stamp(f.Seen), plain(f.From))
 	say("Written    into that node's audit log at %s", stamp(f.Committed))
 	for _, w := range f.Witnesses {
-		say("Witnessed  by %s, which calls itself %q, at %s", w.Org, plain(w.Name), stamp(w.At))
+		say("Witnessed  by %s, which calls itself %s, at %s", w.Org, quoted(w.Name), stamp(w.At))
 	}
 	for _, t := range f.Told {
 		say("Told       %s says that it saw the record at %s, from %s", t.By, stamp(t.Seen), plain(t.From))
@@ -67,11 +69,12 @@ func cover(f Found) string {
 	return b.String()
 }
 
-// plain keeps what others wrote from breaking a line of the sheet.
+// plain keeps what others wrote from breaking a line of the sheet. A character that Unicode does not know yet stands, so that a
+// later table makes the same sheet.
 func plain(text string) string {
 	const most = 200
 	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || !unicode.IsPrint(r) {
+		if r != ' ' && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Z) {
 			return '?'
 		}
 		return r
@@ -80,6 +83,11 @@ func plain(text string) string {
 		return string(r[:most]) + cutMark
 	}
 	return text
+}
+
+// quoted is a name in quotes, of which none can be its end.
+func quoted(name string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(plain(name)) + `"`
 }
 
 // short is an id as people compare it at a glance; its whole stands above.

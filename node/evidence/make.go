@@ -168,9 +168,12 @@ func (d *Desk) place(ctx context.Context, c *contents, chains *protocol.Chains) 
 	}
 	t := d.deps.Audit.Tree()
 	index := e.Seq - t.First
-	cp := d.covering(index, t, chains)
+	cp := d.covering(index, t, chains, e.At)
 	if cp == nil {
 		if cp, err = d.deps.Cosigner.Now(ctx); err != nil {
+			return nil, err
+		}
+		if cp, err = cp.Sound(chains, e.At); err != nil {
 			return nil, err
 		}
 		t = d.deps.Audit.Tree()
@@ -180,13 +183,16 @@ func (d *Desk) place(ctx context.Context, c *contents, chains *protocol.Chains) 
 	return cp, err
 }
 
-// covering is the earliest kept checkpoint that covers an entry and was cosigned; nil for none.
-func (d *Desk) covering(index uint64, t audit.Tree, chains *protocol.Chains) *tlog.Signed {
+// covering is the earliest kept checkpoint that covers an entry of a time and has a cosignature that counts; nil for none.
+func (d *Desk) covering(index uint64, t audit.Tree, chains *protocol.Chains, at time.Time) *tlog.Signed {
 	for _, h := range d.deps.Checkpoints.List() {
 		if h.Size <= index || h.Size > t.Size() || h.Witness != "" {
 			continue
 		}
 		cp, err := tlog.OpenKnown(h.Note, chains)
+		if err == nil {
+			cp, err = cp.Sound(chains, at)
+		}
 		if err != nil || len(cp.Cosignatures) == 0 || !d.deps.Checkpoints.Mine(cp) {
 			continue
 		}

@@ -159,13 +159,16 @@ func packNote(name string, o *outer) string {
 	return name + "\n" + cover + body
 }
 
+// wholeCover is all that stands before the contents.
+func wholeCover(sheet string) string { return packMagic + sheet + "\n" }
+
 // signPack makes the pack of a cover and contents.
 func signPack(c *contents, cover string, key protocol.Signer) ([]byte, error) {
 	body, err := encodeContents(c)
 	if err != nil {
 		return nil, err
 	}
-	o := &outer{cover: packMagic + cover + "\n", contents: body}
+	o := &outer{cover: wholeCover(cover), contents: body}
 	name := tlog.PackOrigin(c.Network, c.Maker)
 	if o.note, err = tlog.SignNote(packNote(name, o), name, key); err != nil {
 		return nil, err

@@ -56,7 +56,7 @@ type Found struct {
 	Warnings   protocol.Digest   `json:"warning_lists"`
 }
 
-// Testimony is a witness's word for the checkpoint.
+// Testimony is a witness's word for the checkpoint, one that counts.
 type Testimony struct {
 	Org  protocol.OrgID `json:"org"`
 	Name string         `json:"name"`
@@ -75,20 +75,29 @@ func Verify(raw []byte, network string) Report {
 		return e.report(o.cover)
 	}
 	// What the note names is compared before the note is trusted, so that what was changed is named.
-	cover, body := packDigests(o)
-	e.step("cover sheet", named(text, cover), "it is what the maker signed")
-	if !e.step("contents", named(text, body), "they are what the maker signed") {
-		return e.report(o.cover)
+	line, body := packDigests(o)
+	sheet, err := named(text, line), named(text, body)
+	var c *contents
+	if err == nil {
+		if c, err = decodeContents(o.contents); err != nil {
+			err = fmt.Errorf("they cannot be read: %w", err)
+		}
 	}
-	c, err := decodeContents(o.contents)
-	if err != nil {
-		e.step("contents", fmt.Errorf("they cannot be read: %w", err), "")
+	inside := &examination{}
+	if err == nil {
+		inside = look(c)
+		// EVD-21: what people read is what was proved, whatever the maker signed.
+		if sheet == nil && !inside.failed() && o.cover != wholeCover(cover(inside.found)) {
+			sheet = reason.New(reason.SigInvalid, "it does not say what the contents prove, although the maker signed it")
+		}
+	}
+	e.step("cover sheet", sheet, "it says what the contents prove, and is what the maker signed")
+	if !e.step("contents", err, "they are what the maker signed") {
 		return e.report(o.cover)
 	}
 	if network != "" && network != c.Network {
 		e.step("network", fmt.Errorf("the pack is of network %q, not %q", c.Network, network), "")
 	}
-	inside := look(c)
 	e.found = inside.found
 	e.signature(o, c, inside.chains)
 	e.steps = append(e.steps, inside.steps...)
@@ -118,9 +127,12 @@ func (e *examination) step(name string, err error, text string) bool {
 	return err == nil
 }
 
+func (e *examination) failed() bool {
+	return slices.ContainsFunc(e.steps, func(s Step) bool { return !s.OK })
+}
+
 func (e *examination) report(cover string) Report {
-	bad := slices.ContainsFunc(e.steps, func(s Step) bool { return !s.OK })
-	return Report{OK: !bad, Steps: e.steps, Found: e.found, Cover: cover}
+	return Report{OK: !e.failed(), Steps: e.steps, Found: e.found, Cover: cover}
 }
 
 // signature checks who made the pack.
@@ -130,7 +142,21 @@ func (e *examination) signature(o *outer, c *contents, chains *protocol.Chains) 
 	if err == nil && text != packNote(name, o) {
 		err = reason.New(reason.SigInvalid, "what is signed is not this pack")
 	}
+	if err == nil {
+		err = e.inForce(c.Maker, key, chains)
+	}
 	e.step("signature of the pack", err, fmt.Sprintf("made and signed by %s with node key %s", c.Maker, key))
+}
+
+// inForce holds when a pack was made against the key that signed it. EVD-20
+func (e *examination) inForce(maker protocol.OrgID, key protocol.KeyID, chains *protocol.Chains) error {
+	if org, ok := chains.Org(maker); ok && org.Over(key) {
+		return reason.New(reason.KeyRevoked, fmt.Sprintf("node key %s was revoked: whoever has it may have made this", key))
+	}
+	if e.found.Made.Before(e.found.Committed.Add(-protocol.ClockSkew)) {
+		return reason.New(reason.SigInvalid, fmt.Sprintf("it is dated %s, before the entry that it shows", stamp(e.found.Made)))
+	}
+	return tlog.InWindow(chains, maker, key, e.found.Made)
 }
 
 // examine looks into the contents.
@@ -280,12 +306,17 @@ func (e *examination) revoked(org protocol.OrgID, key protocol.KeyID) string {
 
 func (e *examination) witness(s tlog.Cosignature) {
 	name := e.name(s.Org)
-	e.found.Witnesses = append(e.found.Witnesses, Testimony{Org: s.Org, Name: name, At: s.At})
-	var err error
+	err := s.Dated(e.chains, e.found.Committed)
 	if s.Org == e.found.Maker {
 		err = reason.New(reason.SigInvalid, "the maker is no witness of its own log")
 	}
-	e.step("witness", err, fmt.Sprintf("%s (%s) saw that checkpoint at %s%s", name, s.Org, stamp(s.At), e.revoked(s.Org, s.Key)))
+	if err == nil && !s.Counts(e.chains) {
+		e.step("witness", nil, fmt.Sprintf("%s (%s) is not counted: its key was revoked since, and whoever has it may date its word as they like", name, s.Org))
+		return
+	}
+	if e.step("witness", err, fmt.Sprintf("%s (%s) saw that checkpoint at %s", name, s.Org, stamp(s.At))) {
+		e.found.Witnesses = append(e.found.Witnesses, Testimony{Org: s.Org, Name: name, At: s.At})
+	}
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
