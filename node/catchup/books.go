@@ -39,6 +39,7 @@ type partner struct {
 	next   time.Time // not before; zero: any time
 	seen   time.Time
 	busy   bool
+	hint   time.Time // the last that was heard
 	// reached is where the next comparison of a topic begins, which was cut (SYN-14).
 	reached map[protocol.Topic]recon.Bound
 }
@@ -159,6 +160,18 @@ func (b *books) reach(id string, topic protocol.Topic, at recon.Bound) {
 		p.reached = make(map[protocol.Topic]recon.Bound)
 	}
 	p.reached[topic] = at
+}
+
+// hinted notes a hint of a peer; false when the last is not that long ago.
+func (b *books) hinted(id string, rest time.Duration, now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.of(id, now)
+	if now.Sub(p.hint) < rest {
+		return false
+	}
+	p.hint = now
+	return true
 }
 
 // sent counts a record that a peer was given.

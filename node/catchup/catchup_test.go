@@ -135,20 +135,22 @@ func TestExpired(t *testing.T) {
 		author := found(t)
 		old := signed(t, author, 2, func(d *protocol.Draft) { d.Expires = time.Now().Add(12 * time.Second) })
 		full.hold(t, author, old...)
-		s := &session{k: n.Keeper, chain: newLearner()}
+		s := n.session("", nil)
 		n.learn(author.Statements...)
 		time.Sleep(13 * time.Second)
 		l := n.inflight.add([]protocol.RecordID{old[0].ID()})
-		check(t, s.receive(m.ctx, drill(), l, &itemMessage{ID: old[0].ID(), Form: formFull, Bytes: old[0].Raw()}))
+		check(t, s.take(m.ctx, drill(), l, &itemMessage{ID: old[0].ID(), Form: formFull, Bytes: old[0].Raw()}))
 		if r, ok := n.refused.find(old[0].ID(), time.Now()); !ok || r.code != reason.TimeExpired || n.records() != 0 {
 			t.Errorf("an expired record: %+v, %d records", r, n.records())
 		}
-		late := signed(t, found(t), 1, func(d *protocol.Draft) {
+		other := found(t)
+		n.learn(other.Statements...)
+		late := signed(t, other, 1, func(d *protocol.Draft) {
 			d.Created = time.Now().Add(11 * time.Minute)
 			d.Expires = d.Created.Add(time.Hour)
 		})[0]
 		l = n.inflight.add([]protocol.RecordID{late.ID()})
-		check(t, s.receive(m.ctx, drill(), l, &itemMessage{ID: late.ID(), Form: formFull, Bytes: late.Raw()}))
+		check(t, s.take(m.ctx, drill(), l, &itemMessage{ID: late.ID(), Form: formFull, Bytes: late.Raw()}))
 		if n.d.Store.Has(late.ID()) || n.inflight.count() != 0 {
 			t.Error("a record of the future was taken")
 		}
@@ -253,7 +255,7 @@ func TestGaps(t *testing.T) {
 		m.connect(n, full)
 		stream, err := n.d.Host.Open(m.ctx, full.host.PeerID(), exchange())
 		check(t, err)
-		s := &session{k: n.Keeper, peer: full.host.PeerID(), stream: stream, chain: newLearner(), poor: new(poorRecords)}
+		s := n.session(full.host.PeerID(), stream)
 		check(t, s.gaps(m.ctx, drill(), new(outcome)))
 		check(t, stream.Close())
 		if n.records() != 50 {

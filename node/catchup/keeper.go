@@ -6,19 +6,16 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	logging "github.com/ipfs/go-log/v2"
-	"golang.org/x/sync/errgroup"
 
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
 
 var log = logging.Logger("tocsin/catchup")
-
-// maxRounds is how many rounds may be under way at once: one peer that hangs delays nobody else.
-const maxRounds = 8
 
 // Keeper catches up. Its methods may be called concurrently.
 type Keeper struct {
@@ -30,6 +27,8 @@ type Keeper struct {
 	barren   *refusals[barren]
 	books    *books
 	bounds   bounds
+	places   *places
+	lacked   [2]atomic.Int64 // where the next visit looks for what lacks something: of the listed, of others
 
 	pokes chan struct{} // holds one
 	hints chan string
@@ -38,9 +37,9 @@ type Keeper struct {
 // New wires a keeper and registers the exchange with the host; it starts nothing.
 func New(d Deps) *Keeper {
 	k := &Keeper{
-		d: d, inflight: newInflight(), room: newRoom(), books: newBooks(), bounds: usualBounds(),
+		d: d, inflight: newInflight(), room: newRoom(roomPlace, roomPlaces), books: newBooks(), bounds: usualBounds(), places: new(places),
 		refused: newRefusals[protocol.RecordID](maxRefused), barren: newRefusals[barren](maxBarren),
-		pokes: make(chan struct{}, 1), hints: make(chan string, 16),
+		pokes: make(chan struct{}, 1), hints: make(chan string, 64),
 	}
 	e := exchange()
 	e.Serve = k.serve
@@ -57,8 +56,12 @@ func (k *Keeper) Poke(protocol.Topic) {
 	}
 }
 
-// hinted notes that a peer says we lack something.
-func (k *Keeper) hinted(peer string) {
+// hinted notes that a peer says we lack something (SYN-17). Who is neither listed nor added is heard as often as there are
+// rounds, so that many of them neither make us compare all the time nor keep others from being heard.
+func (k *Keeper) hinted(peer string, trusted bool) {
+	if !k.books.hinted(peer, hintRest(trusted), time.Now()) {
+		return
+	}
 	select {
 	case k.hints <- peer:
 	default: // the schedule finds it
@@ -67,12 +70,11 @@ func (k *Keeper) hinted(peer string) {
 
 // Run reconciles by the schedule until ctx ends.
 func (k *Keeper) Run(ctx context.Context) error {
-	var rounds errgroup.Group
-	rounds.SetLimit(maxRounds)
-	defer func() { _ = rounds.Wait() }()
+	var rounds sync.WaitGroup
+	defer rounds.Wait()
 	every := roundEvery
 	var settled time.Time // from then on a round sees what was noticed so far
-	ended := make(chan outcome, maxRounds)
+	ended := make(chan outcome, maxVisits)
 	timer := time.NewTimer(roundFirst)
 	defer timer.Stop()
 	due := time.Now().Add(roundFirst)
@@ -99,7 +101,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 			notice() // what others sent just before it came is not compared yet, and gossip does not bring it
 		case p := <-k.hints:
 			if !k.visitNow(ctx, &rounds, ended, p) {
-				sooner(visitRest) // it was visited just now
+				sooner(hintRest(k.trusted(p))) // it was visited just now
 			}
 		case <-k.pokes:
 			notice()
@@ -117,69 +119,6 @@ func (k *Keeper) Run(ctx context.Context) error {
 			}
 		}
 	}
-}
-
-// visitNow visits one peer out of turn, unless it was visited just now; false when it does not.
-func (k *Keeper) visitNow(ctx context.Context, rounds *errgroup.Group, ended chan<- outcome, peer string) bool {
-	return k.books.due(peer, time.Now()) && k.start(ctx, rounds, ended, false, []string{peer})
-}
-
-// start runs a round in the background; false when there is nobody to ask.
-func (k *Keeper) start(ctx context.Context, rounds *errgroup.Group, ended chan<- outcome, inTurn bool, peers []string) bool {
-	if len(peers) == 0 {
-		return false
-	}
-	return rounds.TryGo(func() error {
-		out := k.round(ctx, peers)
-		out.inTurn = inTurn
-		select {
-		case ended <- out:
-		case <-ctx.Done():
-		}
-		return nil
-	})
-}
-
-// chosen are the peers of the next round.
-func (k *Keeper) chosen(now time.Time) []string {
-	var list []candidate
-	for _, c := range k.d.Host.Companions() {
-		list = append(list, k.books.candidate(c.ID, now))
-	}
-	return choose(now, list, roundPeers, rand.IntN)
-}
-
-// round visits peers side by side and returns when all visits are over.
-func (k *Keeper) round(ctx context.Context, peers []string) outcome {
-	var (
-		visits sync.WaitGroup
-		mu     sync.Mutex // guards the three below
-		sum    outcome
-		equal  int
-		asked  int
-	)
-	for _, p := range peers {
-		if !k.books.begin(p) {
-			continue // being visited
-		}
-		visits.Go(func() {
-			out := k.visit(ctx, p, k.books.eager(p))
-			k.books.end(p, out, time.Now())
-			note(ctx, p, out)
-			mu.Lock()
-			defer mu.Unlock()
-			sum.add(out)
-			if !out.unsupported {
-				asked++
-			}
-			if out.equal() {
-				equal++
-			}
-		})
-	}
-	visits.Wait()
-	k.books.round(equal, asked, k.inflight.count(), time.Now())
-	return sum
 }
 
 // add makes one outcome of two.
@@ -211,18 +150,13 @@ func note(ctx context.Context, peer string, o outcome) {
 func (k *Keeper) Now(ctx context.Context, peer string) error {
 	peers := []string{peer}
 	if peer == "" {
-		peers = peers[:0]
-		for _, c := range k.d.Host.Companions() {
-			if !k.books.candidate(c.ID, time.Now()).busy {
-				peers = append(peers, c.ID)
-			}
-		}
-		peers = peers[:min(len(peers), roundPeers)]
+		peers = k.connected(time.Now())
 	}
 	if len(peers) == 0 {
 		return reason.Wrap(reason.PeerDial, "catch up", errNoPeers)
 	}
-	out := k.round(ctx, peers)
+	var out outcome
+	k.round(ctx, k.plan(peers, func(string) rank { return byHand }), nil, func(o outcome, _ bool) { out = o })
 	if ctx.Err() != nil {
 		return fmt.Errorf("catch up: %w", ctx.Err())
 	}
@@ -236,9 +170,10 @@ func (k *Keeper) Now(ctx context.Context, peer string) error {
 // They are verified; they are not handed to the way in. Scrub repairs with it. What it returns is held in memory.
 func (k *Keeper) Fetch(ctx context.Context, topic protocol.Topic, ids []protocol.RecordID) (map[protocol.RecordID][]byte, error) {
 	out := make(map[protocol.RecordID][]byte, len(ids))
-	for id, item := range k.gather(ctx, topic, ids, "") {
-		out[id] = item.Bytes
-	}
+	k.gather(ctx, topic, ids, "", func(_ *session, r *protocol.Record, item *itemMessage) error {
+		out[r.ID()] = item.Bytes
+		return nil
+	})
 	if ctx.Err() != nil {
 		return out, fmt.Errorf("fetch records: %w", ctx.Err())
 	}
@@ -257,7 +192,7 @@ func (k *Keeper) digestsOf(ctx context.Context, peer string, topics []protocol.T
 	if err != nil {
 		return []PeerDigest{}, err
 	}
-	s := &session{k: k, peer: peer, stream: stream}
+	s := k.session(peer, stream)
 	list := make([]PeerDigest, 0, len(topics))
 	for _, t := range topics {
 		d, err := s.digest(t, until)

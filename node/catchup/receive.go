@@ -16,8 +16,8 @@ var errLies = errors.New("the peer's bytes are not the record that it showed")
 
 // tally counts what became of a visit's records; workers count in it.
 type tally struct {
-	mu                       sync.Mutex // guards all below
-	fetched, refused, faults int
+	mu                                sync.Mutex // guards all below
+	fetched, refused, faults, strange int
 }
 
 func (t *tally) fetch() {
@@ -43,21 +43,42 @@ func (t *tally) fault(code reason.Code) bool {
 	return t.faults >= maxFaults
 }
 
+// unknown counts a record whose chain nobody gave; true when there were too many.
+func (t *tally) unknown() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.strange++
+	return t.strange >= maxUnknown
+}
+
 func (t *tally) counts() (fetched, refused int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.fetched, t.refused
 }
 
-// receive verifies an answer and hands it to the way in. It runs in a worker. An error ends the visit.
-func (s *session) receive(ctx context.Context, topic protocol.Topic, l *share, item *itemMessage) error {
-	r, err := s.verify(ctx, topic, item)
+// take verifies an answer that is not fetched in a stream of many, and hands it to the way in.
+func (s *session) take(ctx context.Context, topic protocol.Topic, l *share, item *itemMessage) error {
+	h, err := s.hold(ctx, len(item.Bytes))
+	if err != nil {
+		return err
+	}
+	defer h.give()
+	return s.receive(ctx, topic, l, item, h)
+}
+
+// receive verifies an answer that holds room and hands it to the way in. It runs in a worker. An error ends the visit.
+func (s *session) receive(ctx context.Context, topic protocol.Topic, l *share, item *itemMessage, h *hold) error {
+	r, err := s.verify(ctx, topic, item, h)
 	if err != nil {
 		s.k.inflight.giveUp(s, l, item.ID)
 		s.k.barren.add(barren{s.peer, item.ID}, refusal{until: time.Now().Add(barrenLife)})
 		s.tally.refuse()
 		if protocol.VerdictOf(err) == protocol.Reject {
 			return fmt.Errorf("%w: %w", errLies, err)
+		}
+		if errors.Is(err, errNoChains) || reason.Of(err) == reason.CertUnknown && s.tally.unknown() {
+			return err // SYN-10
 		}
 		log.Debugw("record not taken", "peer", s.peer, "record", item.ID, "err", err)
 		return nil
@@ -66,7 +87,7 @@ func (s *session) receive(ctx context.Context, topic protocol.Topic, l *share, i
 }
 
 // verify: SYN-09. The error's verdict says whether the peer is to blame.
-func (s *session) verify(ctx context.Context, topic protocol.Topic, item *itemMessage) (*protocol.Record, error) {
+func (s *session) verify(ctx context.Context, topic protocol.Topic, item *itemMessage, h *hold) (*protocol.Record, error) {
 	check := func() (*protocol.Record, error) {
 		switch item.Form {
 		case formPruned:
@@ -82,7 +103,12 @@ func (s *session) verify(ctx context.Context, topic protocol.Topic, item *itemMe
 	}
 	r, err := check()
 	if d, ok := protocol.UnknownCertificate(err); ok {
-		if err := s.chain.learn(ctx, s.k, s.peer, d); err != nil {
+		h.pause()
+		err = s.chain.learn(ctx, s.k, s.peer, d)
+		if again := h.resume(ctx); err == nil {
+			err = again
+		}
+		if err != nil {
 			return nil, err
 		}
 		r, err = check() // SYN-10
@@ -142,118 +168,4 @@ func (s *session) store(ctx context.Context, l *share, r *protocol.Record) error
 		}
 	}
 	return nil
-}
-
-// learner asks for chains, many certificates at once: while one question is under way, the workers that
-// need others wait, and the next asks for all of theirs.
-type learner struct {
-	asking chan struct{} // holds one while a question is under way
-
-	mu     sync.Mutex // guards both
-	wanted map[protocol.Digest]bool
-	asked  map[protocol.Digest]bool
-}
-
-func newLearner() *learner {
-	return &learner{asking: make(chan struct{}, 1), wanted: map[protocol.Digest]bool{}, asked: map[protocol.Digest]bool{}}
-}
-
-const (
-	learnAtOnce = 64              // certificates in one question (NET-16)
-	learnRest   = 2 * time.Second // a peer answers a question a second (NET-17)
-	learnTries  = 3
-)
-
-// learn brings the chain of a certificate's organisation from a peer, or fails.
-func (c *learner) learn(ctx context.Context, k *Keeper, peer string, d protocol.Digest) error {
-	c.mu.Lock()
-	c.wanted[d] = true
-	c.mu.Unlock()
-	select {
-	case c.asking <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-c.asking }()
-	if _, ok := k.d.Chains().Certificate(d); ok {
-		return nil
-	}
-	batch := c.batch(d)
-	if batch == nil {
-		return reason.New(reason.CertUnknown, fmt.Sprintf("%s does not know certificate %s either", peer, d))
-	}
-	var err error
-	for try := range learnTries {
-		if try > 0 {
-			if err := pause(ctx, learnRest); err != nil {
-				return err
-			}
-		}
-		if err = k.d.Host.LearnFrom(ctx, peer, batch...); err == nil {
-			return nil
-		}
-	}
-	return reason.Wrap(reason.CertUnknown, fmt.Sprintf("learn certificate %s from %s", d, peer), err)
-}
-
-// batch is what to ask for when d is needed: d and what else is wanted; nil when d was asked for.
-func (c *learner) batch(d protocol.Digest) [][32]byte {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.asked[d] {
-		return nil
-	}
-	out := [][32]byte{d}
-	for w := range c.wanted {
-		if w != d && !c.asked[w] && len(out) < learnAtOnce {
-			out = append(out, w)
-		}
-	}
-	for _, w := range out {
-		c.asked[w] = true
-		delete(c.wanted, w)
-	}
-	return out
-}
-
-// room bounds the bytes of records between the network and the store. A place is as large as a
-// record by gossip; larger ones take several.
-type room struct {
-	places chan struct{}
-	turn   chan struct{} // holds one: only one taker at a time may wait for several places
-}
-
-const (
-	roomPlace  = 64 << 10
-	roomPlaces = 128 // 8 MiB: two group commits of small records
-)
-
-func newRoom() *room {
-	return &room{places: make(chan struct{}, roomPlaces), turn: make(chan struct{}, 1)}
-}
-
-// take waits for room for n bytes and says how much to give back.
-func (r *room) take(ctx context.Context, n int) (int, error) {
-	select {
-	case r.turn <- struct{}{}:
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-	defer func() { <-r.turn }()
-	want := max(1, (n+roomPlace-1)/roomPlace)
-	for got := range want {
-		select {
-		case r.places <- struct{}{}:
-		case <-ctx.Done():
-			r.give(got)
-			return 0, ctx.Err()
-		}
-	}
-	return want, nil
-}
-
-func (r *room) give(n int) {
-	for range n {
-		<-r.places
-	}
 }

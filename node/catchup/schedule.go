@@ -17,6 +17,14 @@ const (
 	manySkipped = 1024
 )
 
+// hintRest is the time between two hints of one peer.
+func hintRest(trusted bool) time.Duration {
+	if trusted {
+		return visitRest
+	}
+	return roundEvery
+}
+
 // candidate is a connected peer as the schedule sees it.
 type candidate struct {
 	id string

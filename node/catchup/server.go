@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -42,7 +41,7 @@ type server struct {
 // serve answers a peer until it closes.
 func (k *Keeper) serve(ctx context.Context, from peer.ID, stream *p2p.Stream) error {
 	v := &server{k: k, peer: from.String(), stream: stream}
-	v.trusted = slices.ContainsFunc(k.d.Host.Companions(), func(c p2p.Companion) bool { return c.ID == v.peer && (c.Listed || c.Kept) })
+	v.trusted = k.trusted(v.peer)
 	for {
 		raw, err := stream.Receive()
 		if err == io.EOF {
@@ -101,7 +100,7 @@ func (v *server) question(ctx context.Context, k kind, body []byte) error {
 		if err := decode(body, &m, m.check); err != nil {
 			return err
 		}
-		v.k.hinted(v.peer)
+		v.k.hinted(v.peer, v.trusted)
 		return nil
 	case kindDigest:
 		var m digestMessage

@@ -46,11 +46,16 @@ type session struct {
 	poor *poorRecords
 	// debt is of the peer's answers.
 	debt debt
+	// share is how much of its records may be on the way to the store; workers take of it.
+	share *room
+}
+
+func (k *Keeper) session(peer string, stream *p2p.Stream) *session {
+	return &session{k: k, peer: peer, stream: stream, chain: newLearner(), poor: new(poorRecords), share: newRoom(sharePlace, sharePlaces)}
 }
 
 // visit compares every topic with a peer and fetches what is missing.
 func (k *Keeper) visit(ctx context.Context, peer string, eager bool) outcome {
-	s := &session{k: k, peer: peer, chain: newLearner(), poor: new(poorRecords)}
 	stream, err := k.d.Host.Open(ctx, peer, exchange())
 	if reason.Of(err) == reason.PeerUnsupported {
 		return outcome{unsupported: true}
@@ -58,7 +63,7 @@ func (k *Keeper) visit(ctx context.Context, peer string, eager bool) outcome {
 	if err != nil {
 		return outcome{err: err}
 	}
-	s.stream = stream
+	s := k.session(peer, stream)
 	var out outcome
 	for _, topic := range inOrder(k.d.Topics()) {
 		if err = s.topic(ctx, topic, eager, &out); err != nil {
@@ -143,7 +148,10 @@ func (s *session) fetch(ctx context.Context, topic protocol.Topic, ids []protoco
 	l := s.k.inflight.add(ids)
 	defer s.k.inflight.leave(s, l)
 	workers, working := errgroup.WithContext(ctx)
+	// A worker's error ends the visit now, not when the peer says something.
+	stop := context.AfterFunc(working, s.stream.Reset)
 	err := s.pull(working, topic, l, workers, out)
+	stop()
 	err = errors.Join(err, workers.Wait())
 	if err != nil {
 		return err
@@ -231,13 +239,13 @@ func (s *session) handle(ctx context.Context, topic protocol.Topic, l *share, it
 		s.k.inflight.giveUp(s, l, item.ID)
 		return nil
 	}
-	room, err := s.k.room.take(ctx, len(item.Bytes))
+	h, err := s.hold(ctx, len(item.Bytes))
 	if err != nil {
 		return err
 	}
 	workers.Go(func() error {
-		defer s.k.room.give(room)
-		return s.receive(ctx, topic, l, item)
+		defer h.give()
+		return s.receive(ctx, topic, l, item, h)
 	})
 	return nil
 }
