@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -11,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -66,35 +68,61 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 	if err := s.ensureLineage(ctx); err != nil {
 		return nil, fmt.Errorf("take a snapshot of the store: %w", err)
 	}
-	s.life.RLock() // until Close
-	if s.closed {
-		s.life.RUnlock()
-		return nil, errClosed()
-	}
-	taken := make(chan *Snapshot, 1)
+	var t taking
 	err := s.do(ctx, func() (step, error) {
-		// The writer is here: nothing is in the database that the tables do not have.
+		// The writer is here: nothing is in the database that the tables do not have. And no vacuum waits for the lock, which would
+		// have to give up: one that is under way is done.
+		if !s.life.TryRLock() { // until Close; only the store's end may have it
+			return step{}, errClosed()
+		}
+		if s.closed {
+			s.life.RUnlock()
+			return step{}, errClosed()
+		}
 		sn := &Snapshot{s: s, txn: s.db.NewTransaction(false)}
 		sn.Facts = s.Facts(time.Now())
 		sn.Version = sn.txn.ReadTs()
-		select {
-		case taken <- sn:
-		default: // the batch before was committed first, and this runs again
-			old := <-taken
-			old.txn.Discard()
-			taken <- sn
-		}
+		t.put(sn)
 		return step{apply: func(*tables) error { return nil }}, nil
 	})
+	sn := t.end()
 	if err == nil {
-		sn := <-taken
 		if sn.Lineage, err = sn.lineage(); err == nil {
 			return sn, nil
 		}
-		sn.txn.Discard()
 	}
-	s.life.RUnlock()
+	if sn != nil {
+		sn.Close()
+	}
 	return nil, fmt.Errorf("take a snapshot of the store: %w", err)
+}
+
+// taking hands a snapshot from the writer to who waits for it, or no longer does.
+type taking struct {
+	mu   sync.Mutex // guards both
+	sn   *Snapshot
+	over bool
+}
+
+// put takes the newest one: when the batch before had to be committed first, there are two.
+func (t *taking) put(sn *Snapshot) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over {
+		sn.Close()
+		return
+	}
+	if t.sn != nil {
+		t.sn.Close()
+	}
+	t.sn = sn
+}
+
+func (t *taking) end() *Snapshot {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
+	return t.sn
 }
 
 // Close lets the moment go.
@@ -135,12 +163,12 @@ func (s *Store) Lineage(ctx context.Context) (string, error) {
 
 // ensureLineage gives the database a lineage when it has none.
 func (s *Store) ensureLineage(ctx context.Context) error {
-	s.life.RLock()
-	defer s.life.RUnlock()
-	if s.closed {
-		return errClosed()
-	}
-	if _, ok, err := s.meta(metaLineage); err != nil || ok {
+	known := false
+	err := s.view(func(txn *badger.Txn) (err error) {
+		_, known, err = get(txn, metaKey(metaLineage))
+		return err
+	})
+	if err != nil || known {
 		return err
 	}
 	id := make([]byte, 16)
@@ -216,6 +244,8 @@ type Loader struct {
 	// size and count are of what the transaction holds; dirty are bytes since the last sync.
 	size, count, dirty int
 	maxCount           int
+	// room is asked about the disk whenever the loader has written much; nil asks for what badger needs itself.
+	room func() error
 }
 
 // The bounds of a loader's memory. badger's own batches count a value that goes into the value log as a few bytes, and
@@ -263,7 +293,11 @@ func (l *Loader) commit() error {
 	err := l.txn.Commit()
 	l.txn = l.db.NewTransaction(true)
 	if l.dirty += l.size; err == nil && l.dirty > loaderDirty {
-		l.dirty, err = 0, l.db.Sync()
+		// Others write, too, while this goes on for minutes: what was free at the beginning may be gone.
+		if err = copyFloor(l.dir); err == nil && l.room != nil {
+			err = l.room()
+		}
+		l.dirty, err = 0, cmp.Or(err, l.db.Sync())
 	}
 	l.size, l.count = 0, 0
 	return err

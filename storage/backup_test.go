@@ -2,7 +2,9 @@ package storage
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -143,6 +145,66 @@ func TestSnapshotEnds(t *testing.T) {
 	if _, err := s.Snapshot(t.Context()); err == nil {
 		t.Error("a snapshot of a closed store")
 	}
+}
+
+// TestSnapshotBehindVacuum: a snapshot that waits for the writer, as behind a vacuum's copy, keeps nobody from the lock; and one that
+// nobody waits for any more does not keep it either.
+func TestSnapshotBehindVacuum(t *testing.T) {
+	s := openDisk(t, t.TempDir())
+	accept(t, s, newAuthor(t, "a").entry(draft{leaves: indicators(0, 1)}))
+	must(t, s.ensureLineage(t.Context()))
+	busy, free := make(chan struct{}), make(chan struct{})
+	o := &op{done: make(chan error, 1), alone: func(*writer) error {
+		close(busy)
+		<-free
+		if !s.life.TryLock() {
+			return errors.New("somebody who only waits has the lock")
+		}
+		s.life.Unlock()
+		return nil
+	}}
+	must(t, s.queue(t.Context(), o))
+	<-busy
+	ctx, cancel := context.WithCancel(t.Context())
+	taken, left := make(chan *Snapshot), make(chan error)
+	go func() {
+		sn, err := s.Snapshot(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		taken <- sn
+	}()
+	go func() {
+		_, err := s.Snapshot(ctx)
+		left <- err
+	}()
+	cancel()
+	if err := <-left; err == nil {
+		t.Error("a snapshot that nobody waited for")
+	}
+	close(free)
+	must(t, <-o.done)
+	(<-taken).Close()
+	must(t, s.Close())
+}
+
+// TestLoaderAsks: a copy that goes on for long notices that room has gone.
+func TestLoaderAsks(t *testing.T) {
+	l, err := NewLoader(t.TempDir())
+	must(t, err)
+	asked := 0
+	l.room = func() error {
+		asked++
+		return reason.New(reason.StoreFull, "others were faster")
+	}
+	value := make([]byte, 512<<10)
+	for n := 0; n < 2*loaderDirty/len(value) && err == nil; n++ {
+		err = l.Set(fmt.Appendf(nil, "key %d", n), value)
+	}
+	if wantCode(t, err, reason.StoreFull); asked != 1 {
+		t.Errorf("asked %d times", asked)
+	}
+	must(t, l.Abort())
 }
 
 func TestLoaderRefuses(t *testing.T) {

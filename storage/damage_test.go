@@ -126,6 +126,93 @@ func TestFlippedBits(t *testing.T) {
 	}
 }
 
+// TestRepairInterrupted: a repair that is killed between any two of its steps loses nothing, and is never followed by an empty store.
+func TestRepairInterrupted(t *testing.T) {
+	source := filepath.Join(t.TempDir(), "store")
+	want := damagedStore(t, source, 20)
+	for name, cut := range map[string]func(t *testing.T, dir, aside string){
+		"before the first rename": func(t *testing.T, dir, aside string) {
+			must(t, os.Rename(dir, dir+suffixRepair))
+			must(t, os.Rename(aside, dir))
+		},
+		"before the second rename": func(t *testing.T, dir, aside string) {
+			must(t, os.Rename(dir, dir+suffixNew))
+			must(t, os.Rename(aside, dir))
+		},
+		"before the third rename": func(t *testing.T, dir, _ string) { must(t, os.Rename(dir, dir+suffixNew)) },
+	} {
+		for again, next := range map[string]func(dir string) error{
+			"start":  func(string) error { return nil },
+			"check":  func(dir string) error { _, err := Check(dir); return err },
+			"repair": func(dir string) error { _, err := Rebuild(dir); return err },
+		} {
+			what := name + ", then " + again
+			dir := filepath.Join(t.TempDir(), "store")
+			copyFolder(t, source, dir)
+			done, err := Rebuild(dir)
+			must(t, err)
+			must(t, os.Rename(done.Aside, done.Aside+"x")) // a second repair may be in the same second
+			cut(t, dir, done.Aside+"x")
+			if err := next(dir); err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			s := openDisk(t, dir)
+			if missing := served(t, s, want, what); missing > 0 || s.Damage() != nil {
+				t.Errorf("%s: %d of %d records are missing, damage %v", what, missing, len(want), s.Damage())
+			}
+			must(t, s.Close())
+		}
+	}
+}
+
+// TestStoreMissing: where a repair left its folders and there is no store, nobody makes an empty one, nor removes what is there.
+func TestStoreMissing(t *testing.T) {
+	for _, left := range []string{suffixRepair, suffixDamaged + "20261122T000000"} {
+		dir := filepath.Join(t.TempDir(), "store")
+		must(t, os.MkdirAll(dir+left, 0o700))
+		_, err := Open(dir, Options{Network: testNetwork})
+		wantCode(t, err, reason.StoreDamaged)
+		_, err = Rebuild(dir)
+		wantCode(t, err, reason.StoreDamaged)
+		_, err = Check(dir)
+		wantCode(t, err, reason.StoreDamaged)
+		if _, err := os.Stat(dir + left); err != nil {
+			t.Errorf("%s: %v", left, err)
+		}
+		if _, err := os.Stat(dir); err == nil {
+			t.Errorf("with %s a store was made", left)
+		}
+	}
+	dir := filepath.Join(t.TempDir(), "store")
+	if _, err := Rebuild(dir); err == nil {
+		t.Error("nothing was repaired, and nobody says so")
+	}
+	must(t, os.MkdirAll(LooseDir(dir), 0o700)) // says nothing of a store
+	must(t, openDisk(t, dir).Close())
+}
+
+// TestAside: what repairs leave is named, and wiped when asked.
+func TestAside(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	damagedStore(t, dir, 6)
+	done, err := Rebuild(dir)
+	must(t, err)
+	must(t, os.MkdirAll(LooseDir(dir), 0o700))
+	must(t, os.MkdirAll(dir+".other", 0o700))
+	s := openDisk(t, dir)
+	if got := s.Aside(); len(got) != 2 || got[0] != done.Aside || got[1] != LooseDir(dir) {
+		t.Errorf("aside: %v", got)
+	}
+	must(t, s.WipeAside())
+	if got := s.Aside(); len(got) != 0 {
+		t.Errorf("still aside: %v", got)
+	}
+	if _, err := os.Stat(dir + ".other"); err != nil {
+		t.Error(err)
+	}
+	must(t, s.Close())
+}
+
 func repaired(t *testing.T, dir string, want map[protocol.RecordID][]byte, what string, err error) (lost int) {
 	t.Helper()
 	if reason.Of(err) != reason.StoreDamaged || !strings.Contains(err.Error(), RepairCommand) {

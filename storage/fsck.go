@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -33,7 +34,7 @@ type Report struct {
 // store; what is wrong inside is in the Report.
 func Check(dir string) (Report, error) {
 	// Even to look, badger cuts off what it takes for the end of a log.
-	if err := precheckFree(dir); err != nil {
+	if err := cmp.Or(Settle(dir), precheckFree(dir)); err != nil {
 		return Report{}, fmt.Errorf("check store %s: %w", dir, err)
 	}
 	db, err := fsckOpen(dir)

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dgraph-io/badger/v4"
+
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
@@ -37,6 +39,12 @@ func LooseDir(dir string) string { return dir + ".loose" }
 // stands until the new one is whole.
 func Rebuild(dir string) (Salvaged, error) {
 	var done Salvaged
+	if err := Settle(dir); err != nil {
+		return done, fmt.Errorf("repair store %s: %w", dir, err)
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return done, fmt.Errorf("repair store %s: %w", dir, err)
+	}
 	free, err := whileFree(dir, func() (err error) {
 		done, err = rebuildStore(dir)
 		return err
@@ -55,23 +63,32 @@ func rebuildStore(dir string) (Salvaged, error) {
 	if err := v.read(); err != nil {
 		return v.done, err
 	}
-	fresh := dir + ".repair"
-	if err := os.RemoveAll(fresh); err != nil {
-		return v.done, err
+	fresh := dir + suffixRepair
+	for _, leftover := range []string{fresh, dir + suffixNew} { // of what was interrupted while the store was there
+		if err := os.RemoveAll(leftover); err != nil {
+			return v.done, err
+		}
 	}
-	if err := v.write(fresh); err != nil {
+	if err := errors.Join(v.write(fresh), syncTree(fresh)); err != nil {
 		return v.done, errors.Join(err, os.RemoveAll(fresh))
 	}
-	// If we stop between the two renames there is no store, and both copies: the next repair would find none to repair, and says
-	// where they are.
-	v.done.Aside = dir + ".damaged-" + time.Now().UTC().Format("20060102T150405")
-	if err := os.Rename(dir, v.done.Aside); err != nil {
-		return v.done, err
+	v.done.Aside = dir + suffixDamaged + time.Now().UTC().Format("20060102T150405")
+	return v.done, exchange(dir, fresh, v.done.Aside)
+}
+
+// exchange puts a repaired store in the place of the damaged one. If we stop before the second line, the next repair begins anew; between
+// the second and the third, Settle does the third.
+func exchange(dir, fresh, aside string) error {
+	if err := rename(fresh, dir+suffixNew); err != nil {
+		return err
 	}
-	if err := os.Rename(fresh, dir); err != nil {
-		return v.done, fmt.Errorf("the repaired store is whole in %s, the damaged one in %s: %w", fresh, v.done.Aside, err)
+	if err := rename(dir, aside); err != nil {
+		return err
 	}
-	return v.done, syncDir(filepath.Dir(dir))
+	if err := rename(dir+suffixNew, dir); err != nil {
+		return fmt.Errorf("the repaired store is whole in %s, the damaged one in %s: %w", dir+suffixNew, aside, err)
+	}
+	return nil
 }
 
 // rawPlace is where the newest version of a key is.
@@ -277,7 +294,7 @@ func (v *salvage) write(dir string) error {
 		return err
 	}
 	w := &salvageWriter{
-		salvage: v, batch: db.NewWriteBatch(),
+		salvage: v, batch: &roomyBatch{WriteBatch: db.NewWriteBatch(), dir: dir},
 		kept: map[protocol.RecordID]bool{}, apart: map[protocol.RecordID]bool{}, told: map[protocol.RecordID]Change{},
 	}
 	err = w.all()
@@ -285,6 +302,24 @@ func (v *salvage) write(dir string) error {
 		err = errors.Join(err, f.Close())
 	}
 	return errors.Join(err, db.Close())
+}
+
+// roomyBatch asks now and then whether there is room to write on.
+type roomyBatch struct {
+	*badger.WriteBatch
+	dir   string
+	bytes int // since it was asked last
+}
+
+// Set writes one key.
+func (b *roomyBatch) Set(key, value []byte) error {
+	if b.bytes += len(key) + len(value); b.bytes > loaderDirty {
+		b.bytes = 0
+		if err := copyFloor(b.dir); err != nil {
+			return err
+		}
+	}
+	return b.WriteBatch.Set(key, value)
 }
 
 // RepairRoom is store.full when a second copy of the store does not fit on the disk.

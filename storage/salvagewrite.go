@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
@@ -18,7 +16,7 @@ import (
 // salvageWriter writes what can be kept.
 type salvageWriter struct {
 	*salvage
-	batch   *badger.WriteBatch
+	batch   *roomyBatch
 	network string
 	totals  Counts
 	// kept are in the new store, apart in the folder of loose ones.

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -131,7 +132,7 @@ func Open(dir string, o Options) (*Store, error) { return openWith(dir, o, badge
 func openWith(dir string, o Options, b badger.Options) (*Store, error) {
 	synced := &syncErrors{}
 	if !o.Memory {
-		if err := errors.Join(finishSwap(dir), precheckFree(dir)); err != nil {
+		if err := cmp.Or(Settle(dir), precheckFree(dir)); err != nil {
 			return nil, fmt.Errorf("open store %s: %w", dir, err)
 		}
 	}

@@ -80,7 +80,7 @@ func (s *Store) Vacuum(ctx context.Context) (Vacuumed, error) {
 	if err != nil {
 		return v, fmt.Errorf("vacuum the store: %w", err)
 	}
-	log.Infow("store vacuumed", "before", v.Before, "after", v.After, "paused", v.Paused, "swap", v.Swap)
+	log.Infow("store vacuumed", "before", v.Before, "after", v.After, "paused", v.Paused, "swap", v.Swap, "aside", len(s.Aside()))
 	return v, nil
 }
 
@@ -135,6 +135,7 @@ func (s *Store) copyLive(ctx context.Context, to string) error {
 	if err != nil {
 		return err
 	}
+	l.room = s.Room
 	err = s.db.View(func(txn *badger.Txn) error {
 		it := txn.NewIterator(badger.IteratorOptions{PrefetchValues: true, PrefetchSize: 16})
 		defer it.Close()
