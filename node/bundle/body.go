@@ -160,12 +160,26 @@ func readContent(network string, raw []byte, records int) (*Content, error) {
 	return c, nil
 }
 
-// packPruned compresses a pruned record, whose leaves stand in the clear (REC-30).
+// packPruned compresses a pruned record, whose leaves stand in the clear (REC-30). It gives nil where no frame comes of it that readers
+// take: one record that is too large makes a whole segment unreadable.
 func (s *squeezer) packPruned(raw []byte) ([]byte, error) {
 	if err := s.encoder(); err != nil {
 		return nil, err
 	}
-	return s.enc.EncodeAll(raw, nil), nil
+	frame := s.enc.EncodeAll(raw, nil)
+	if len(frame) > protocol.MaxRecordBytes {
+		best, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithSingleSegment(true),
+			zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(maxPruned))
+		if err != nil {
+			return nil, err
+		}
+		frame = best.EncodeAll(raw, frame[:0])
+	}
+	// BND-06
+	if len(frame) > protocol.MaxRecordBytes || len(raw) > protocol.MaxRawRatio*len(frame) {
+		return nil, nil
+	}
+	return frame, nil
 }
 
 // unpackedSize is what unpackPruned takes for a frame, 0 for one that it refuses.

@@ -114,6 +114,9 @@ func (h *house) take(ctx context.Context, r *protocol.Record, from string) (inta
 	if state == storage.Held {
 		e.Reason = reason.TrustUnknown
 	}
+	if r.HeaderOnly() {
+		e.State, e.Reason, e.Leaves = storage.Refused, reason.ObjectMissing, nil
+	}
 	return intake.Outcome{State: state}, h.store.Accept(ctx, e)
 }
 

@@ -103,10 +103,15 @@ func (w *Writer) Add(e Entry, chain func(protocol.OrgID) []*protocol.Statement) 
 		return reason.New(reason.OutTLP, fmt.Sprintf("a record that is %s in a bundle of at most %s", e.TLP, w.head.MaxTLP))
 	}
 	if e.Note.Form == storage.Pruned {
-		var err error
-		if e.Raw, err = w.squeeze.packPruned(e.Raw); err != nil {
+		frame, err := w.squeeze.packPruned(e.Raw)
+		if err == nil && frame == nil {
+			e.Note.Form = storage.HeaderOnly
+			frame, err = protocol.HeaderOf(e.Raw)
+		}
+		if err != nil {
 			return err
 		}
+		e.Raw = frame
 	}
 	if len(w.segment.file) > 0 && len(w.segment.file)+len(e.Raw) > w.target {
 		if err := w.flush(false); err != nil {

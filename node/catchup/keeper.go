@@ -28,6 +28,7 @@ type Keeper struct {
 	books    *books
 	bounds   bounds
 	places   *places
+	packer   *packer
 	lacked   [2]atomic.Int64 // where the next visit looks for what lacks something: of the listed, of others
 
 	pokes chan struct{} // holds one
@@ -37,7 +38,7 @@ type Keeper struct {
 // New wires a keeper and registers the exchange with the host; it starts nothing.
 func New(d Deps) *Keeper {
 	k := &Keeper{
-		d: d, inflight: newInflight(), room: newRoom(roomPlace, roomPlaces), books: newBooks(), bounds: usualBounds(), places: new(places),
+		d: d, inflight: newInflight(), room: newRoom(roomPlace, roomPlaces), books: newBooks(), bounds: usualBounds(), places: new(places), packer: newPacker(),
 		refused: newRefusals[protocol.RecordID](maxRefused), barren: newRefusals[barren](maxBarren),
 		pokes: make(chan struct{}, 1), hints: make(chan string, 64),
 	}

@@ -150,21 +150,9 @@ func (v *server) fetch(ctx context.Context, ids []protocol.RecordID) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		item := itemMessage{ID: id}
-		f, raw, err := v.k.d.Store.Fetch(id)
-		switch {
-		case err != nil: // nothing there, or damaged: scrub's business
-		case f == storage.Full:
-			item.Form = formFull
-		case f == storage.Pruned:
-			if raw = pack(raw); len(raw) <= maxBytes {
-				item.Form = formPruned
-			}
-		case f == storage.HeaderOnly:
-			item.Form = formHeader
-		}
-		if item.Form != formAbsent {
-			item.Bytes = raw
+		item, err := v.item(ctx, id)
+		if err != nil {
+			return err
 		}
 		if err := v.send(kindFetch, item); err != nil {
 			return err
@@ -174,6 +162,33 @@ func (v *server) fetch(ctx context.Context, ids []protocol.RecordID) error {
 		}
 	}
 	return nil
+}
+
+// item is what there is of a record. Who is neither listed nor kept waits for what it costs to pack.
+func (v *server) item(ctx context.Context, id protocol.RecordID) (itemMessage, error) {
+	item := itemMessage{ID: id}
+	began := time.Now()
+	f, raw, err := v.k.d.Store.Fetch(id)
+	switch {
+	case err != nil: // nothing there, or damaged: scrub's business
+	case f == storage.Full:
+		item.Form, item.Bytes = formFull, raw
+	case f == storage.HeaderOnly:
+		item.Form, item.Bytes = formHeader, raw
+	case f == storage.Pruned:
+		item.Form, item.Bytes = formPruned, v.k.packer.pack(raw, maxBytes)
+		if item.Bytes == nil {
+			// SYN-08: it is shown, so something of it is given.
+			if item.Bytes, err = protocol.HeaderOf(raw); err != nil {
+				return item, err
+			}
+			item.Form = formHeader
+		}
+		if !v.trusted {
+			return item, pause(ctx, restFactor*time.Since(began))
+		}
+	}
+	return item, nil
 }
 
 // places: SYN-06.
