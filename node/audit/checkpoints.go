@@ -105,7 +105,7 @@ func OpenCheckpoints(path string, l *Log, d CheckpointDeps) (*Checkpoints, error
 	}
 	if found.bad > 0 {
 		why := fmt.Sprintf("%d lines are no checkpoints and are left out; the file was copied before it was written anew", found.bad)
-		return c, l.NoteDamaged(path, why)
+		l.NoteDamaged(path, why)
 	}
 	return c, nil
 }
@@ -247,7 +247,7 @@ func (c *Checkpoints) compareBefore(newest Held, t Tree) (why string, err error)
 		return "", err
 	case first == 0:
 		return "the log is another one than that of the newest checkpoint: it does not hold the entry with which that begins", nil
-	case t.First < first+newest.Size:
+	case t.First < first+newest.Size && !c.log.is(t.First, ActionRestored): // a backup may have the later checkpoint
 		return fmt.Sprintf("the log goes on in a new segment with entry %d, the newest checkpoint covers entries %d to %d: the last of them were cut off or changed", t.First, first, first+newest.Size-1), nil
 	}
 	return "", nil
@@ -274,16 +274,14 @@ func (l *Log) find(hash protocol.Digest) (uint64, error) {
 	}
 }
 
-// NoteDamaged writes down that a file of the node's state was damaged, and what became of it.
-func (l *Log) NoteDamaged(path, why string) error {
+// NoteDamaged writes down that a file of the node's state was damaged, and what became of it. That is done by then, so that an
+// entry which cannot be written stops nothing.
+func (l *Log) NoteDamaged(path, why string) {
 	log.Errorw("a file of this node's state is damaged", "path", path, "why", why)
-	_, err := l.Append(WithActor(context.Background(), Node()), Damaged(path, why))
-	return err
-}
-
-// Damaged is the event of a file of the node's state that was damaged.
-func Damaged(path, why string) Event {
-	return Event{Action: ActionDamaged, Target: filepath.Base(path), Reason: cut(why, MaxReason)}
+	e := Event{Action: ActionDamaged, Target: filepath.Base(path), Reason: cut(why, MaxReason)}
+	if _, err := l.Append(WithActor(context.Background(), Node()), e); err != nil {
+		log.Errorw("not in the audit log", "action", e.Action, "target", e.Target, "err", err)
+	}
 }
 
 // Make signs a checkpoint of the log as it stands, durable when it returns nil; when nothing was written since the
@@ -438,12 +436,9 @@ func (c *Checkpoints) List() []Held {
 func (c *Checkpoints) Run(ctx context.Context, made func()) error {
 	for {
 		size := uint64(0)
-		if newest, ok := c.Newest(); ok {
-			size = newest.Size
-		}
 		t := c.log.Tree()
-		if t.Size() < size {
-			size = 0 // of another log
+		if newest, ok := c.Newest(); ok && newest.Origin == tlog.AuditOrigin(c.deps.Network, c.deps.Org, t.ID) && newest.Size <= t.Size() {
+			size = newest.Size
 		}
 		if err := c.log.Wait(ctx, t.First+max(size, 1)-1); err != nil {
 			return ignore(ctx, err)

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -57,13 +59,15 @@ type Book struct {
 	waiting    time.Time // since when a fact is not committed to; zero for none
 
 	writing sync.Mutex // one writes facts of this node at a time, so that none is written twice; taken before committing
-	telling sync.Mutex // likewise for others' facts
+	telling sync.Mutex // likewise for others' facts; guards what follows
+	room    uint64     // how many of these are kept at most
+	full    bool       // it was said that there are so many
 }
 
 // Open opens or creates the facts in dir. What a power cut tore is cut back, damage is said in the log; neither keeps it from
 // opening. store may be nil, of a node that runs without one: then nothing is followed.
 func Open(dir string, store *storage.Store, l *audit.Log) (*Book, error) {
-	b := &Book{dir: dir, store: store, log: l}
+	b := &Book{dir: dir, store: store, log: l, room: maxToldEntries}
 	var err error
 	if b.own, err = openLedger(filepath.Join(dir, ownFile), factBytes); err != nil {
 		return nil, err
@@ -71,10 +75,27 @@ func Open(dir string, store *storage.Store, l *audit.Log) (*Book, error) {
 	if b.told, err = openLedger(filepath.Join(dir, toldFile), toldBytes); err != nil {
 		return nil, errors.Join(err, b.own.close())
 	}
-	if err := b.resume(); err != nil {
+	if err := errors.Join(b.noteDamage(), b.resume()); err != nil {
 		return nil, errors.Join(err, b.own.close(), b.told.close())
 	}
 	return b, nil
+}
+
+// noteDamage writes into the audit log which files were put right, or begun anew. Facts of this node that begin anew are
+// taken from the store again, as far as it still says when it took a record.
+func (b *Book) noteDamage() error {
+	if b.own.healed != "" && b.own.size() == 0 {
+		if err := os.Remove(filepath.Join(b.dir, cursorFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("follow the store from its beginning: %w", err)
+		}
+	}
+	for _, l := range []*ledger{b.own, b.told} {
+		if l.healed == "" || b.log == nil {
+			continue
+		}
+		b.log.NoteDamaged(l.path, l.healed)
+	}
+	return nil
 }
 
 // Facts returns what is known of a record, our own first. The kept fact of this node is the oldest.
@@ -118,7 +139,8 @@ func (b *Book) toldFacts(id protocol.RecordID) []Fact {
 }
 
 // Told keeps what others say about when they saw records, as a bundle carries it; durable when it returns nil. Of
-// one organisation and record only an older fact than the kept one is taken, and none beyond 64 organisations.
+// one organisation and record only an older fact than the kept one is taken, and none beyond 64 organisations. When all are kept
+// that there is room for, the rest is not, which is no error: what they came with is worth more.
 func (b *Book) Told(ctx context.Context, facts []Fact) error {
 	b.telling.Lock()
 	defer b.telling.Unlock()
@@ -139,8 +161,12 @@ func (b *Book) Told(ctx context.Context, facts []Fact) error {
 		fresh[k] = f.Seen
 		entries = append(entries, encodeFact(f, true))
 	}
-	if b.told.size()+uint64(len(entries)) > maxToldEntries {
-		return fmt.Errorf("keep %d facts of others: %d are kept, and no more than %d", len(entries), b.told.size(), maxToldEntries)
+	if left := b.room - min(b.room, b.told.size()); uint64(len(entries)) > left {
+		if !b.full {
+			log.Warnw("no more facts of others are kept", "kept", b.told.size(), "most", b.room)
+			b.full = true
+		}
+		entries = entries[:left]
 	}
 	return b.told.append(entries)
 }

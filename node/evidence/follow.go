@@ -224,6 +224,9 @@ func readCommit(e audit.Entry) (size uint64, root protocol.Digest, err error) {
 // passed over.
 func (b *Book) loadCursor() cursor {
 	var at cursor
+	if b.own.size() == 0 {
+		return at // there are no facts, or they begin anew
+	}
 	raw, err := os.ReadFile(filepath.Join(b.dir, cursorFile))
 	if err != nil || json.Unmarshal(raw, &at) != nil || at.Seq == 0 || at.Seq > b.store.Sequence() {
 		return cursor{}

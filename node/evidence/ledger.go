@@ -24,6 +24,7 @@ const (
 	hashBytes   = 32
 	maxPlace    = 1<<32 - 2 // what the index has room for
 	tornHeader  = 1 << 20   // a file system leaves no more zeros behind a header that it tore
+	soundPlaces = 1 << 16   // behind a damaged header, how many entries are looked at for a sound one
 )
 
 // ledger is a file of facts that only grows. All methods may be called concurrently.
@@ -38,8 +39,9 @@ type ledger struct {
 	index   index
 	bad     []uint64 // places of damaged facts, the first few
 	badN    int
-	torn    int64 // bytes that were cut back
-	unknown error // why nothing can be written any more
+	torn    int64  // bytes that were cut back
+	unknown error  // why nothing can be written any more
+	healed  string // what was done about damage that hid the whole file; "" for nothing
 }
 
 func (l *ledger) entry() int64              { return int64(l.width + hashBytes) }
@@ -51,16 +53,16 @@ func (l *ledger) wrap(do string, e error) error {
 	return fmt.Errorf("%s the facts in %s: %w", do, l.path, e)
 }
 
-// openLedger opens or creates a file. A file that is none of these is an error; whatever else is wrong is kept in damage.
+// openLedger opens or creates a file. A file that is none of these is put aside and begun anew; whatever is wrong is kept in damage.
 func openLedger(path string, width int) (*ledger, error) {
 	l := &ledger{path: path, width: width, index: newIndex()}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, l.wrap("open", err)
 	}
-	l.file = f
+	l.file = f // load may open another
 	if err := l.load(); err != nil {
-		return nil, l.wrap("open", errors.Join(err, f.Close()))
+		return nil, l.wrap("open", errors.Join(err, l.file.Close()))
 	}
 	if err := l.damage(); err != nil {
 		log.Errorw("first-seen facts are damaged", "path", path, "err", err)
@@ -90,9 +92,49 @@ func (l *ledger) load() error {
 		return err
 	}
 	if !bytes.Equal(head, l.header()) {
-		return reason.New(reason.StoreDamaged, "it does not begin as such a file does; move it away, and the facts begin anew")
+		if !l.sound(info.Size()) {
+			return l.begin()
+		}
+		l.healed = "its header was damaged and is written anew; the facts behind it verify"
+		if _, err := l.file.WriteAt(l.header(), 0); err != nil {
+			return err
+		}
+		if err := l.file.Sync(); err != nil {
+			return err
+		}
 	}
 	return l.scan(info.Size())
+}
+
+// sound reports whether a fact stands among the first entries: then this is a file of such facts. A file that has none there
+// is something else, or lost.
+func (l *ledger) sound(size int64) bool {
+	raw := make([]byte, l.entry())
+	for place := uint64(0); place < soundPlaces && l.offset(place+1) <= size; place++ {
+		if _, err := l.file.ReadAt(raw, l.offset(place)); err != nil {
+			return false
+		}
+		if _, err := decodeFact(raw[:l.width]); err == nil && tlog.LeafHash(raw[:l.width]) == protocol.Digest(raw[l.width:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// begin puts the file aside and begins a new one.
+func (l *ledger) begin() error {
+	name, err := durable.PutAside(l.path)
+	if err != nil {
+		return err
+	}
+	l.healed = "it was no file of facts; it is kept as " + filepath.Base(name) + ", and the facts begin anew"
+	f, err := os.OpenFile(l.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	err = l.file.Close()
+	l.file = f
+	return errors.Join(err, l.create())
 }
 
 func (l *ledger) create() error {
@@ -148,8 +190,11 @@ func (l *ledger) damage() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var errs []error
+	if l.healed != "" {
+		errs = append(errs, reason.New(reason.StateDamaged, l.path+": "+l.healed))
+	}
 	if l.badN > 0 {
-		errs = append(errs, reason.New(reason.StoreDamaged, fmt.Sprintf("%s: %d facts are damaged, the first at %v", l.path, l.badN, l.bad)))
+		errs = append(errs, reason.New(reason.StateDamaged, fmt.Sprintf("%s: %d facts are damaged, the first at %v", l.path, l.badN, l.bad)))
 	}
 	if l.torn > 0 {
 		errs = append(errs, fmt.Errorf("%s: its last %d bytes were torn and are cut back", l.path, l.torn))
@@ -244,7 +289,7 @@ func (l *ledger) fact(place uint64) (Fact, error) {
 		return Fact{}, err
 	}
 	if tlog.LeafHash(raw[:l.width]) != protocol.Digest(raw[l.width:]) {
-		return Fact{}, reason.New(reason.StoreDamaged, fmt.Sprintf("fact %d in %s is damaged", place, l.path))
+		return Fact{}, reason.New(reason.StateDamaged, fmt.Sprintf("fact %d in %s is damaged", place, l.path))
 	}
 	return decodeFact(raw[:l.width])
 }

@@ -17,7 +17,6 @@ import (
 	"tocsin/node/p2p"
 	"tocsin/node/tlog"
 	"tocsin/protocol"
-	"tocsin/protocol/reason"
 )
 
 // ActionConflict says that a log which this node witnesses went back or was changed.
@@ -55,31 +54,37 @@ type WitnessDeps struct {
 
 // Witness cosigns checkpoints of other organisations' audit logs. All methods may be called concurrently.
 type Witness struct {
-	path string
-	deps WitnessDeps
+	path    string
+	deps    WitnessDeps
+	damaged bool // the file cannot be read: nothing is cosigned
 
 	mu   sync.Mutex // guards logs and the file, over a whole request: EVD-13
 	logs map[string]Witnessed
 }
 
-// OpenWitness reads what was witnessed so far. A file that cannot be read is an error: going on without it would be to
-// cosign what contradicts an earlier word.
+// OpenWitness reads what was witnessed so far. With a file that is damaged nothing is cosigned until a person moves it away: going on
+// without it would be to cosign what contradicts an earlier word.
 func OpenWitness(path string, d WitnessDeps) (*Witness, error) {
 	w := &Witness{path: path, deps: d, logs: map[string]Witnessed{}}
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return w, nil
 	}
-	if err == nil {
-		err = json.Unmarshal(raw, &w.logs)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("read what was witnessed from %s: %w", path, err)
 	}
+	err = json.Unmarshal(raw, &w.logs)
 	for origin, held := range w.logs {
-		if cp, err := tlog.Peek([]byte(held.Note)); err != nil || cp.Origin != origin {
-			return nil, reason.New(reason.StoreDamaged, fmt.Sprintf("%s: the checkpoint of %s cannot be read", path, origin))
+		if cp, wrong := tlog.Peek([]byte(held.Note)); wrong != nil || cp.Origin != origin {
+			err = errors.Join(err, fmt.Errorf("the checkpoint of %s cannot be read", origin))
 		}
+	}
+	if w.logs == nil { // "null"
+		err = errors.New("it names no logs")
+	}
+	if err != nil {
+		w.logs, w.damaged = map[string]Witnessed{}, true
+		d.Audit.NoteDamaged(path, "nothing is cosigned until the file is restored, or moved away to begin anew: "+err.Error())
 	}
 	return w, nil
 }
@@ -136,6 +141,8 @@ func (w *Witness) forbids(from []byte, cp *tlog.Signed) string {
 	chains := w.deps.Chains()
 	org, known := chains.Org(cp.Org)
 	switch {
+	case w.damaged:
+		return "what was witnessed before cannot be read"
 	case !known || cp.Org == w.deps.Own || !w.deps.Listed(cp.Org):
 		return "its organisation is not listed, or our own"
 	case org.Over(cp.Key):

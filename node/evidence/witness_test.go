@@ -357,14 +357,3 @@ func TestWitnessesAreAskedSeldom(t *testing.T) {
 		t.Errorf("asked %d times by a person, %d cosignatures", w.asked, len(cp.Cosignatures))
 	}
 }
-
-// A file of what was witnessed that cannot be read keeps the node from witnessing anew.
-func TestWitnessFileDamaged(t *testing.T) {
-	w := newWorld(t)
-	w.write(2)
-	w.answer(w.shown(0))
-	flip(t, w.path("witness.json"), 40)
-	if _, err := OpenWitness(w.path("witness.json"), w.witness.deps); err == nil {
-		t.Error("a damaged file is taken")
-	}
-}
