@@ -88,6 +88,9 @@ func Restore(ctx context.Context, paths Paths, o backup.RestoreOptions) (backup.
 		if err := reserved.Restore(fmt.Sprintf("this node was restored from backup %s of %s", m.ID, m.Created.Format(time.RFC3339))); err != nil {
 			return err
 		}
+		if err := restoredProofs(state, paths, m); err != nil {
+			return err
+		}
 		counter, err := identity.OpenCounter(filepath.Join(state, "status.json"))
 		if err != nil {
 			return err

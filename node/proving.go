@@ -2,16 +2,19 @@ package node
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
 
 	"tocsin/node/audit"
+	"tocsin/node/backup"
 	"tocsin/node/evidence"
 	"tocsin/node/identity"
 	"tocsin/node/keystore"
 	"tocsin/node/p2p"
 	"tocsin/protocol"
+	"tocsin/protocol/reason"
 	"tocsin/protocol/trust"
 	"tocsin/storage"
 )
@@ -26,6 +29,9 @@ type proofs struct {
 	// idle says that nothing is followed and signed by itself: with a store in memory there is nothing to show later.
 	idle bool
 }
+
+// witnessFile is what was witnessed, in the state folder.
+const witnessFile = "witness.json"
 
 // Checkpoints is the file of the audit log's signed heads.
 func (p Paths) Checkpoints() string { return p.State() + "/checkpoints" }
@@ -50,10 +56,13 @@ func (n *Node) openProofs(paths Paths, cfg Config, o Options, keys *keystore.Key
 	if n.idle = o.Memory || n.disk.lack != nil; n.disk.lack == nil {
 		followed = n.Store
 	}
+	if why := n.scores.Damage(); why != "" { // behind the comparison, which looks at the log as it was found
+		n.Audit.NoteDamaged(scoresFile(paths), why)
+	}
 	if n.facts, err = evidence.Open(paths.State(), followed, n.Audit); err != nil {
 		return err
 	}
-	n.witness, err = evidence.OpenWitness(filepath.Join(paths.State(), "witness.json"), evidence.WitnessDeps{
+	n.witness, err = evidence.OpenWitness(filepath.Join(paths.State(), witnessFile), evidence.WitnessDeps{
 		Network: cfg.Network, Own: n.own, Chains: chains.Chains, Signer: signer, Audit: n.Audit,
 		Listed: func(org protocol.OrgID) bool { return n.level(org) >= trust.Observed },
 	})
@@ -73,6 +82,17 @@ func (n *Node) openProofs(paths Paths, cfg Config, o Options, keys *keystore.Key
 		Lists: func() (list, warnings protocol.Digest) { return n.Policy.List().Digest(), n.warnings.Digest() },
 	})
 	return nil
+}
+
+// restoredProofs makes a state folder from a backup such that it contradicts no earlier word of the node: its audit log
+// goes on under another name, and nothing is cosigned with the key that may have cosigned more than the backup knows.
+func restoredProofs(state string, paths Paths, m *backup.Manifest) error {
+	l, err := audit.Open(filepath.Join(state, filepath.Base(paths.Audit())))
+	if err != nil && reason.Of(err) != reason.AuditDamaged { // it goes on behind damage
+		return err
+	}
+	_, err = l.Restored(m.ID, m.Created)
+	return errors.Join(err, l.Close(), evidence.WitnessRestored(filepath.Join(state, witnessFile)))
 }
 
 // runProofs follows the store and signs checkpoints until ctx ends.

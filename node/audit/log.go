@@ -61,13 +61,13 @@ type place struct {
 // batch is what is written and synced at once. lines and places belong to mu until the batch is
 // taken; done and err to commit.
 type batch struct {
-	lines   []byte
-	starts  []mark // of each line, the offset counted from the batch's start
-	hashes  []protocol.Digest
-	end     place
-	segment bool // it is a segment entry alone, with which the tree begins anew
-	done    bool
-	err     error
+	lines  []byte
+	starts []mark // of each line, the offset counted from the batch's start
+	hashes []protocol.Digest
+	end    place
+	begins uint64 // the entry with which the tree begins anew; 0 for none
+	done   bool
+	err    error
 }
 
 // Append writes an entry for the actor of ctx, durable when it returns nil. Entries that
@@ -119,7 +119,9 @@ func (l *Log) queue(entry *Entry, prev *protocol.Digest) (*batch, error) {
 	b.starts = append(b.starts, mark{entry.Seq, int64(len(b.lines))})
 	b.lines = append(b.lines, line...)
 	b.hashes = append(b.hashes, entry.Hash)
-	b.segment = b.segment || prev != nil
+	if prev != nil || entry.Action == ActionRestored {
+		b.begins = entry.Seq
+	}
 	l.tail = place{entry.Seq, entry.Hash}
 	b.end = l.tail
 	return b, nil
@@ -190,7 +192,7 @@ func (l *Log) settle(b *batch, usable bool) {
 	}
 	for i, start := range b.starts {
 		l.remember(start.seq, l.size+start.offset)
-		l.tree.add(start.seq, b.hashes[i], b.segment)
+		l.tree.add(start.seq, b.hashes[i], start.seq == b.begins)
 	}
 	l.size += int64(len(b.lines))
 	l.head = b.end

@@ -96,7 +96,7 @@ func (l *Log) scan() (scanned, error) {
 		}
 		if sound {
 			l.remember(f.seq, line.offset)
-			l.tree.add(f.seq, f.hash, isSegment(line.raw))
+			l.tree.add(f.seq, f.hash, beginsTree(line.raw))
 			cut = nil
 			continue
 		}

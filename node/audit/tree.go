@@ -14,8 +14,8 @@ import (
 )
 
 // tree is the Merkle tree over the log's entries (EVD-06): a leaf is an entry's hash. It begins with the first entry, and
-// anew with each segment entry, whose Prev binds every byte before it. So one tree has no hole, and a damaged log
-// goes on under another name. It belongs to Log.mu; while Open scans, to Open.
+// anew with each segment entry, whose Prev binds every byte before it, and with each restore. So one tree has no hole, and
+// a log that was damaged, or lost its end with the machine, goes on under another name. It belongs to Log.mu; while Open scans, to Open.
 type tree struct {
 	tlog.Tree
 	first uint64          // sequence number of leaf 0
@@ -23,8 +23,8 @@ type tree struct {
 }
 
 // add takes up an entry.
-func (t *tree) add(seq uint64, hash protocol.Digest, segment bool) {
-	if segment || t.Size() == 0 {
+func (t *tree) add(seq uint64, hash protocol.Digest, begins bool) {
+	if begins || t.Size() == 0 {
 		*t = tree{first: seq, id: hash}
 	}
 	t.Append(tlog.LeafHash(hash[:]))

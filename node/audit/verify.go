@@ -23,6 +23,9 @@ const (
 	ActionSegment = "audit.segment"
 	// ActionTorn says that a line which a power cut had torn was moved beside the log.
 	ActionTorn = "audit.torn"
+	// ActionRestored says that the log came back from a backup, at which size and root, and goes on from there. The chain
+	// goes on with it; the tree begins anew, since later entries, which others may have witnessed, are lost.
+	ActionRestored = "audit.restored"
 )
 
 // maxProblems bounds how many problems are told one by one.
@@ -80,7 +83,7 @@ func verify(r io.Reader, head *protocol.Digest, checkpoints []tlog.Checkpoint) (
 			return Verification{}, err
 		}
 		if sound {
-			covered.add(f, isSegment(line.raw))
+			covered.add(f, beginsTree(line.raw))
 		}
 		held = held || sound && head != nil && f.hash == *head
 	}
@@ -201,12 +204,18 @@ func (c *checker) segment(f frame) {
 	c.fresh = 0
 }
 
-// isSegment reports whether a sound line is a segment entry. The member cannot stand inside a
+// isSegment reports whether a sound line is a segment entry.
+func isSegment(line []byte) bool { return isAction(line, ActionSegment) }
+
+// beginsTree reports whether the log's tree begins anew with a sound line. EVD-06
+func beginsTree(line []byte) bool { return isSegment(line) || isAction(line, ActionRestored) }
+
+// isAction reports whether a sound line is an entry of an action. The member cannot stand inside a
 // text, whose quotes are escaped, but it can in the details: so the line is read.
-func isSegment(line []byte) bool {
-	if !bytes.Contains(line, []byte(`"action":"`+ActionSegment+`"`)) {
+func isAction(line []byte, action string) bool {
+	if !bytes.Contains(line, []byte(`"action":"`+action+`"`)) {
 		return false
 	}
 	e, err := decodeLine(line)
-	return err == nil && e.Action == ActionSegment
+	return err == nil && e.Action == action
 }

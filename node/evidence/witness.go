@@ -57,6 +57,8 @@ type Witness struct {
 	path    string
 	deps    WitnessDeps
 	damaged bool // the file cannot be read: nothing is cosigned
+	// barred are keys that may have cosigned more than the node knows.
+	barred map[protocol.KeyID]bool
 
 	mu   sync.Mutex // guards logs and the file, over a whole request: EVD-13
 	logs map[string]Witnessed
@@ -66,6 +68,10 @@ type Witness struct {
 // without it would be to cosign what contradicts an earlier word.
 func OpenWitness(path string, d WitnessDeps) (*Witness, error) {
 	w := &Witness{path: path, deps: d, logs: map[string]Witnessed{}}
+	var err error
+	if w.barred, err = barredKeys(path, d.Signer().Public().ID()); err != nil {
+		return nil, err
+	}
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return w, nil
@@ -108,7 +114,12 @@ func (w *Witness) Answer(ctx context.Context, from []byte, q p2p.WitnessRequest)
 		log.Debugw("a checkpoint was not cosigned", "err", err)
 		return refused, nil
 	}
-	if why := w.forbids(from, cp); why != "" {
+	key := w.deps.Signer()
+	why := w.forbids(from, cp)
+	if w.barred[key.Public().ID()] { // EVD-14
+		why = "this node was restored, and its key may have cosigned what it does not know"
+	}
+	if why != "" {
 		log.Debugw("a checkpoint was not cosigned", "org", cp.Org, "why", why)
 		return refused, nil
 	}
@@ -131,7 +142,7 @@ func (w *Witness) Answer(ctx context.Context, from []byte, q p2p.WitnessRequest)
 	case !tlog.Continues(q.Old, cp.Size, q.Proof, before.Root, cp.Root):
 		w.conflict(ctx, from, cp, held, fmt.Sprintf("its %d entries are not shown to begin with the %d that were witnessed: they were changed", cp.Size, before.Size))
 	default:
-		return w.cosign(ctx, cp, held)
+		return w.cosign(ctx, cp, held, key)
 	}
 	return p2p.WitnessAnswer{Code: p2p.WitnessInconsistent, Size: before.Size, Bytes: []byte(held.Note)}, nil
 }
@@ -166,7 +177,7 @@ func (w *Witness) held(origin string) (Witnessed, tlog.Checkpoint, error) {
 }
 
 // cosign makes the new state durable and then signs. The caller holds mu.
-func (w *Witness) cosign(ctx context.Context, cp *tlog.Signed, held Witnessed) (p2p.WitnessAnswer, error) {
+func (w *Witness) cosign(ctx context.Context, cp *tlog.Signed, held Witnessed, key protocol.Signer) (p2p.WitnessAnswer, error) {
 	others := 0
 	for _, l := range w.logs {
 		if l.Org == cp.Org {
@@ -182,7 +193,7 @@ func (w *Witness) cosign(ctx context.Context, cp *tlog.Signed, held Witnessed) (
 		}
 	}
 	now := time.Now()
-	line, err := tlog.Cosign(cp.Checkpoint, w.deps.Own, w.deps.Network, w.deps.Signer(), now)
+	line, err := tlog.Cosign(cp.Checkpoint, w.deps.Own, w.deps.Network, key, now)
 	if err != nil {
 		return p2p.WitnessAnswer{}, err
 	}
