@@ -48,7 +48,27 @@ func runLine(ctx context.Context, r *run) error {
 			return fmt.Errorf("round %d: %w", n, err)
 		}
 	}
+	if err := l.verify(ctx); err != nil {
+		return err
+	}
 	return l.compare()
+}
+
+// verify asks the middle what an operator would ask: whether its digests of all topics are those of its peers.
+func (l *trio) verify(ctx context.Context) error {
+	digests, err := l.nodes[1].client.SyncVerify(ctx, 2)
+	if err != nil {
+		return err
+	}
+	for _, d := range digests.Items {
+		if d.Equal != 2 || len(d.Peers) != 2 {
+			l.breach("sync verify of %s: %d of %d peers are equal", d.Topic, d.Equal, len(d.Peers))
+		}
+		if d.Topic == topics[0] {
+			l.figure("digest of %s: %.18s, equal with %d peers", d.Topic, d.Digest, d.Equal)
+		}
+	}
+	return nil
 }
 
 // disturb kills and stops the middle once, and waits until all have everything.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -121,4 +123,9 @@ func (l *load) snapshot() map[protocol.RecordID]string {
 		out[id] = topic
 	}
 	return out
+}
+
+// snapshotIDs lists what was acknowledged so far.
+func (l *load) snapshotIDs() []protocol.RecordID {
+	return slices.Collect(maps.Keys(l.snapshot()))
 }

@@ -49,6 +49,8 @@ func rigs() []rig {
 		{"fulldisk", "a disk that is filled up while publishing, and starts without a free byte: the process never dies, goes on in 10 s", options{cycles: 4}, options{cycles: 50}, runFulldisk},
 		{"bitflip", "single bits of every kind of file: nothing wrong is served, nothing panics, what is missing is named", options{cycles: 8}, options{cycles: 200}, runBitflip},
 		{"line", "three nodes in a line, the middle one killed, then stopped through a burst: all stores end alike without a restart", options{cycles: 1, records: 150}, options{cycles: 5, records: 5000}, runLine},
+		{"mixed", "nodes of this version and an older one under load, each started anew in turn: nothing is lost, nobody is punished", options{}, options{cycles: 5}, runMixed},
+		{"memory", "an empty node catches up under 256 MB of memory", options{records: 20_000}, options{records: 1_000_000}, runMemory},
 	}
 }
 

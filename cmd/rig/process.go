@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,12 +35,25 @@ type program struct {
 	client *api.Client
 }
 
-// newProgram founds an organisation in a folder. A node listens on loopback, at a port of its own that it keeps.
+// newProgram founds an organisation in a folder. A node listens on loopback, at a port that it keeps over restarts.
 func (r *run) newProgram(bin, dir, name string, args ...string) (*program, error) {
 	n := &program{r: r, bin: bin, dir: dir}
-	_, err := n.tool(append([]string{"init", "--name", name, "--country", "CH", "--listen", "/ip4/127.0.0.1/tcp/0"}, args...)...)
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	_, err = n.tool(append([]string{"init", "--name", name, "--country", "CH", "--listen", fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port)}, args...)...)
 	r.atEnd(n.kill)
 	return n, err
+}
+
+// freePort finds a port that nobody uses.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
 // tool runs one command line against the node's folder and returns what it printed.
