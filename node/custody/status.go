@@ -60,9 +60,32 @@ func (o *Office) orgHeads(org *protocol.Org, now time.Time) []protocol.Head {
 	})
 	var heads []protocol.Head
 	for _, l := range logs[:min(len(logs), protocol.MaxHeads)] {
-		heads = append(heads, protocol.Head{Key: l.Key, Topic: l.Topic, Sequence: l.Head, ID: l.HeadID})
+		if h, ok := o.inTime(org, l, now); ok {
+			heads = append(heads, h)
+		}
 	}
 	return heads
+}
+
+// inTime is the end of a log or, when that came after the last certificate of its key had ended, what the last status named: a status
+// that named it would make stand everywhere what a thief of an old key brought (VER-18).
+func (o *Office) inTime(org *protocol.Org, l storage.Log, now time.Time) (h protocol.Head, ok bool) {
+	h = protocol.Head{Key: l.Key, Topic: l.Topic, Sequence: l.Head, ID: l.HeadID}
+	came, _, err := o.d.Store.Source(l.HeadID)
+	if err != nil {
+		came = now // it has expired
+	}
+	if o.d.Identity.Chains().Late(org.ID, h, came) == nil {
+		return h, true
+	}
+	if org.Status == nil {
+		return h, false
+	}
+	i := slices.IndexFunc(org.Status.Heads, func(o protocol.Head) bool { return o.Key == l.Key && o.Topic == l.Topic })
+	if i < 0 {
+		return h, false
+	}
+	return org.Status.Heads[i], true
 }
 
 // keyHeads are the ends of one key's logs.

@@ -174,13 +174,13 @@ func (p *Pipeline) Learn(statements ...*protocol.Statement) {
 // decide judges a record: its content first, then whether it stands.
 func (p *Pipeline) decide(r *protocol.Record, level trust.Level, from string) (verdict, error) {
 	if r.HeaderOnly() {
-		if over(reason.Of(p.stands(r, from))) {
+		if over(reason.Of(p.stands(r, from, time.Now()))) {
 			level = trust.Unknown
 		}
 		return alone(r), p.headerRoom(r, level)
 	}
 	v := p.judge(r, level)
-	err := p.stands(r, from)
+	err := p.stands(r, from, time.Now())
 	if err != nil && from == Local && r.Header().Kind != protocol.KindIdentity {
 		return v, err // better unsaid than said and held everywhere
 	}
@@ -222,14 +222,17 @@ func (p *Pipeline) count(r *protocol.Record, v *verdict) (open bool, err error) 
 	return p.d.Breakers.Note(r.Org(), r.Header().Topic.String(), 0, hits, 0, time.Now())
 }
 
-// stands reports why a record that comes in now does not stand. What this node makes
+// stands reports why a record does not stand that is judged as one that comes in, and came at some moment. What this node makes
 // itself is not held for a breaker: that is about records from elsewhere.
-func (p *Pipeline) stands(r *protocol.Record, from string) error {
+func (p *Pipeline) stands(r *protocol.Record, from string, came time.Time) error {
 	if from == Local {
 		h := r.Header()
 		return p.d.Standing.Position(r.Org(), protocol.Head{Key: r.Key(), Topic: h.Topic, Sequence: h.Sequence, ID: r.ID()})
 	}
-	return p.d.Standing.Arriving(r)
+	if err := p.d.Standing.Arriving(r); err != nil {
+		return err
+	}
+	return p.d.Standing.Late(r, came)
 }
 
 // store puts an entry into the store, within the quarantine's bounds if they are for it.
@@ -259,7 +262,7 @@ func (p *Pipeline) settle(ctx context.Context, r *protocol.Record, v *verdict, v
 	if p.d.Standing.Version() == version {
 		return nil
 	}
-	if v.State == storage.Held && slices.Contains(unstable(), v.entry.Reason) {
+	if v.State == storage.Held && slices.Contains(Unstable(), v.entry.Reason) {
 		n, err := p.rejudge(ctx, r.ID())
 		if n > 0 {
 			v.State, v.Accepted, v.Held = storage.Accepted, n, v.Held-n
@@ -269,7 +272,7 @@ func (p *Pipeline) settle(ctx context.Context, r *protocol.Record, v *verdict, v
 	if v.State != storage.Accepted {
 		return nil
 	}
-	err := p.stands(r, from)
+	err := p.stands(r, from, v.entry.Received)
 	if err == nil {
 		return nil
 	}

@@ -54,7 +54,7 @@ func bounded(e *storage.Entry, level trust.Level) bool {
 }
 
 // over are the reasons of what a key signed that speaks for nobody any more: it may be in anybody's hands.
-func over(why reason.Code) bool { return why == reason.KeyRevoked }
+func over(why reason.Code) bool { return why == reason.KeyRevoked || why == reason.CertExpired }
 
 // charge is what n bytes of one record count.
 func charge(n int) int64 { return max(int64(n), minCharge) }

@@ -12,14 +12,15 @@ import (
 )
 
 // Curable are the reasons of records held as a whole that may cease to hold:
-// the organisation is listed, a person restores it, its heads move on.
+// the organisation is listed, a person restores it, its heads move on, its key is
+// certified again.
 func Curable() []reason.Code {
-	return append(unstable(), reason.TrustUnknown)
+	return append(Unstable(), reason.TrustUnknown)
 }
 
-// unstable are the reasons of the standing among them.
-func unstable() []reason.Code {
-	return []reason.Code{reason.KeyRolledBack, reason.OrgTripped, reason.KeyRevoked, reason.LogFork}
+// Unstable are the reasons of the standing among them.
+func Unstable() []reason.Code {
+	return []reason.Code{reason.KeyRolledBack, reason.OrgTripped, reason.KeyRevoked, reason.LogFork, reason.CertExpired}
 }
 
 // Rejudge takes records out of quarantine that were held for one of the given reasons and
@@ -71,6 +72,14 @@ func (p *Pipeline) rejudge(ctx context.Context, id protocol.RecordID) (int, erro
 	}
 	level := p.level(r)
 	if state != storage.Held || level < trust.Observed || p.d.Standing.Arriving(r) != nil {
+		return 0, nil
+	}
+	came, _, err := p.d.Store.Source(id)
+	if err != nil {
+		log.Errorw("nobody can say when a held record came", "record", id, "err", err)
+		return 0, nil
+	}
+	if p.d.Standing.Late(r, came) != nil {
 		return 0, nil
 	}
 	n, err := p.admit(ctx, r, level)

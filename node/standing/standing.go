@@ -7,6 +7,7 @@ package standing
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -123,6 +124,23 @@ func (b *Book) Arriving(r *protocol.Record) error {
 	return nil
 }
 
+// Late reports (cert.expired) why a record does not stand that came at some moment: by then its key had no certificate any more,
+// and no status names its place (VER-18). Records of this node's own organisation are judged like all others: its status
+// would name for everybody what a thief of an old key of it brought.
+func (b *Book) Late(r *protocol.Record, came time.Time) error {
+	h := r.Header()
+	return b.chains().Late(r.Org(), protocol.Head{Key: r.Key(), Topic: h.Topic, Sequence: h.Sequence, ID: r.ID()}, came)
+}
+
+// Reach is the last place of a key log up to which what comes now is not late.
+func (b *Book) Reach(org protocol.OrgID, key protocol.KeyID, topic protocol.Topic) uint64 {
+	o, known := b.chains().Org(org)
+	if !known || !o.Lapsed(key, time.Now()) {
+		return math.MaxUint64
+	}
+	return o.Named(key, topic)
+}
+
 // Place is Record for a place of a key log.
 func (b *Book) Place(org protocol.OrgID, h protocol.Head, created time.Time) error {
 	if err := b.Position(org, h); err != nil {
@@ -211,13 +229,13 @@ func (b *Book) Changed(now time.Time) {
 }
 
 // Learned is told of new statements. They count as a change when they void or bar something
-// of an organisation that is known here, or take that back: what strangers say
+// of an organisation that is known here, or take that back, or name what came late: what strangers say
 // of themselves costs nobody a sweep.
 func (b *Book) Learned(fresh []*protocol.Statement) {
 	around := b.around.Load()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	chains, changed := b.chains(), false
+	chains, changed, now := b.chains(), false, time.Now()
 	for _, s := range fresh {
 		id := s.Org()
 		if around.Listed != nil && id != around.Own && !around.Listed(id) {
@@ -225,11 +243,11 @@ func (b *Book) Learned(fresh []*protocol.Statement) {
 			continue
 		}
 		o, _ := chains.Org(id)
-		changed = changed || !o.SameStanding(b.seen[id])
+		changed = changed || !o.SameStanding(b.seen[id]) || !o.SameLapses(b.seen[id], now)
 		b.seen[id] = o
 	}
 	if changed {
-		b.swap(b.current.Load().next(time.Now()))
+		b.swap(b.current.Load().next(now))
 	}
 }
 

@@ -3,10 +3,12 @@ package upkeep
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
 	"tocsin/node/audit"
+	"tocsin/node/intake"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 	"tocsin/storage"
@@ -23,9 +25,9 @@ type sweep struct {
 }
 
 // swept is how a log was left: up to head everything from the first void place on is held. What came
-// behind head was judged when it came.
+// behind head was judged when it came. reach is up to where nothing was held for coming late.
 type swept struct {
-	void, head uint64
+	void, head, reach uint64
 }
 
 // place is a key log.
@@ -54,7 +56,7 @@ func (k *Keeper) sweepAll(ctx context.Context) error {
 	first := k.sweep.logs == nil
 	if first {
 		k.sweep.logs = map[place]swept{}
-		if err := k.back(ctx, reason.KeyRolledBack, reason.OrgTripped, reason.KeyRevoked, reason.LogFork); err != nil {
+		if err := k.back(ctx, intake.Unstable()...); err != nil {
 			k.sweep.logs = nil
 			return err
 		}
@@ -75,9 +77,9 @@ func (k *Keeper) sweepLog(ctx context.Context, l storage.Log, fresh bool) error 
 	left, seen := k.sweep.logs[at]
 	switch {
 	case !seen && fresh:
-		left = swept{void: l.Head + 1}
+		left = swept{void: l.Head + 1, reach: math.MaxUint64}
 	case !seen:
-		left = swept{void: 1}
+		left = swept{void: 1, reach: math.MaxUint64} // all of it is judged again
 	}
 	void, why := k.firstVoid(l)
 	for _, s := range [][2]uint64{{void, min(left.void-1, l.Head)}, {max(void, left.void, left.head+1), l.Head}} {
@@ -93,7 +95,14 @@ func (k *Keeper) sweepLog(ctx context.Context, l storage.Log, fresh bool) error 
 			return err
 		}
 	}
-	k.sweep.logs[at] = swept{void, l.Head}
+	// VER-18: a status names more of what came late, or the key has a certificate again.
+	reach := k.d.Standing.Reach(l.Org, l.Key, l.Topic)
+	if last := min(reach, void-1); left.reach < last {
+		if err := k.admit(ctx, k.d.Store.Range(l.Org, l.Key, l.Topic, left.reach, last)); err != nil {
+			return err
+		}
+	}
+	k.sweep.logs[at] = swept{void, l.Head, reach}
 	return nil
 }
 

@@ -64,7 +64,7 @@ var catalogue = []Entry{
 		"Wait: the chain is asked for and the record tried again; for a file, put the chain in front of it."},
 	{CertExpired, BlameSender,
 		"The signer's certificate has expired.",
-		"Its organisation must renew the certificate; older records stay valid."},
+		"Its organisation must renew the certificate, or name the record in its next status; older records stay valid."},
 	{ChainInvalid, BlameSender,
 		"The organisation's chain of statements does not hold together.",
 		"Ask the organisation for its chain over another way and compare the fingerprint."},
