@@ -20,14 +20,14 @@ demo: build ## five organisations and a hostile node on this machine; leaves the
 # What lint has vetted is not vetted again before each test. The rigs run in their
 # short forms as tests of cmd/rig.
 test: lint ## every check: format, vet, modernisers, staticcheck, all tests, short fuzz, the demo
-	TOCSIN_FLEET=50 $(GO) test -vet=off ./...
+	NODETEST_FLEET=50 $(GO) test -vet=off ./...
 	$(MAKE) fuzz FUZZTIME=2000x
 	$(MAKE) build
 	$(BIN) demo --once
 
 soak: build ## what takes an hour: the long form of each rig, the fleet of 50 nodes under a minute of flood
-	TOCSIN_FLEET=50 TOCSIN_FLOOD=60s $(GO) test -vet=off -count=1 -v -timeout 30m -run TestK1StolenNodeKey ./node/nodetest
-	TOCSIN_RECON_ROUNDS=10000 $(GO) test -vet=off -count=1 -v -run 'TestRounds$$' ./protocol/recon
+	NODETEST_FLEET=50 NODETEST_FLOOD=60s $(GO) test -vet=off -count=1 -v -timeout 30m -run TestK1StolenNodeKey ./node/nodetest
+	RECON_ROUNDS=10000 $(GO) test -vet=off -count=1 -v -run 'TestRounds$$' ./protocol/recon
 	$(GO) run ./cmd/rig --long --bin $(BIN) all
 
 lint: ## gofmt, vet, modernisers, staticcheck

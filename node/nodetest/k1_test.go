@@ -26,18 +26,18 @@ const (
 )
 
 // TestK1StolenNodeKey is threat model K1 in a fleet, under a flood that is as fast and not as long, that every run
-// of the tests can pay for. make test and make soak set TOCSIN_FLEET to a larger fleet, which needs no small one beside it,
-// and TOCSIN_FLOOD to how long the flood is.
+// of the tests can pay for. make test and make soak set NODETEST_FLEET to a larger fleet, which needs no small one beside it,
+// and NODETEST_FLOOD to how long the flood is.
 func TestK1StolenNodeKey(t *testing.T) {
 	nodes, length := 10, 3*time.Second
-	if s := os.Getenv("TOCSIN_FLEET"); s != "" {
+	if s := os.Getenv("NODETEST_FLEET"); s != "" {
 		var err error
 		if nodes, err = strconv.Atoi(s); err != nil {
 			t.Fatal(err)
 		}
 		length = 10 * time.Second
 	}
-	if s := os.Getenv("TOCSIN_FLOOD"); s != "" {
+	if s := os.Getenv("NODETEST_FLOOD"); s != "" {
 		var err error
 		if length, err = time.ParseDuration(s); err != nil {
 			t.Fatal(err)

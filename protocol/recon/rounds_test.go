@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// TestRounds lets both sides talk over random sets with random frame limits; TOCSIN_RECON_ROUNDS says how often.
+// TestRounds lets both sides talk over random sets with random frame limits; RECON_ROUNDS says how often.
 func TestRounds(t *testing.T) {
 	rounds := 150
-	if s := os.Getenv("TOCSIN_RECON_ROUNDS"); s != "" {
+	if s := os.Getenv("RECON_ROUNDS"); s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil {
 			t.Fatal(err)
