@@ -134,7 +134,7 @@ func (n *Node) told() intake.Told {
 
 // known is the validator's memory: no I/O. What it refuses is not relayed.
 func (n *Node) known(r *protocol.Record) error {
-	if n.Store.Has(r.ID()) {
+	if n.Store.Has(r.ID()) && !n.Store.Lacks(r.ID()) { // of a part the rest may come by gossip too
 		return reason.New(reason.DupHeld, "record "+r.ID().String()+" is already held")
 	}
 	// FRK-06: of a key's forks the first is passed on; more of them tell nobody anything.
