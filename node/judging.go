@@ -17,9 +17,12 @@ import (
 	"tocsin/protocol/trust"
 )
 
+// scoresFile is where the ledger is kept.
+func scoresFile(paths Paths) string { return filepath.Join(paths.State(), "scores.json") }
+
 // openDesk opens the ledger and wires the desk that judges by it.
 func (n *Node) openDesk(paths Paths) (err error) {
-	n.scores, err = scores.Open(filepath.Join(paths.State(), "scores.json"), scores.Deps{
+	n.scores, err = scores.Open(scoresFile(paths), scores.Deps{
 		Store: n.Store, Policy: n.Policy, Standing: n.Standing, Own: n.own,
 		Hooks: scores.Hooks{Refuted: n.refuted, Demote: n.demote, Propose: n.propose, Pledge: n.pledged},
 	})

@@ -127,6 +127,13 @@ func New(d Deps) (*Office, error) {
 	if d.Note == nil {
 		d.Note = func(context.Context, audit.Event) error { return nil }
 	}
+	if why := counter.Damage(); why != "" {
+		log.Errorw("the file that numbers statuses is damaged", "why", why)
+		e := audit.Event{Action: audit.ActionDamaged, Target: "status.json", Reason: why[:min(len(why), audit.MaxReason)]}
+		if err := d.Note(audit.WithActor(context.Background(), audit.Node()), e); err != nil {
+			log.Errorw("not in the audit log", "action", e.Action, "err", err)
+		}
+	}
 	return &Office{d: d, keys: *d.Keys, counter: counter}, nil
 }
 

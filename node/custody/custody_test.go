@@ -6,10 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"tocsin/node/audit"
 	"tocsin/node/identity"
 	"tocsin/node/keystore"
 	"tocsin/node/outbox"
@@ -245,10 +247,23 @@ func TestWithoutOperations(t *testing.T) {
 	check(t, h.publish(protocol.TopicDrill))
 }
 
+// A damaged file of the counter keeps no node from starting, and is said in the log.
 func TestOpenCounterDamaged(t *testing.T) {
 	h := newHouse(t)
 	check(t, os.WriteFile(filepath.Join(h.dir, "state", "status.json"), []byte("{"), 0o600))
+	var said []audit.Event
+	h.d.Note = func(_ context.Context, e audit.Event) error {
+		said = append(said, e)
+		return errors.New("no room")
+	}
+	_, err := New(h.d)
+	check(t, err)
+	if len(said) != 1 || said[0].Action != audit.ActionDamaged || !strings.Contains(said[0].Reason, "status.json.damaged-1") {
+		t.Errorf("said %+v", said)
+	}
+	check(t, os.Remove(filepath.Join(h.dir, "state", "status.json")))
+	check(t, os.Mkdir(filepath.Join(h.dir, "state", "status.json"), 0o700))
 	if _, err := New(h.d); reason.Of(err) != reason.IdentityFile {
-		t.Errorf("%v", err)
+		t.Errorf("what cannot be read at all: %v", err)
 	}
 }

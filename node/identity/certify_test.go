@@ -1,6 +1,8 @@
 package identity
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -145,5 +147,65 @@ func TestCounter(t *testing.T) {
 	fresh.path = filepath.Join(path, "no")
 	if _, err := fresh.Next("test", org, nil, o.keys.Operations, now); err == nil {
 		t.Error("a number was given that is not on the disk")
+	}
+}
+
+// A damaged counter goes on behind the newest status held and some numbers further, whatever stop comes in between: no number is
+// given twice, and none that partners do not take.
+func TestDamagedCounter(t *testing.T) {
+	now := time.Now().Truncate(time.Millisecond)
+	o := found(t, "Pulse", now)
+	chains := with(t, protocol.NewChains("test"), o.chain...)
+	path := filepath.Join(t.TempDir(), "status.json")
+	c, err := OpenCounter(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := func() uint64 {
+		t.Helper()
+		org, _ := chains.Org(o.id)
+		s, err := c.Next("test", org, nil, o.keys.Operations, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chains = with(t, chains, s)
+		org, _ = chains.Org(o.id)
+		return org.Status.Counter
+	}
+	for range 3 {
+		next()
+	}
+	for n, bad := range []string{"", "{", `{"counter":-1}`} {
+		if err := os.WriteFile(path, []byte(bad), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		aside := fmt.Sprintf("%s.damaged-%d", path, n+1)
+		if c, err = OpenCounter(path); err != nil || !strings.Contains(c.Damage(), filepath.Base(aside)) {
+			t.Fatalf("%q: %v, %q", bad, err, c.Damage())
+		}
+		if raw, err := os.ReadFile(aside); err != nil || string(raw) != bad {
+			t.Errorf("%q is not kept: %v", bad, err)
+		}
+		if c, err = OpenCounter(path); err != nil || c.Damage() != "" { // stopped before the first status
+			t.Fatalf("said again: %v, %q", err, c.Damage())
+		}
+		want := uint64(3+damagedSkip+1) + uint64(n)*(damagedSkip+2)
+		if got := next(); got != want {
+			t.Errorf("status %d, want %d", got, want)
+		}
+		if got := next(); got != want+1 {
+			t.Errorf("then status %d, want %d: numbers are left out once", got, want+1)
+		}
+	}
+	// After a restore as many are left out behind whichever is higher, what the file says or what is held.
+	if err := c.Skip(900); err != nil {
+		t.Fatal(err)
+	}
+	last := c.last.Counter
+	if c, err = OpenCounter(path); err != nil {
+		t.Fatal(err)
+	}
+	if got := next(); got != last+901 {
+		t.Errorf("status %d behind %d", got, last)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -26,31 +27,67 @@ const (
 // Counter numbers the organisation's statuses: no number is given twice, whatever is lost in
 // between. It is a small file outside the store. It is not safe for concurrent use.
 type Counter struct {
-	path string
-	last counterFile
+	path   string
+	last   counterFile
+	damage string
 }
 
 type counterFile struct {
 	Counter uint64    `json:"counter"`
 	Made    time.Time `json:"made"`
+	// Skip is how many numbers the next status leaves out, counted from the higher of Counter and the newest one held.
+	Skip uint64 `json:"skip,omitempty"`
 }
 
-// OpenCounter reads the file; absent is the beginning. identity.file says what to do about a damaged one.
+// damagedSkip is how many numbers are left out when nobody knows the last one: those that were given and are not held. It is far
+// below the jump that partners take no more.
+const damagedSkip = 20
+
+// OpenCounter reads the file; absent is the beginning. A damaged one is put aside: the counter goes on behind the newest
+// status held, and some numbers further.
 func OpenCounter(path string) (*Counter, error) {
 	c := &Counter{path: path}
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
 	}
-	if err == nil {
-		err = json.Unmarshal(raw, &c.last)
-	}
 	if err != nil {
-		return nil, reason.Wrap(reason.IdentityFile,
-			"read "+path+" (move it away: the counter goes on from the last status that peers hold)", err)
+		return nil, reason.Wrap(reason.IdentityFile, "read "+path, err)
+	}
+	if err := json.Unmarshal(raw, &c.last); err != nil {
+		return c, c.heal(err)
 	}
 	return c, nil
 }
+
+// heal begins the file anew. The copy comes first, and what is left out is durable: a stop in between gives no number twice.
+func (c *Counter) heal(why error) error {
+	name, err := durable.CopyAside(c.path)
+	if err != nil {
+		return err
+	}
+	if err := c.keep(counterFile{Skip: damagedSkip}); err != nil {
+		return err
+	}
+	c.damage = fmt.Sprintf("it is kept as %s; statuses go on %d numbers behind the newest one held: %v", filepath.Base(name), damagedSkip, why)
+	return nil
+}
+
+// keep writes the file.
+func (c *Counter) keep(next counterFile) error {
+	raw, err := json.Marshal(next)
+	if err == nil {
+		err = durable.Write(c.path, append(raw, '\n'), 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	c.last = next
+	return nil
+}
+
+// Damage says what was wrong with the file and what was done about it; "" when nothing was.
+func (c *Counter) Damage() string { return c.damage }
 
 // Due reports whether a status is to be made now: none is held, the last one ages, or
 // something changed since and an hour has passed.
@@ -71,14 +108,10 @@ func (c *Counter) Next(network string, org *protocol.Org, heads []protocol.Head,
 	if org.Status != nil {
 		next.Counter = max(next.Counter, org.Status.Counter+1)
 	}
-	raw, err := json.Marshal(next)
-	if err != nil {
-		return nil, err
-	}
-	if err := durable.Write(c.path, append(raw, '\n'), 0o600); err != nil {
+	next.Counter += c.last.Skip
+	if err := c.keep(next); err != nil {
 		return nil, fmt.Errorf("number a status: %w", err)
 	}
-	c.last = next
 	s, err := protocol.SignStatus(network, protocol.Status{
 		Org: org.ID, Counter: next.Counter, RootVersion: RootVersion(org), Certificates: live(org, now),
 		Revocations: uint64(len(org.Revocations)), Heads: heads, Created: next.Made,
@@ -91,15 +124,11 @@ func (c *Counter) Next(network string, org *protocol.Org, heads []protocol.Head,
 
 // Skip leaves numbers out: those that were given after a backup that this file came back from.
 func (c *Counter) Skip(n uint64) error {
-	next := counterFile{Counter: c.last.Counter + n, Made: c.last.Made}
-	raw, err := json.Marshal(next)
-	if err == nil {
-		err = durable.Write(c.path, append(raw, '\n'), 0o600)
-	}
-	if err != nil {
+	next := c.last
+	next.Skip += n
+	if err := c.keep(next); err != nil {
 		return fmt.Errorf("leave out numbers of statuses: %w", err)
 	}
-	c.last = next
 	return nil
 }
 

@@ -8,6 +8,8 @@ package scores
 import (
 	"bytes"
 	"cmp"
+	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -15,9 +17,11 @@ import (
 
 	logging "github.com/ipfs/go-log/v2"
 
+	"tocsin/node/durable"
 	"tocsin/node/policy"
 	"tocsin/node/standing"
 	"tocsin/protocol"
+	"tocsin/protocol/reason"
 	"tocsin/protocol/trust"
 	"tocsin/storage"
 )
@@ -93,6 +97,8 @@ type Timing struct {
 type Book struct {
 	Deps
 	path string
+	// damage is what was wrong with the file.
+	damage string
 
 	// mu guards the totals: the follower writes them, everybody reads.
 	mu     sync.RWMutex
@@ -105,9 +111,16 @@ type Book struct {
 	seen  uint64
 }
 
-// Open reads the file (absent is empty) and wires the book; it starts nothing.
+// Open reads the file (absent is empty) and wires the book; it starts nothing. A damaged file is put aside: all that it
+// says is counted anew from the store.
 func Open(path string, d Deps) (*Book, error) {
 	t, err := readTotals(path)
+	damage := ""
+	if reason.Of(err) == reason.StateDamaged {
+		why := err
+		damage, err = durable.PutAside(path)
+		damage = fmt.Sprintf("it is kept as %s, and all is counted anew from the store: %v", filepath.Base(damage), why)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -115,8 +128,11 @@ func Open(path string, d Deps) (*Book, error) {
 		log.Warnw("the store was replaced: scorecards begin anew with it", "cursor", t.cursor, "last", last)
 		t = newTotals()
 	}
-	return &Book{Deps: d, path: path, totals: t, seen: ^uint64(0)}, nil
+	return &Book{Deps: d, path: path, damage: damage, totals: t, seen: ^uint64(0)}, nil
 }
+
+// Damage says what was wrong with the file and what was done about it; "" when nothing was.
+func (b *Book) Damage() string { return b.damage }
 
 // Q is the ledger factor of an organisation on a topic at now in 1/10,000; 0 when there is no ledger yet.
 func (b *Book) Q(org protocol.OrgID, topic string, now time.Time) int {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/protocol/reason"
 	"tocsin/protocol/trust"
 	"tocsin/storage"
 )
@@ -232,15 +233,31 @@ func TestFile(t *testing.T) {
 	if again, err := read.encode(); err != nil || string(again) != string(raw) {
 		t.Errorf("written again: %v\n%s\n%s", err, again, raw)
 	}
+	n := 1
 	for name, text := range map[string]string{
 		"empty": "", "no JSON": "{", "another version": `{"version":2}`, "trailing": string(raw) + "x",
 		"too many cards": `{"version":1,"cards":[` + strings.Repeat("null,", maxCards) + "null]}",
 	} {
 		must(t, os.WriteFile(path, []byte(text), 0o600))
-		if _, err := Open(path, k.Deps); err == nil || !strings.Contains(err.Error(), "scores.json") {
-			t.Errorf("%s: %v", name, err)
+		b, err := Open(path, k.Deps)
+		must(t, err)
+		aside := fmt.Sprintf("scores.json.damaged-%d", n)
+		if b.totals.cursor != 0 || !strings.Contains(b.Damage(), aside) || !strings.Contains(b.Damage(), string(reason.StateDamaged)) {
+			t.Errorf("%s: cursor %d, %q", name, b.totals.cursor, b.Damage())
 		}
+		if kept, err := os.ReadFile(filepath.Join(k.dir, aside)); err != nil || string(kept) != text {
+			t.Errorf("%s: it is not kept: %v", name, err)
+		}
+		if b, err = Open(path, k.Deps); err != nil || b.Damage() != "" {
+			t.Errorf("%s: said again: %v, %v", name, b, err)
+		}
+		n++
 	}
+	must(t, os.Mkdir(path, 0o700)) // what cannot be read at all is no damage
+	if _, err := Open(path, k.Deps); err == nil {
+		t.Error("a folder is taken for the file")
+	}
+	must(t, os.Remove(path))
 	// A store that knows less than the file was replaced.
 	must(t, os.WriteFile(path, []byte(strings.Replace(string(raw), `"cursor":2`, `"cursor":99`, 1)), 0o600))
 	b, err := Open(path, k.Deps)

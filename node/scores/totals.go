@@ -12,6 +12,7 @@ import (
 
 	"tocsin/node/durable"
 	"tocsin/protocol"
+	"tocsin/protocol/reason"
 	"tocsin/protocol/trust"
 )
 
@@ -157,18 +158,22 @@ type file struct {
 
 const fileVersion = 1
 
+// readTotals reads the file; absent is empty. state.damaged says that it is not what was written.
 func readTotals(path string) (totals, error) {
 	t := newTotals()
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return t, nil
 	}
-	if err == nil && info.Size() > maxFile {
-		err = fmt.Errorf("%d bytes, at most %d", info.Size(), int64(maxFile))
-	}
 	var raw []byte
-	if err == nil {
+	if err == nil && info.Size() <= maxFile {
 		raw, err = os.ReadFile(path)
+	}
+	if err != nil {
+		return t, fmt.Errorf("read scorecards: %w", err)
+	}
+	if info.Size() > maxFile {
+		err = fmt.Errorf("%d bytes, at most %d", info.Size(), int64(maxFile))
 	}
 	var f file
 	if err == nil {
@@ -181,7 +186,7 @@ func readTotals(path string) (totals, error) {
 		err = fmt.Errorf("%d cards, at most %d", len(f.Cards), maxCards)
 	}
 	if err != nil {
-		return t, fmt.Errorf("read scorecards %s: %w (remove the file to count anew from the store)", path, err)
+		return t, reason.Wrap(reason.StateDamaged, "read scorecards "+path, err)
 	}
 	t.cursor, t.abuses = f.Cursor, f.Abuses
 	for _, c := range f.Cards {
