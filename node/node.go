@@ -162,7 +162,7 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 		return n, err
 	}
 	n.keeper = n.newKeeper(cfg, chains)
-	if err = n.openBackups(paths, cfg, o); err != nil {
+	if err = n.openBackups(paths, cfg, chains, o); err != nil {
 		return n, err
 	}
 	if !o.NoAdmin {
@@ -186,6 +186,7 @@ func (n *Node) Run(ctx context.Context, ready func()) (err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.watchSpace(ctx) })
 	g.Go(func() error { return n.Host.Run(ctx) })
+	n.takeLeft(ctx)
 	// The mesh runs first: before anything is signed, peers are asked what they hold of us.
 	if err := n.Keys.Prepare(ctx); err != nil {
 		g.Go(func() error { return err })
@@ -194,7 +195,7 @@ func (n *Node) Run(ctx context.Context, ready func()) (err error) {
 	g.Go(func() error { return n.Keys.Run(ctx) })
 	g.Go(func() error { return n.keeper.Run(ctx) })
 	g.Go(func() error { return n.catchup.Run(ctx) })
-	g.Go(func() error { return n.runScrub(ctx) })
+	g.Go(func() error { return n.scrub.Run(ctx) })
 	g.Go(func() error { return n.proveForks(ctx) })
 	g.Go(func() error { return n.Policy.Watch(ctx) })
 	g.Go(func() error { return n.warnings.Watch(ctx) })

@@ -46,6 +46,13 @@ func (n *Node) take(ctx context.Context, raw []byte, chains *protocol.Chains) er
 	return nil
 }
 
+// takeLeft takes in what a repair left. It comes before anything is signed: the node's own records may be among it.
+func (n *Node) takeLeft(ctx context.Context) {
+	if n.disk.store != "" {
+		n.takeLoose(ctx, storage.LooseDir(n.disk.store), n.disk.chains())
+	}
+}
+
 // takeLoose takes in what a repair of the store left to be judged anew. A file goes when its record is durable; what does not
 // verify stays where it is.
 func (n *Node) takeLoose(ctx context.Context, dir string, chains *protocol.Chains) {
@@ -83,12 +90,4 @@ func readBounded(path string, most int64) ([]byte, error) {
 		return nil, err
 	}
 	return os.ReadFile(path)
-}
-
-// runScrub takes in what a repair left, and then looks for damage by night.
-func (n *Node) runScrub(ctx context.Context) error {
-	if n.disk.store != "" {
-		n.takeLoose(ctx, storage.LooseDir(n.disk.store), n.disk.chains())
-	}
-	return n.scrub.Run(ctx)
 }

@@ -71,13 +71,16 @@ func (g *globals) showErased(w io.Writer, e *api.Erased) {
 }
 
 func newVacuumCommand(g *globals) *cobra.Command {
-	return &cobra.Command{
+	var req api.VacuumRequest
+	cmd := &cobra.Command{
 		Use:   "vacuum",
 		Short: "Take off the disk what was erased, rejected or has expired",
 		Long: `Copy what is live into a fresh store beside the old one, exchange the two, overwrite the old files and remove
 them. The node goes on running; nothing is written while the copy is made, a few seconds for a million
 objects. It needs as much free space as the store takes. A node does this by itself once a week when
 something was erased, rejected or has expired.
+
+What a repair put aside may have what was erased since: it is named, and wiped with --aside.
 
 Overwriting reaches the bytes on a disk that writes in place. Flash and file systems that copy on write
 keep old blocks where nobody can reach them: encrypt such a disk (docs/erasure.md).
@@ -87,15 +90,27 @@ is under way.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return g.withNodeOpen(cmd.Context(), func(ctx context.Context, c *api.Client) error {
-				v, err := c.Vacuum(ctx)
+				v, err := c.Vacuum(ctx, req)
 				if err != nil {
 					return err
 				}
 				return g.emit(v, func(w io.Writer) {
 					fmt.Fprintf(w, "vacuumed: %d bytes before, %d after; no writing for %v, no reading for %v\n", v.Before, v.After,
 						time.Duration(v.PausedMS)*time.Millisecond, time.Duration(v.SwapMS)*time.Millisecond)
+					for _, path := range v.Aside {
+						if v.Wiped {
+							fmt.Fprintf(w, "wiped: %s\n", clean(path))
+							continue
+						}
+						fmt.Fprintf(w, "left by a repair: %s\n", clean(path))
+					}
+					if len(v.Aside) > 0 && !v.Wiped {
+						g.hint("What was erased since may still be there. Once the repaired store is well: tocsin vacuum --aside")
+					}
 				})
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&req.Aside, "aside", false, "also wipe what repairs left beside the store: the damaged one, and records that wait to be judged anew")
+	return cmd
 }

@@ -81,8 +81,11 @@ is running and --repair was asked for, 6 there is no store.`,
 	return c
 }
 
-// storeThere makes sure that there is a store: opening what is not there would make it.
+// storeThere makes sure that there is a store: opening what is not there would make it. What a repair or a vacuum left off is ended first.
 func storeThere(dir string) error {
+	if err := storage.Settle(dir); err != nil {
+		return fmt.Errorf("check the store %s: %w", dir, err)
+	}
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -117,16 +117,27 @@ func (e *eraseResource) elsewhere(refs []api.Ref, l storage.Hit) ([]api.Ref, err
 	return refs, nil
 }
 
-func (e *eraseResource) vacuum(ctx context.Context, _ *nothing) (*body[api.Vacuumed], error) {
+// vacuumIn is the body of a vacuum.
+type vacuumIn struct {
+	Body api.VacuumRequest
+}
+
+func (e *eraseResource) vacuum(ctx context.Context, in *vacuumIn) (*body[api.Vacuumed], error) {
 	var v storage.Vacuumed
+	var aside []string
 	// Whoever asked may leave; what was begun ends.
 	ctx = context.WithoutCancel(ctx)
 	err := recorded(ctx, e.audit, audit.Event{Action: "store.vacuum"}, func() (err error) {
-		v, err = e.store.Vacuum(ctx)
+		if v, err = e.store.Vacuum(ctx); err != nil {
+			return err
+		}
+		if aside = e.store.Aside(); in.Body.Aside {
+			err = e.store.WipeAside()
+		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return answer(api.Vacuumed{Before: v.Before, After: v.After, PausedMS: v.Paused.Milliseconds(), SwapMS: v.Swap.Milliseconds()})
+	return answer(api.Vacuumed{Before: v.Before, After: v.After, PausedMS: v.Paused.Milliseconds(), SwapMS: v.Swap.Milliseconds(), Aside: aside, Wiped: in.Body.Aside})
 }

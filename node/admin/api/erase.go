@@ -33,6 +33,9 @@ type Vacuumed struct {
 	// PausedMS is how long nothing could be written, SwapMS how long nothing could be read.
 	PausedMS int64 `json:"paused_ms"`
 	SwapMS   int64 `json:"swap_ms"`
+	// Aside are folders of former repairs beside the store, which may have what was erased since; Wiped says that they are gone now.
+	Aside []string `json:"aside,omitempty"`
+	Wiped bool     `json:"wiped,omitempty"`
 }
 
 // Erase takes objects away for good at this node.
@@ -40,7 +43,13 @@ func (c *Client) Erase(ctx context.Context, r EraseRequest) (*Erased, error) {
 	return call[Erased](ctx, c, http.MethodPost, "/erasures", nil, r)
 }
 
+// VacuumRequest says how far a vacuum goes.
+type VacuumRequest struct {
+	// Aside also wipes what former repairs left beside the store.
+	Aside bool `json:"aside,omitempty"`
+}
+
 // Vacuum takes off the disk what is not live; it takes as long as it takes to copy the store.
-func (c *Client) Vacuum(ctx context.Context) (*Vacuumed, error) {
-	return call[Vacuumed](ctx, c, http.MethodPost, "/vacuum", nil, nil)
+func (c *Client) Vacuum(ctx context.Context, r VacuumRequest) (*Vacuumed, error) {
+	return call[Vacuumed](ctx, c, http.MethodPost, "/vacuum", nil, r)
 }
