@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -32,8 +33,11 @@ func damaged(format string, args ...any) error {
 // rawStore is what the files of a store hold, as far as the check before the opening needs it.
 type rawStore struct {
 	dir string
-	// lastLog is the newest value log, pointed how far any pointer into it reaches.
+	// logs are the sizes of the value logs, lastLog the newest of them, pointed how far any pointer into that reaches.
+	logs             map[uint32]int64
 	lastLog, pointed uint32
+	// beyond are pointers that lead out of the value logs. It is shared by who reads tables.
+	beyond *beyond
 	// seq is the newest change sequence in a memtable's log, 0 for none.
 	seq uint64
 }
@@ -62,14 +66,18 @@ func precheck(dir string) error {
 	if err != nil {
 		return damaged("%s: %v", manifestName, err)
 	}
-	r := &rawStore{dir: dir}
+	r := &rawStore{dir: dir, beyond: &beyond{}}
 	if r.lastLog, err = lastValueLog(names); err != nil {
 		return err
 	}
-	if err := r.checkTables(tables); err != nil {
+	if r.logs, err = valueLogSizes(dir, names); err != nil {
 		return err
 	}
-	if err := r.checkMemtables(names); err != nil {
+	read := func() error { return cmp.Or(r.checkTables(tables), r.checkMemtables(names)) }
+	if err := read(); err != nil {
+		return err
+	}
+	if err := r.checkBeyond(read); err != nil {
 		return err
 	}
 	return r.checkValueLogs(names)
@@ -180,7 +188,7 @@ func (r *rawStore) checkTables(tables map[uint64]bool) error {
 	errs := make([]error, tableReaders)
 	var readers sync.WaitGroup
 	for i := range tableReaders {
-		results[i] = rawStore{dir: r.dir, lastLog: r.lastLog}
+		results[i] = rawStore{dir: r.dir, logs: r.logs, lastLog: r.lastLog, beyond: r.beyond}
 		readers.Go(func() {
 			var buf bytes.Buffer
 			for id := range queue {
@@ -222,11 +230,14 @@ func (r *rawStore) checkTable(name string, buf *bytes.Buffer) error {
 	return nil
 }
 
-// note keeps how far pointers into the newest value log reach.
+// note keeps how far pointers into the newest value log reach, and which lead out of any.
 func (r *rawStore) note(e rawEntry) {
-	if p, ok := e.pointer(); ok && p.fid == r.lastLog {
+	p, ok := e.pointer()
+	inside := !ok || int64(p.offset)+int64(p.length) <= r.logs[p.fid]
+	if ok && p.fid == r.lastLog && inside {
 		r.pointed = max(r.pointed, p.offset+p.length)
 	}
+	r.beyond.note(e, p, inside)
 }
 
 // checkMemtables reads the logs of memtables. All but the newest were whole when the next one was begun. The newest

@@ -25,13 +25,18 @@ func (s *Store) rebuild(version uint32) (totals Counts, err error) {
 	objects := totals.Objects + totals.Held
 	s.tables = newTables(totals.Records+totals.HeldRecords, objects, objects)
 	s.seq = seq
+	unreadable := 0
 	err = s.db.View(func(txn *badger.Txn) error {
 		if err := s.readLogs(txn); err != nil {
 			return err
 		}
 		for _, sp := range []space{spaceAccepted, spaceHeld, spaceRejected} {
-			if err := s.readRecords(txn, sp); err != nil {
+			n, err := s.readRecords(txn, sp)
+			if err != nil {
 				return err
+			}
+			if sp != spaceRejected { // those count as nothing
+				unreadable += n
 			}
 		}
 		return s.readHolds(txn)
@@ -52,6 +57,9 @@ func (s *Store) rebuild(version uint32) (totals Counts, err error) {
 		s.damage = reason.New(reason.StoreDamaged, fmt.Sprintf("the store should hold %+v, %+v could be read", totals, s.tables.counts))
 		log.Errorw("store damaged", "err", s.damage)
 	}
+	if unreadable > 0 { // the totals are of what could be read as soon as something was written after it
+		s.found(reason.New(reason.StoreDamaged, fmt.Sprintf("%d index values cannot be read", unreadable)))
+	}
 	return totals, nil
 }
 
@@ -63,18 +71,27 @@ func (s *Store) Damage() error {
 	return s.damage
 }
 
-// readRecords adds all records of a space to the tables.
-func (s *Store) readRecords(txn *badger.Txn, sp space) error {
-	return eachPacked(txn, sp, nil, func(id protocol.RecordID, p packed, err error) error {
+// readRecords adds all records of a space to the tables, and counts those that cannot be read.
+func (s *Store) readRecords(txn *badger.Txn, sp space) (unreadable int, err error) {
+	err = eachPacked(txn, sp, nil, func(id protocol.RecordID, p packed, err error) error {
 		if err == nil {
 			err = s.tables.add(id, sp, p)
 		}
 		if err != nil {
-			log.Errorw("record unreadable", "record", id, "err", err)
+			if unreadable++; unreadable <= maxSaid {
+				log.Errorw("record unreadable", "record", id, "err", err)
+			}
 		}
 		return nil
 	})
+	if unreadable > maxSaid {
+		log.Errorw("further records unreadable", "records", unreadable-maxSaid)
+	}
+	return unreadable, err
 }
+
+// maxSaid is how many unreadable records of a space are named in the log; a look at the whole store names more.
+const maxSaid = 20
 
 // readHolds puts accepted records under hold.
 func (s *Store) readHolds(txn *badger.Txn) error {

@@ -191,11 +191,14 @@ func (s *Store) begin() (err error) {
 		return nil
 	}
 	if seq, _ := readMark(s.dir); seq > s.seq {
-		s.found(reason.New(reason.StoreDamaged, fmt.Sprintf("change %d was acknowledged, the last that could be read is %d", seq, s.seq)))
+		return damaged("change %d was acknowledged, the last that could be read is %d", seq, s.seq)
 	}
 	c, err := readCheckpoint(s.dir)
 	if err != nil {
 		log.Errorw("checkpoint unreadable", "err", err) // the next one replaces it
+	} else if c != nil && c.Sequence > s.seq {
+		// What is written from here on would hide that changes are lost which nothing else tells of.
+		return damaged("a clean stop was at change %d, the last that could be read is %d", c.Sequence, s.seq)
 	} else if c != nil {
 		s.found(c.against(s.count()))
 	}
@@ -296,8 +299,12 @@ func (s *Store) Close() error {
 	if s.memory {
 		return nil
 	}
-	// Both only help the next start to notice damage: the store is whole without them.
-	if err := errors.Join(s.mark.set(s.seq, true), s.Checkpoint()); err != nil {
+	// Both only help the next start to notice damage: the store is whole without them. What should be there stays noted.
+	err := s.mark.set(s.seq, true)
+	if s.Damage() == nil {
+		err = errors.Join(err, s.Checkpoint())
+	}
+	if err != nil {
 		log.Warnw("the clean stop was not noted", "err", err)
 	}
 	return nil
