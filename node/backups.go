@@ -11,6 +11,8 @@ import (
 	"tocsin/node/identity"
 	"tocsin/node/keystore"
 	"tocsin/node/outbox"
+	"tocsin/protocol"
+	"tocsin/protocol/reason"
 	"tocsin/storage"
 )
 
@@ -26,9 +28,13 @@ func backupTrees(paths Paths, cfg Config) []backup.Tree {
 }
 
 // openBackups wires the backups of the running node.
-func (n *Node) openBackups(paths Paths, cfg Config, o Options) error {
+func (n *Node) openBackups(paths Paths, cfg Config, chains *identity.Book, o Options) error {
 	src := backup.Source{Network: cfg.Network, Org: n.own.String(), Peer: n.Host.PeerID(), Program: o.Version,
-		Store: n.Store, Data: paths.Data, Trees: backupTrees(paths, cfg)}
+		Store: n.Store, Data: paths.Data, Trees: backupTrees(paths, cfg),
+		Signer: func() (backup.Signer, error) {
+			cert, key, err := n.Outbox.Certified()
+			return backup.Signer{Chain: chains.Chains().Chain(n.own), Certificate: cert, Key: key}, err
+		}}
 	if n.disk.lack != nil {
 		src.Store = nil // the one that runs instead holds nothing
 	}
@@ -68,8 +74,18 @@ func OfflineBackups(paths Paths, cfg Config, version string) (r *backup.Runner, 
 		return nil, nil, err
 	}
 	src := backup.Source{Network: cfg.Network, Org: n.own.String(), Peer: peer.String(), Program: version,
-		Store: n.Store, Data: paths.Data, Trees: backupTrees(paths, cfg)}
+		Store: n.Store, Data: paths.Data, Trees: backupTrees(paths, cfg),
+		Signer: func() (backup.Signer, error) { return offlineSigner(chains.Chains(), n.own, keys) }}
 	return backup.NewRunner(backup.Deps{Source: src, Folder: cfg.BackupTo, Recipients: cfg.BackupRecipients, Keep: cfg.BackupKeep, Free: freeBytes}), n.Close, nil
+}
+
+// offlineSigner is what signs while the node does not run: its record key, as long as a certificate of it is valid.
+func offlineSigner(chains *protocol.Chains, own protocol.OrgID, keys *keystore.Keys) (backup.Signer, error) {
+	cert, ok := identity.Certificate(chains, own, keys.Record.Public())
+	if now := time.Now(); !ok || now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
+		return backup.Signer{}, reason.New(reason.CertExpired, "no certificate of this node's record key is valid now")
+	}
+	return backup.Signer{Chain: chains.Chain(own), Certificate: cert, Key: keys.Record}, nil
 }
 
 // maxSkip bounds how many numbers of statuses a restore leaves out: partners take no jump of more than 1,000.

@@ -15,6 +15,9 @@ type DocumentType string
 // DocumentBundle is the head of a segment of a bundle (BND-03).
 const DocumentBundle DocumentType = "bundle"
 
+// DocumentBackup is the digest of the manifest of a node's backup. No node shows it to another.
+const DocumentBackup DocumentType = "backup"
+
 // MaxDocumentBytes bounds a document: it heads something larger, whose hash it states.
 const MaxDocumentBytes = 4096
 

@@ -147,7 +147,7 @@ func (g *globals) createBackup(ctx context.Context, o backupOptions) error {
 			return err
 		}
 		made = &api.BackupMade{ID: m.ID, Folder: m.Folder, Base: m.Base, Bytes: m.Bytes, Records: m.Records, Objects: m.Objects,
-			Recipients: m.Recipients, Identity: m.Identity, Removed: m.Removed}
+			Recipients: m.Recipients, Identity: m.Identity, Removed: m.Removed, Unsigned: m.Unsigned}
 		if r.Keys != "" {
 			made.Keys, err = b.CreateKeys(r.Keys, backup.Sealing{Recipients: m.Recipients, Passphrase: r.KeysPassphrase})
 		}
@@ -195,6 +195,9 @@ func (g *globals) showBackup(w io.Writer, m *api.BackupMade, r api.BackupRequest
 	if m.Identity != "" {
 		fmt.Fprintln(w, g.paint("\nTake this file off this machine. Only who has it can restore the backups:", colorWarn))
 		fmt.Fprintf(w, "  %s\n", clean(m.Identity))
+	}
+	if m.Unsigned != "" {
+		g.hint("This backup is not signed (%s): a restore takes it only with --unsigned.", m.Unsigned)
 	}
 	if r.Plain {
 		g.hint("This backup is not sealed: whoever reads the folder reads everything but the private keys.")

@@ -19,14 +19,19 @@ import (
 type backupAccess struct {
 	identity   string
 	passphrase bool
+	plain      bool
+	unsigned   bool
 }
 
 func (a *backupAccess) flags(c *cobra.Command) {
 	c.Flags().StringVar(&a.identity, "identity", "", "file with the age identity that opens it")
 	c.Flags().BoolVar(&a.passphrase, "passphrase", false, "open it by a passphrase, asked for or from "+passphraseEnv)
+	c.Flags().BoolVar(&a.plain, "plain", false, "take a backup that is not sealed")
+	c.Flags().BoolVar(&a.unsigned, "unsigned", false, "take a backup that its node did not sign")
 }
 
 func (a *backupAccess) read(g *globals) (out backup.Access, err error) {
+	out.Plain, out.Unsigned = a.plain, a.unsigned
 	if a.identity != "" {
 		raw, err := os.ReadFile(a.identity)
 		if err != nil {
@@ -51,7 +56,7 @@ func newBackupVerifyCommand(g *globals, drill bool) *cobra.Command {
 file, every record against its id. Nothing is restored. Without a name the newest is read.
 
 It is opened with --identity or --passphrase, or on the node's own machine by the key that the node keeps
-for this purpose.
+for this purpose. Its node must have signed it; one that is not sealed needs --plain, unless it is the node's last one.
 
 Exit codes: 0 good, 2 usage error, 6 there is no such backup, 8 it is damaged or does not open.`,
 		Args: cobra.MaximumNArgs(1),
@@ -124,7 +129,7 @@ func checkedBackup(c backup.Checked) *api.BackupChecked {
 // drillBackup has the node do it, so that its status knows; without one a scratch folder of the system's serves.
 func (g *globals) drillBackup(ctx context.Context, cfg node.Config, folder, id string, a backup.Access) (checked *api.BackupChecked, err error) {
 	err = g.onNodeOrOffline(ctx, cfg, func(ctx context.Context, c *api.Client) (err error) {
-		checked, err = c.CheckBackup(ctx, api.BackupCheck{Folder: folder, ID: id, Identity: a.Identities, Passphrase: a.Passphrase, Drill: true})
+		checked, err = c.CheckBackup(ctx, api.BackupCheck{Folder: folder, ID: id, Identity: a.Identities, Passphrase: a.Passphrase, Drill: true, Plain: a.Plain, Unsigned: a.Unsigned})
 		return err
 	}, func(b *backup.Runner) error {
 		c, err := b.Drill(ctx, folder, id, a)
@@ -143,6 +148,7 @@ type restoreOptions struct {
 	backup.RestoreOptions
 	access         backupAccess
 	keysPassphrase bool
+	org            string
 	yes            bool
 }
 
@@ -162,6 +168,9 @@ func newRestoreCommand(g *globals) *cobra.Command {
 aside and then moved into place; when it is interrupted, run it again. Configuration files that are
 there already stay as they are.
 
+A backup is signed by its node. Name the organisation with --org, or give its keys: what another one signed is refused
+then. What is not signed, or not sealed, is taken only with --unsigned and --plain.
+
 The private keys come from their own file (--keys), or are put into keys/ by hand. Whatever key is there,
 it does not go on with its logs, since nobody knows what was signed after the backup: before its first signature the
 node makes a new record key with the operations key, or without one does not sign and says so.
@@ -179,6 +188,7 @@ Exit codes: 0 restored, 1 there is no room for it, 2 usage error, 6 there is no 
 	f.StringVar(&o.Folder, "from", "", "folder of the backups")
 	f.StringVar(&o.At, "at", "", "which backup (default the newest that is complete)")
 	f.StringVar(&o.Network, "network", "", "refuse a backup of any other network")
+	f.StringVar(&o.org, "org", "", "refuse a backup of any other organisation")
 	f.StringVar(&o.Keys, "keys", "", "file with the private keys, as made by backup create --keys")
 	f.BoolVar(&o.keysPassphrase, "keys-passphrase", false, "open the private keys by a passphrase of their own (env "+keysPassphraseEnv+")")
 	f.BoolVar(&o.yes, "yes", false, "really do it")
@@ -207,7 +217,7 @@ func (g *globals) restore(ctx context.Context, o restoreOptions) error {
 	if o.Access, err = o.access.read(g); err != nil {
 		return err
 	}
-	o.Access.Data = paths.Data
+	o.Access.Data, o.Access.Org = paths.Data, o.org
 	o.KeysAccess = o.Access
 	if o.keysPassphrase {
 		if o.KeysAccess.Passphrase = os.Getenv(keysPassphraseEnv); o.KeysAccess.Passphrase == "" {
@@ -225,10 +235,10 @@ func (g *globals) restore(ctx context.Context, o restoreOptions) error {
 		return err
 	}
 	report := restoredReport{r, time.Since(begun).Seconds(), paths.Data}
-	return g.emit(report, func(w io.Writer) { g.showRestored(w, report) })
+	return g.emit(report, func(w io.Writer) { g.showRestored(w, report, o.org != "") })
 }
 
-func (g *globals) showRestored(w io.Writer, r restoredReport) {
+func (g *globals) showRestored(w io.Writer, r restoredReport, named bool) {
 	fmt.Fprintf(w, "Restored backup %s of %s into %s: %s, %s, in %.1f s.\n", r.ID, g.stamp(r.Created), clean(r.Data),
 		count(r.Records, "record"), count(r.Objects, "object"), r.Seconds)
 	for _, path := range r.Kept {
@@ -236,6 +246,9 @@ func (g *globals) showRestored(w io.Writer, r restoredReport) {
 	}
 	if len(r.Later) > 0 {
 		fmt.Fprintln(w, g.paint(fmt.Sprintf("%s there: what was erased before they were made may be back.", newerBackups(len(r.Later))), colorWarn))
+	}
+	if !r.Keys && !named {
+		fmt.Fprintln(w, g.paint("Nothing says that it is yours: it is of "+clean(r.Org)+". Compare that, or name it with --org.", colorWarn))
 	}
 	if !r.Keys {
 		fmt.Fprintln(w, g.paint("The private keys are not there: put them into keys/ before the node runs.", colorWarn))

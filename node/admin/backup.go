@@ -60,7 +60,7 @@ func (b *backupResource) create(ctx context.Context, in *struct{ Body api.Backup
 
 func madeBackup(m backup.Made) api.BackupMade {
 	return api.BackupMade{ID: m.ID, Folder: m.Folder, Base: m.Base, Bytes: m.Bytes, Records: m.Records, Objects: m.Objects,
-		Recipients: m.Recipients, Identity: m.Identity, Removed: m.Removed}
+		Recipients: m.Recipients, Identity: m.Identity, Removed: m.Removed, Unsigned: m.Unsigned}
 }
 
 // folder is where to look: a whole path, since the node's folder is not the caller's.
@@ -83,7 +83,7 @@ func (b *backupResource) check(ctx context.Context, in *struct{ Body api.BackupC
 	if in.Body.Drill {
 		do = b.runner.Drill
 	}
-	c, err := do(ctx, folder, in.Body.ID, backup.Access{Identities: in.Body.Identity, Passphrase: in.Body.Passphrase})
+	c, err := do(ctx, folder, in.Body.ID, backup.Access{Identities: in.Body.Identity, Passphrase: in.Body.Passphrase, Plain: in.Body.Plain, Unsigned: in.Body.Unsigned})
 	if err != nil {
 		return nil, err
 	}

@@ -150,18 +150,18 @@ func TestKeysApart(t *testing.T) {
 		return err
 	}))
 	file := filepath.Join(t.TempDir(), "keys.age")
-	_, err := CreateKeys(w.src.Data, "org", file, Sealing{Plain: true})
+	_, err := CreateKeys(w.src.Data, w.src.Org, file, Sealing{Plain: true})
 	wantCode(t, err, reason.UsageInvalid)
-	_, err = CreateKeys(w.src.Data, "org", file, Sealing{})
+	_, err = CreateKeys(w.src.Data, w.src.Org, file, Sealing{})
 	wantCode(t, err, reason.UsageInvalid)
-	names, err := CreateKeys(w.src.Data, "org", file, w.options().Sealing)
+	names, err := CreateKeys(w.src.Data, w.src.Org, file, w.options().Sealing)
 	check(t, err)
 	if !slices.Equal(names, []string{"record.key"}) || strings.Contains(read(t, file), "secret") {
 		t.Errorf("keys %v", names)
 	}
-	_, err = CreateKeys(w.src.Data, "org", file, w.options().Sealing)
+	_, err = CreateKeys(w.src.Data, w.src.Org, file, w.options().Sealing)
 	wantCode(t, err, reason.Conflict)
-	ro := RestoreOptions{Folder: w.folder, Keys: file, KeysAccess: w.access(), Data: t.TempDir()}
+	ro := RestoreOptions{Folder: w.folder, Access: Access{Plain: true}, Keys: file, KeysAccess: w.access(), Data: t.TempDir()}
 	ro.Config = ro.Data
 	if _, err := Restore(t.Context(), ro); err != nil {
 		t.Fatal(err)

@@ -29,6 +29,8 @@ type Source struct {
 	Data string
 	// Trees are the files beside the store.
 	Trees []Tree
+	// Signer gives what signs backups, cert.expired when no certificate is valid now; nil signs none.
+	Signer func() (Signer, error)
 }
 
 // CreateOptions say how to back up. The zero value but for the folder and the sealing goes on from the last backup.
@@ -54,6 +56,8 @@ type Made struct {
 	// Recipients are who can open it, Identity the file of a key that was made for it just now.
 	Recipients []string `json:"recipients,omitempty"`
 	Identity   string   `json:"identity,omitempty"`
+	// Unsigned says why it is not signed; "" when it is.
+	Unsigned string `json:"unsigned,omitempty"`
 	// Removed are older backups that were pruned.
 	Removed []string `json:"removed,omitempty"`
 }
@@ -185,18 +189,22 @@ func (w *writing) run(ctx context.Context) (made Made, last *lastBackup, err err
 	if err != nil {
 		return made, nil, err
 	}
+	unsigned, err := w.sign(m, sum)
+	if err != nil {
+		return made, nil, err
+	}
 	size, err := w.publish()
 	if err != nil {
 		return made, nil, err
 	}
 	last = &lastBackup{Folder: w.o.Folder, ID: w.id, Digest: sum, Lineage: m.Store.Lineage, Version: m.Store.Version,
-		Seal: w.o.Sealing.mark(), Length: 1, Files: digests}
+		Seal: w.o.Sealing.mark(), Org: w.src.Org, Length: 1, Files: digests}
 	if w.base != nil {
 		last.Length = w.base.Length + 1
 	}
 	log.Infow("backup written", "id", w.id, "base", m.Base, "bytes", size, "records", m.Store.Counts.Records)
 	return Made{ID: w.id, Folder: w.o.Folder, Base: m.Base, Bytes: size, Records: m.Store.Counts.Records,
-		Objects: m.Store.Counts.Objects, Recipients: w.o.Sealing.Recipients}, last, nil
+		Objects: m.Store.Counts.Objects, Recipients: w.o.Sealing.Recipients, Unsigned: unsigned}, last, nil
 }
 
 // contents writes files and then keys: the files are a little older than the store, or the same.

@@ -133,6 +133,8 @@ func TestTampered(t *testing.T) {
 		w.publish(10)
 		o := w.options()
 		o.Sealing.Plain, o.chunk = plain, 1<<10
+		access := w.access()
+		access.Plain = plain
 		full := w.create(o)
 		w.publish(3)
 		inc := w.create(o)
@@ -167,6 +169,11 @@ func TestTampered(t *testing.T) {
 				a, b := filepath.Join(f, inc.ID, "chunk-000001"), filepath.Join(f, inc.ID, "chunk-000002")
 				check(t, errors.Join(os.Rename(a, a+"x"), os.Rename(b, a), os.Rename(a+"x", b)))
 			},
+			"the signature is gone":  func(f string) { check(t, os.Remove(filepath.Join(f, inc.ID, signatureFile))) },
+			"a bit of the signature": flip(inc.ID, signatureFile, 0.1),
+			"the signature of another": func(f string) {
+				check(t, os.WriteFile(filepath.Join(f, inc.ID, signatureFile), []byte(read(t, filepath.Join(f, full.ID, signatureFile))), 0o600))
+			},
 			"the base is gone":     func(f string) { check(t, os.RemoveAll(filepath.Join(f, full.ID))) },
 			"the manifest is gone": func(f string) { check(t, os.Remove(filepath.Join(f, inc.ID, manifestFile))) },
 			"another base is in its place": func(f string) {
@@ -178,9 +185,12 @@ func TestTampered(t *testing.T) {
 		if !plain {
 			cases["the key is gone"] = func(f string) { check(t, os.Remove(filepath.Join(f, inc.ID, keyFile))) }
 		}
+		if _, err := Verify(t.Context(), w.tampered(func(string) {}), inc.ID, access); err != nil {
+			t.Fatal(err)
+		}
 		for name, change := range cases {
 			folder := w.tampered(change)
-			if _, err := Verify(t.Context(), folder, inc.ID, w.access()); err == nil {
+			if _, err := Verify(t.Context(), folder, inc.ID, access); err == nil {
 				t.Errorf("plain %v, %s: found good", plain, name)
 			} else if !strings.Contains(err.Error(), "backup") {
 				t.Errorf("plain %v, %s: %v", plain, name, err)

@@ -59,10 +59,11 @@ func newWorld(t *testing.T) *world {
 	for _, name := range []string{stateFolder, keysFolder} {
 		check(t, os.Mkdir(filepath.Join(data, name), 0o700))
 	}
-	w.src = Source{Network: network, Org: "org", Peer: "peer", Program: "v0", Data: data, Trees: []Tree{
+	w.src = Source{Network: network, Org: a.Org.String(), Peer: "peer", Program: "v0", Data: data, Trees: []Tree{
 		{stateFolder, filepath.Join(data, stateFolder)}, {"config/tocsin.toml", filepath.Join(data, "tocsin.toml")},
 		{"config/absent", filepath.Join(data, "absent")},
 	}}
+	w.src.Signer = func() (Signer, error) { return Signer{a.Statements, a.Certificate, a.Key}, nil }
 	w.write("state/own.cbor", "own")
 	w.write("state/deep/trust.toml", "trust")
 	w.write("state/audit.log", "one\ntwo\nhalf")

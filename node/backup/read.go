@@ -121,6 +121,11 @@ func openChain(folder, id string, access Access) (*chain, error) {
 		if err != nil {
 			return nil, damaged(f.ID, err)
 		}
+		if i == len(found)-1 { // the digests below hang on this one
+			if err := access.genuine(dir, f.About, m, digest); err != nil {
+				return nil, err
+			}
+		}
 		sum = digest
 		c.streams = append(c.streams, &stream{m: m, files: newList(), live: newLive(), chunks: &chunkReader{dir: dir, open: open, chunks: m.Chunks}})
 	}

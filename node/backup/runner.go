@@ -155,7 +155,7 @@ func (r *Runner) CreateKeys(path string, s Sealing) ([]string, error) {
 func (r *Runner) Verify(ctx context.Context, folder, id string, a Access) (Checked, error) {
 	r.work.Lock()
 	defer r.work.Unlock()
-	a.Data = r.d.Source.Data
+	a.Data, a.Org = r.d.Source.Data, r.d.Source.Org
 	return Verify(ctx, folder, id, a)
 }
 
@@ -163,7 +163,7 @@ func (r *Runner) Verify(ctx context.Context, folder, id string, a Access) (Check
 func (r *Runner) Drill(ctx context.Context, folder, id string, a Access) (Checked, error) {
 	r.work.Lock()
 	defer r.work.Unlock()
-	a.Data = r.d.Source.Data
+	a.Data, a.Org = r.d.Source.Data, r.d.Source.Org
 	c, err := Drill(ctx, folder, id, a, r.d.Source.Data, r.d.Free)
 	now := time.Now().UTC()
 	switch {

@@ -207,8 +207,12 @@ type Access struct {
 	// Identities is the text of an age identity file.
 	Identities string
 	Passphrase string
-	// Data is the data folder of the node that wrote them: its own key is tried.
+	// Data is the data folder of the node that wrote them: its own key is tried, and what it remembers of its last backup.
 	Data string
+	// Org is the organisation whose backups they must be, "" for whoever signed them.
+	Org string
+	// Plain takes backups that are not sealed, Unsigned those that nobody signed.
+	Plain, Unsigned bool
 }
 
 func (a Access) identities() (out []age.Identity, err error) {

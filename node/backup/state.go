@@ -51,6 +51,8 @@ type lastBackup struct {
 	Version uint64 `json:"version"`
 	// Seal is how it is sealed: those who can read the base must be able to read what hangs on it.
 	Seal string `json:"seal"`
+	// Org is whose it is.
+	Org string `json:"org,omitempty"`
 	// Length is how many backups the chain has with it.
 	Length int `json:"length"`
 	// Files are the digests of the files beside the store.

@@ -33,6 +33,8 @@ type BackupMade struct {
 	// Identity is the file of a key that was made for it just now: to be taken away.
 	Identity string   `json:"identity,omitempty"`
 	Removed  []string `json:"removed,omitempty"`
+	// Unsigned says why it is not signed; "" when it is.
+	Unsigned string `json:"unsigned,omitempty"`
 	// Keys are the names of the private keys in the file that was asked for.
 	Keys []string `json:"keys,omitempty"`
 }
@@ -46,6 +48,9 @@ type BackupCheck struct {
 	Identity   string `json:"identity,omitempty" maxLength:"65536"`
 	Passphrase string `json:"passphrase,omitempty" maxLength:"1024"`
 	Drill      bool   `json:"drill,omitempty"`
+	// Plain takes one that is not sealed, Unsigned one that nobody signed; the node's last one needs neither.
+	Plain    bool `json:"plain,omitempty"`
+	Unsigned bool `json:"unsigned,omitempty"`
 }
 
 // BackupChecked is a backup that was found good.
