@@ -115,7 +115,7 @@ func (g *globals) repeatedly(ctx context.Context, s *spool, do func(context.Cont
 		if s.once {
 			return err
 		}
-		if code, problem := codeOf(err); problem != nil && code != exitNoNode && code != exitTimedOut {
+		if _, problem := codeOf(err); problem != nil && !passing(err) {
 			return err
 		} else if problem != nil {
 			g.hint("%s; trying again in %s", problem.Detail, span(s.every))
@@ -126,6 +126,19 @@ func (g *globals) repeatedly(ctx context.Context, s *spool, do func(context.Cont
 		case <-tick.C:
 		}
 	}
+}
+
+// passing reports whether what went wrong may be right at the next look: no node, no room, too much at a time.
+func passing(err error) bool {
+	code, problem := codeOf(err)
+	if problem == nil {
+		return false
+	}
+	switch reason.Code(problem.Code) {
+	case reason.StoreFull, reason.Conflict, reason.Interrupted:
+		return true
+	}
+	return code == exitNoNode || code == exitTimedOut
 }
 
 // sent is one increment that went out: the run of changes it is made of, and how often it is still to be sent.
@@ -142,7 +155,50 @@ type series struct {
 	// Next is the number of the next increment, After the last change that went into one or had nothing to send.
 	Next  uint64 `json:"next"`
 	After uint64 `json:"after"`
-	Sent  []sent `json:"sent"`
+	// Mark is what the change of that number is, so that another store, or an earlier state of this one, is noticed.
+	Mark string `json:"mark,omitempty"`
+	Sent []sent `json:"sent"`
+}
+
+// begin makes a series.
+func begin() (*series, error) {
+	var id bundle.ID
+	if _, err := rand.Read(id[:]); err != nil {
+		return nil, err
+	}
+	return &series{Series: hex.EncodeToString(id[:]), Next: 1}, nil
+}
+
+// mark says what a change is, "" for one that is not there.
+func mark(ctx context.Context, c *api.Client, seq uint64) (string, error) {
+	if seq == 0 {
+		return "", nil
+	}
+	list, err := c.Changes(ctx, seq-1, 1)
+	if err != nil || len(list.Items) == 0 || list.Items[0].Seq != seq {
+		return "", err
+	}
+	e := list.Items[0]
+	return e.Record + " " + e.At.UTC().Format(time.RFC3339Nano), nil
+}
+
+// current gives the series to go on with: a new one when the node's store is not the one any more of which increments were sent.
+// A restored or repaired store counts its changes anew, and what is new in it would be passed over.
+func (g *globals) current(ctx context.Context, c *api.Client, s *spool) (*series, error) {
+	st, err := s.load()
+	if err != nil || st.After == 0 {
+		return st, err
+	}
+	now, err := mark(ctx, c, st.After)
+	if err != nil || now != "" && (st.Mark == "" || now == st.Mark) {
+		return st, err
+	}
+	fresh, err := begin()
+	if err != nil {
+		return nil, err
+	}
+	g.hint("The node's store is not the one any more that series %s was made of: series %s begins, with all that is there.", st.Series[:8], fresh.Series[:8])
+	return fresh, s.save(fresh)
 }
 
 func (s *spool) statePath() string { return filepath.Join(s.out, spoolState) }
@@ -151,11 +207,7 @@ func (s *spool) statePath() string { return filepath.Join(s.out, spoolState) }
 func (s *spool) load() (*series, error) {
 	raw, err := os.ReadFile(s.statePath())
 	if errors.Is(err, fs.ErrNotExist) {
-		var id bundle.ID
-		if _, err := rand.Read(id[:]); err != nil {
-			return nil, err
-		}
-		return &series{Series: hex.EncodeToString(id[:]), Next: 1}, nil
+		return begin()
 	}
 	st := new(series)
 	if err == nil {
@@ -200,7 +252,7 @@ func (g *globals) spoolOut(ctx context.Context, s *spool) error {
 		return err
 	}
 	return g.repeatedly(ctx, s, func(ctx context.Context, c *api.Client) error {
-		st, err := s.load()
+		st, err := g.current(ctx, c, s)
 		if err != nil {
 			return err
 		}
@@ -264,12 +316,16 @@ func (s *spool) fresh(ctx context.Context, c *api.Client, st *series, keys []age
 	if out.Until <= st.After {
 		return nil
 	}
+	marked, err := mark(ctx, c, out.Until)
+	if err != nil {
+		return err
+	}
 	number := st.Next
 	if out.Records > 0 {
 		st.Sent = append(st.Sent, sent{Number: number, After: st.After, Until: out.Until, Left: s.repeat})
 		st.Next++
 	}
-	st.After = out.Until
+	st.After, st.Mark = out.Until, marked
 	if err := s.save(st); err != nil || out.Records == 0 {
 		return err
 	}
