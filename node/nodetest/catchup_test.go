@@ -131,5 +131,74 @@ func TestLossyLine(t *testing.T) {
 	})
 }
 
+// TestClocks: the clocks of a fifth of the publishers are ten minutes off, ahead and behind. Their records reach everybody,
+// by gossip and, to who was away, by catch-up; nobody is punished. A node's own clock cannot be shifted in virtual time:
+// what is shifted is what publishers write as created. SYN-03, VER-08
+func TestClocks(t *testing.T) {
+	const off = 10*time.Minute - 10*time.Second
+	Run(t, Options{Nodes: 8}, func(t *testing.T, f *Fleet) {
+		f.Ring(1, 2)
+		f.listAll()
+		f.Settle(10 * time.Second)
+		ahead, behind := f.Hostile("ahead", []string{malware}, 0, 3), f.Hostile("behind", []string{malware}, 1, 5)
+		ahead.skew, behind.skew = off, -off
+		var ids []protocol.RecordID
+		send := func() {
+			for _, h := range []*Hostile{ahead, behind} {
+				r := h.record(malware, 200)
+				h.Send(malware, r.Raw())
+				ids = append(ids, r.ID())
+			}
+			f.Publish(len(ids)%7, malware, 1)
+		}
+		everywhere := func() bool {
+			for _, m := range f.Members {
+				for _, id := range ids {
+					if !m.Store.Has(id) {
+						return false
+					}
+				}
+			}
+			return f.Delivered()
+		}
+		for range 10 {
+			send()
+		}
+		f.WaitFor(5*time.Second, "everything everywhere by gossip", everywhere)
+		f.Partition([]int{0, 1, 2, 3, 4, 5, 6, 8, 9}, []int{7}) // 8 and 9 are the publishers
+		f.Settle(time.Minute)
+		for range 10 {
+			send()
+		}
+		f.Settle(3 * time.Minute)
+		f.Heal()
+		took := f.WaitFor(alikeWithin, "what honest clocks dated on the node that was away", f.Delivered)
+		rest := f.WaitFor(off+alikeWithin, "everything on the node that was away", everywhere)
+		t.Logf("caught up after %v, with what is dated ahead %v later", took, rest)
+		for _, m := range f.Members {
+			for _, p := range m.Host.Peers() {
+				if p.Score < 0 || p.Rejected != 0 {
+					t.Errorf("node %d punished a peer: score %.1f, %d invalid", m.Number, p.Score, p.Rejected)
+				}
+			}
+		}
+	})
+}
+
+// TestSwallowed: most neighbours of a node keep everything to themselves; the one honest neighbour is enough.
+func TestSwallowed(t *testing.T) {
+	Run(t, Options{Nodes: 4, Topics: []string{malware, fraud}}, func(t *testing.T, f *Fleet) {
+		f.Line()
+		f.listAll()
+		for _, name := range []string{"hole one", "hole two", "hole three"} {
+			f.Hostile(name, []string{malware, fraud}, 0, 3).Swallow()
+		}
+		f.publishFor(20*time.Second, time.Second, 0)
+		took := f.WaitFor(alikeWithin, "all nodes alike", f.alike)
+		t.Logf("%d records, all alike %v after the last", len(f.published), took)
+		f.CheckFleet()
+	})
+}
+
 // whole is the fingerprint of a set.
 func whole(set recon.Set) recon.Fingerprint { return set.Fingerprint(0, set.Len()) }

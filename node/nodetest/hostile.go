@@ -28,8 +28,10 @@ type Hostile struct {
 	host    host.Host
 	stop    context.CancelFunc
 	topics  map[string]*pubsub.Topic
+	pubsub  map[string]*pubsub.PubSub // by topic
 	author  *protocoltest.Author
 	invalid []protocol.RecordID // what it sent that nobody may take
+	skew    time.Duration       // how far its clock is ahead
 }
 
 // Hostile starts a hostile peer that takes part in topics and connects to targets.
@@ -41,7 +43,7 @@ func (f *Fleet) Hostile(name string, topics []string, targets ...int) *Hostile {
 		f.t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(f.ctx)
-	h := &Hostile{name: name, fleet: f, host: raw, stop: stop, topics: make(map[string]*pubsub.Topic)}
+	h := &Hostile{name: name, fleet: f, host: raw, stop: stop, topics: make(map[string]*pubsub.Topic), pubsub: make(map[string]*pubsub.PubSub)}
 	f.hostile = append(f.hostile, h)
 	h.found()
 	h.join(ctx, "/tocsin/mesh/control/1.2.0", protocol.TopicControl.String())
@@ -101,7 +103,7 @@ func (h *Hostile) join(ctx context.Context, id libp2pproto.ID, topics ...string)
 		if _, err := t.Subscribe(); err != nil {
 			h.fleet.t.Fatal(err)
 		}
-		h.topics[name] = t
+		h.topics[name], h.pubsub[name] = t, ps
 	}
 }
 
@@ -144,7 +146,7 @@ func (h *Hostile) record(topic string, n int) *protocol.Record {
 // sign puts a draft at the end of its key log.
 func (h *Hostile) sign(d protocol.Draft) *protocol.Record {
 	h.fleet.t.Helper()
-	d.Created = time.Now()
+	d.Created = time.Now().Add(h.skew)
 	d.Expires = d.Created.Add(24 * time.Hour)
 	r, err := h.author.Record(d)
 	if err != nil {
