@@ -20,6 +20,8 @@ import (
 type Salvaged struct {
 	// Kept counts records that are in the new store, in quarantine and rejected ones among them.
 	Kept int
+	// Counts are what a store counts of those.
+	Counts Counts
 	// Lost are records that the old store had and of which too little is left.
 	Lost []protocol.RecordID
 	// Loose are records of which only what was sent is whole: they are in files of LooseDir, and the node takes them in anew.
@@ -298,6 +300,7 @@ func (v *salvage) write(dir string) error {
 		kept: map[protocol.RecordID]bool{}, apart: map[protocol.RecordID]bool{}, told: map[protocol.RecordID]Change{},
 	}
 	err = w.all()
+	v.done.Counts = w.totals
 	for _, f := range v.files {
 		err = errors.Join(err, f.Close())
 	}
