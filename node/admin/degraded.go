@@ -25,7 +25,12 @@ func degraded(r *http.Request, s *api.Space) *api.Problem {
 		return nil
 	}
 	resource, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, api.Prefix), "/"), "/")
-	if r.Method == http.MethodGet && slices.Contains([]string{"status", "peers", "topics", "audit", "warnings"}, resource) {
+	// Peers and topics are the mesh's and the settings', and can be changed as well; the others are read.
+	open := []string{"peers", "topics"}
+	if r.Method == http.MethodGet {
+		open = append(open, "status", "audit", "trust", "warnings")
+	}
+	if slices.Contains(open, resource) {
 		return nil
 	}
 	return api.NewProblem(reason.StoreFull, fmt.Sprintf("%s %s: the node runs without its store: %s", r.Method, r.URL.Path, s.Degraded))

@@ -165,15 +165,15 @@ func (c *Client) read(ctx context.Context, path string) ([]byte, error) {
 	return raw, nil
 }
 
-// Ready waits until the node runs: it asks again while the node says that it is
-// starting, until ctx ends.
+// Ready waits until the node runs, be it without its store: it asks again while the node
+// says that it is starting, until ctx ends.
 func (c *Client) Ready(ctx context.Context) error {
 	for {
 		s, err := c.Status(ctx)
 		if err != nil {
 			return err
 		}
-		if s.State == StateRunning {
+		if s.State != StateStarting {
 			return nil
 		}
 		select {
