@@ -34,11 +34,15 @@ func WitnessRestored(path string) error {
 	return m.write(path)
 }
 
-// barredKeys are the keys that cosign nothing. The first start after a restore adds the one in use.
+// errMark is why nothing is cosigned.
+var errMark = errors.New("which keys may cosign cannot be read")
+
+// barredKeys are the keys that cosign nothing. The first start after a restore adds the one in use. errMark when the mark cannot be
+// read, which stays as it is.
 func barredKeys(path string, inUse protocol.KeyID) (map[protocol.KeyID]bool, error) {
 	m, err := readMark(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errMark, err)
 	}
 	if m.Fresh {
 		m.Fresh = false
@@ -63,6 +67,9 @@ func readMark(path string) (m restoredMark, err error) {
 	}
 	if err == nil {
 		err = json.Unmarshal(raw, &m)
+	}
+	if err == nil && !m.Fresh && len(m.Keys) == 0 {
+		err = errors.New("it names no key") // none is ever written so
 	}
 	if err != nil {
 		return m, fmt.Errorf("read which keys may cosign from %s: %w", markPath(path), err)

@@ -3,6 +3,7 @@ package evidence
 import (
 	"crypto/rand"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,9 +87,30 @@ func TestRestoredWitnessKeepsItsWord(t *testing.T) {
 			t.Errorf("%s: with the old key again: %+v", name, a)
 		}
 	}
-	ok(t, os.WriteFile(markPath(w.path("witness.json")), []byte("{"), 0o600))
-	if _, err := OpenWitness(w.path("witness.json"), w.witness.deps); err == nil {
-		t.Error("a mark that cannot be read is passed over")
+}
+
+// EVD-14: a mark that cannot be read stays as it is, and nothing is cosigned with any key; the node starts.
+func TestDamagedMarkCosignsNothing(t *testing.T) {
+	w := newWorld(t)
+	w.write(3)
+	mark := markPath(w.path("witness.json"))
+	for n, bad := range []string{"{", "", "null", "{}", `{"keys":[]}`, `{"keys":["x"]}`} {
+		ok(t, os.WriteFile(mark, []byte(bad), 0o600))
+		w.witness = w.openWitness()
+		if a := w.answer(w.shown(0)); a.Code != p2p.WitnessRefused {
+			t.Errorf("mark %d: %+v", n, a)
+		}
+		if raw, err := os.ReadFile(mark); err != nil || string(raw) != bad {
+			t.Errorf("mark %d was written: %q, %v", n, raw, err)
+		}
+		if said := w.damaged(); len(said) != n+1 || !strings.Contains(said[0], "witness.json.restored: nothing is cosigned") {
+			t.Errorf("mark %d: said %q", n, said)
+		}
+	}
+	ok(t, os.Remove(mark))
+	w.witness = w.openWitness()
+	if a := w.answer(w.shown(0)); a.Code != p2p.WitnessCosigned {
+		t.Errorf("without the mark: %+v", a)
 	}
 }
 

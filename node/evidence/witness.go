@@ -56,7 +56,7 @@ type WitnessDeps struct {
 type Witness struct {
 	path    string
 	deps    WitnessDeps
-	damaged bool // the file cannot be read: nothing is cosigned
+	damaged bool // the file or the mark beside it cannot be read: nothing is cosigned
 	// barred are keys that may have cosigned more than the node knows.
 	barred map[protocol.KeyID]bool
 
@@ -64,12 +64,16 @@ type Witness struct {
 	logs map[string]Witnessed
 }
 
-// OpenWitness reads what was witnessed so far. With a file that is damaged nothing is cosigned until a person moves it away: going on
-// without it would be to cosign what contradicts an earlier word.
+// OpenWitness reads what was witnessed so far. With a file that is damaged, or the mark of a restore beside it, nothing is cosigned until a
+// person moves it away: going on without it would be to cosign what contradicts an earlier word.
 func OpenWitness(path string, d WitnessDeps) (*Witness, error) {
 	w := &Witness{path: path, deps: d, logs: map[string]Witnessed{}}
 	var err error
-	if w.barred, err = barredKeys(path, d.Signer().Public().ID()); err != nil {
+	w.barred, err = barredKeys(path, d.Signer().Public().ID())
+	if errors.Is(err, errMark) {
+		w.damaged = true
+		d.Audit.NoteDamaged(markPath(path), "nothing is cosigned until the file is put back, or moved away once the record key was replaced: "+err.Error())
+	} else if err != nil {
 		return nil, err
 	}
 	raw, err := os.ReadFile(path)
