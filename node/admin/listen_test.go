@@ -95,6 +95,30 @@ func TestStarting(t *testing.T) {
 	}
 }
 
+// TestDegraded: a node without its store answers at once, what needs no store with content and the rest with store.full.
+func TestDegraded(t *testing.T) {
+	b := newBench(t)
+	d := b.deps
+	d.Space = func() *api.Space { return &api.Space{Level: "stop", Degraded: "no room"} }
+	c := serve(t, d)
+	ok(t, c.Ready(t.Context()))
+	_, err := c.Peers(t.Context())
+	ok(t, err)
+	h := NewHandler(d)
+	s := &Server{running: d.Running, space: d.roomLeft}
+	for request, full := range map[string]bool{
+		"GET status": false, "GET peers": false, "POST peers": false, "DELETE peers/x": false, "GET topics": false, "GET trust": false, "GET audit": false,
+		"POST trust": true, "GET sync": true, "POST sync/now": true, "POST check": true, "GET search": true, "POST publish": true, "GET quarantine": true,
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		w := httptest.NewRecorder()
+		s.guard(h).ServeHTTP(w, httptest.NewRequest(method, api.Prefix+"/"+path, nil))
+		if got := strings.Contains(w.Body.String(), string(reason.StoreFull)); got != full {
+			t.Errorf("%s: %d %s", request, w.Code, w.Body)
+		}
+	}
+}
+
 // A fault in a handler is an answer, and the port goes on.
 func TestPanicIsAnAnswer(t *testing.T) {
 	b := newBench(t)
