@@ -139,10 +139,10 @@ func TestCutBetweenSegments(t *testing.T) {
 		"cut, then damaged":          {7, false, `"target":"1"`, "6 to 10: the last of them"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o, c := build(t)
+			o, _ := build(t)
 			if cut.third {
 				l, _ := Open(o.log()) // the third segment begins with entry 11
-				c = o.checkpoints(t, l)
+				c := o.checkpoints(t, l)
 				if cut.lines > 0 {
 					_, err := c.Make()
 					ok(t, err)

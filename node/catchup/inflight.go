@@ -109,15 +109,6 @@ func (f *inflight) done(id protocol.RecordID) {
 	delete(f.wants, id)
 }
 
-// release lets others ask for a record that s did not get after all; s may ask again.
-func (f *inflight) release(s *session, id protocol.RecordID) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if w, ok := f.wants[id]; ok && w.owner == s {
-		w.owner = nil
-	}
-}
-
 // giveUp says that a session's peer does not give a record.
 func (f *inflight) giveUp(s *session, l *share, id protocol.RecordID) {
 	f.mu.Lock()
