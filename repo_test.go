@@ -81,7 +81,7 @@ var layers = map[string]layer{
 	// what keeps a full disk from killing the node
 	"node/space": {5, own("protocol/reason", "node/durable"), own("golang.org/x/sys/unix", logging)},
 	// when and from whom records were first seen, committed to in the audit log; checkpoints that peers cosign
-	"node/evidence": {6, own("protocol", "protocol/reason", "storage", "node/audit", "node/durable", "node/p2p", "node/tlog"), own(cbor, logging, group)},
+	"node/evidence": {7, own("protocol", "protocol/reason", "storage", "node/audit", "node/durable", "node/identity", "node/p2p", "node/tlog"), own(cbor, logging, group)},
 	// the store and the files beside it, to a folder elsewhere and back
 	"node/backup": {6, own("protocol", "protocol/reason", "storage", "node/audit", "node/durable"), own(cbor, zstd, logging, "filippo.io/age")},
 	"node/intake": {7, own("protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node/breaker", "node/identity", "node/policy", "node/standing", "node/warnings", "protocol/warn"), own(logging)},

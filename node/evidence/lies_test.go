@@ -45,6 +45,7 @@ func TestCoverThatLies(t *testing.T) {
 	for name, lie := range map[string]func(Found) string{
 		"another time":         func(f Found) string { f.Seen = f.Seen.AddDate(-3, 0, 0); return cover(f) },
 		"another object":       func(f Found) string { f.Object = "indicator--ffffffff-ffff-4fff-8fff-ffffffffffff"; return cover(f) },
+		"another value":        func(f Found) string { f.Content = "x[.]org"; return cover(f) },
 		"another author":       func(f Found) string { f.AuthorName = "Somebody Else"; return cover(f) },
 		"one more witness":     func(f Found) string { f.Witnesses = append(f.Witnesses, f.Witnesses[0]); return cover(f) },
 		"terminal escapes":     func(f Found) string { return "\x1b]0;x\x07\x1b[2Jall is well\n" },
@@ -63,14 +64,18 @@ func TestCoverThatLies(t *testing.T) {
 // EVD-21: the sheet of version 1 is what it was, to the byte; SPEC says what follows when a word of it must change.
 func TestCoverOfVersionOneStands(t *testing.T) {
 	at := time.Date(2026, 5, 4, 10, 11, 12, 0, time.UTC)
-	f := Found{Network: network, Author: protocol.OrgID{1}, AuthorName: `A "quoted" \ näme ` + "\U0010fffd\u0378", Record: protocol.RecordID{2}, Index: 3, Object: "indicator--1", Topic: "fraud", TLP: "green",
+	f := Found{Network: network, Author: protocol.OrgID{1}, AuthorName: `A "quoted" \ näme ` + "\U0010fffd\u0378", Record: protocol.RecordID{2}, Index: 3, Object: "indicator--1", Type: "indicator", Content: harmless("[url:value = 'http://a@x.example/']") + strings.Repeat("y", 500), Topic: "fraud", TLP: "green",
 		Created: at, Seen: at, From: "local", Told: []Fact{{By: protocol.OrgID{4}, Seen: at, From: "bundle"}}, Maker: protocol.OrgID{5}, MakerName: "Maker",
 		Made: at, Program: "1.2.3", Committed: at, Witnesses: []Testimony{{protocol.OrgID{6}, "Friend", at}}}
 	alone := f
-	alone.Witnesses, alone.Told = nil, nil
+	alone.Witnesses, alone.Told, alone.Content, alone.Warnings = nil, nil, "", sha256.Sum256(nil)
 	sum := sha256.Sum256([]byte(wholeCover(cover(f)) + wholeCover(cover(alone))))
-	if got := hex.EncodeToString(sum[:]); got != "f88120d81b10f374d7875bdce3b2967d45206e68c9df7eeb02f4eeef85b030c7" {
+	if got := hex.EncodeToString(sum[:]); got != "6f277045f2a4f7b24c9803f76e27dfa6430472a16ff5ba9c00913be418d7fe34" {
 		t.Errorf("another sheet, %s:\n%s", got, cover(f))
+	}
+	if !strings.Contains(cover(alone), "warning lists of that tocsin, and no others\n") || !strings.Contains(cover(alone), "It says    no pattern, value or name\n") ||
+		!strings.Contains(cover(f), `It says    "[url:value = 'http[://]a[@]x[.]example/']yyy`) || strings.Contains(cover(f), strings.Repeat("y", 200)) {
+		t.Errorf("%s", cover(alone))
 	}
 	if !strings.Contains(cover(f), `which calls itself "A \"quoted\" \\ näme ?`+"\u0378\"\n") {
 		t.Errorf("%s", cover(f))

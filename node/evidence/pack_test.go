@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"tocsin/node/audit"
+	"tocsin/node/identity"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 	"tocsin/storage"
@@ -38,12 +39,13 @@ func TestPack(t *testing.T) {
 		len(f.Told) != 1 || f.TrustList != (protocol.Digest{1}) || f.Warnings != (protocol.Digest{2}) || f.Program != "1.2.3" {
 		t.Errorf("found %+v", f)
 	}
-	for _, want := range []string{packMagic, "first at 2026-05-04 10:11:12 UTC, from 12D3KooW", "Witnessed  by " + w.friend.Org.String(), "What it does not prove:", "Told       " + w.friend.Org.String()} {
+	for _, want := range []string{packMagic, "first at 2026-05-04 10:11:12 UTC, from 12D3KooW", "Witnessed  by " + w.friend.Org.String(),
+		`It says    "[domain-name:value = 'x[.]example']"`, "of type indicator", "eight words: " + strings.Join(identity.Words(w.author.Org), " "), "What it does not prove:", "Told       " + w.friend.Org.String()} {
 		if !strings.Contains(r.Cover, want) {
 			t.Errorf("the cover sheet lacks %q", want)
 		}
 	}
-	for _, line := range strings.Split(strings.Split(string(raw), packBegin)[1], "\n") {
+	for line := range strings.SplitSeq(strings.Split(string(raw), packBegin)[1], "\n") {
 		if len(line) > 400 || strings.Contains(line, "\r") {
 			t.Errorf("a line of %d bytes", len(line))
 		}

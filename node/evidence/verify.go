@@ -1,7 +1,6 @@
 package evidence
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,6 +37,7 @@ type Found struct {
 	Index      int               `json:"index"`
 	Object     string            `json:"object"`
 	Type       string            `json:"type"`
+	Content    string            `json:"content"` // as Describe gives it
 	Topic      string            `json:"topic"`
 	TLP        string            `json:"tlp"`
 	Created    time.Time         `json:"created"`
@@ -224,11 +224,11 @@ func (e *examination) object(raw []byte) {
 		return
 	}
 	h, f := p.Header(), &e.found
-	var about struct{ ID, Type string }
-	_ = json.Unmarshal(p.Object(), &about) // its content is not judged: it was signed, sound or not
+	about := Describe(p.Object())
 	f.Author, f.AuthorName, f.Record, f.Index = p.Org(), e.name(p.Org()), p.Record(), p.Index()
-	f.Object, f.Type, f.Topic, f.TLP, f.Created = about.ID, about.Type, h.Topic.String(), h.TLP.String(), h.Created.UTC()
-	e.step("object", nil, fmt.Sprintf("%s stands at place %d of record %s, which %s signed", about.ID, f.Index, f.Record, f.Author))
+	f.Object, f.Type, f.Content = about.ID, about.Type, about.Content
+	f.Topic, f.TLP, f.Created = h.Topic.String(), h.TLP.String(), h.Created.UTC()
+	e.step("object", nil, fmt.Sprintf("%s stands at place %d of record %s, which %s signed", plain(about.ID), f.Index, f.Record, f.Author))
 }
 
 // fact checks the first-seen fact and its place in the tree that was committed to.
