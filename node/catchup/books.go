@@ -26,9 +26,11 @@ type books struct {
 	// equal of asked peers were equal in the last round.
 	equal, asked int
 	repaired     uint64
-	gap          *Gap // the one under way or the last
-	began        time.Time
-	// records and objects are what came since the gap began, objects in all of them.
+	gap          *Gap // the one under way or the last; one of its records came at least
+	// open says that something is being fetched, began since when, ended when the gap was filled.
+	open         bool
+	began, ended time.Time
+	// records and objects are what came since then.
 	records, objects int
 }
 
@@ -181,16 +183,16 @@ func (b *books) sent(id string) {
 	b.of(id, time.Now()).status.Sent++
 }
 
-// behind notes that something is missing; the first of it begins a gap.
+// behind notes that something is missing, and from when on it is being fetched.
 func (b *books) behind(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.gap == nil || b.gap.Done {
-		b.gap, b.began, b.records, b.objects = &Gap{}, now, 0, 0
+	if !b.open {
+		b.open, b.began, b.records, b.objects = true, now, 0, 0
 	}
 }
 
-// got counts a record that came.
+// got counts a record that came; the first begins a gap.
 func (b *books) got(id string, r *protocol.Record, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -198,40 +200,63 @@ func (b *books) got(id string, r *protocol.Record, now time.Time) {
 	p.status.Received++
 	p.status.ReceivedBytes += int64(len(r.Raw()))
 	b.repaired++
-	h := r.Header()
+	if !b.open {
+		return // more of what was here in part
+	}
+	b.extend()
 	b.records++
-	b.objects += h.Count
-	g := b.gap
-	if g == nil {
-		return
-	}
+	b.objects += objectsIn(r)
+	g, at := b.gap, r.Header().Created
 	g.Records, g.Objects = b.records, b.objects
-	if g.From.IsZero() || h.Created.Before(g.From) {
-		g.From = h.Created
+	if g.From.IsZero() || at.Before(g.From) {
+		g.From = at
 	}
-	if h.Created.After(g.Until) {
-		g.Until = h.Created
+	if at.After(g.Until) {
+		g.Until = at
 	}
 	if len(g.Sources) < maxSources && !slices.Contains(g.Sources, id) {
 		g.Sources = append(g.Sources, id)
 	}
 }
 
+// extend begins a gap, or goes on with the last: what was made just before a peer came is compared some seconds after the
+// rest, and is of the same gap. The caller holds mu.
+func (b *books) extend() {
+	switch {
+	case b.gap == nil || b.gap.Done && b.began.Sub(b.ended) > 2*gapWait:
+		b.gap = &Gap{}
+	case b.gap.Done:
+		b.gap.Done, b.began = false, b.began.Add(-b.gap.Took)
+		b.records, b.objects = b.records+b.gap.Records, b.objects+b.gap.Objects
+	}
+}
+
+// objectsIn counts the objects that came with a record.
+func objectsIn(r *protocol.Record) int {
+	if h := r.Header(); h.Kind == protocol.KindObjects && !r.HeaderOnly() {
+		return h.Count - len(r.Missing())
+	}
+	return 0
+}
+
 // round notes the end of one: left records are still to be fetched.
-func (b *books) round(equal, asked, left int, now time.Time) {
+func (b *books) round(o outcome, left int, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if asked == 0 {
+	if o.asked == 0 {
 		return
 	}
-	b.equal, b.asked = equal, asked
-	if left > 0 || equal == 0 {
+	b.equal, b.asked = o.equals, o.asked
+	if left > 0 || o.equals == 0 {
 		return
 	}
-	b.caughtUp = now
-	if b.gap != nil && !b.gap.Done {
-		b.gap.Done, b.gap.Took = true, now.Sub(b.began)
+	if o.upTo.After(b.caughtUp) {
+		b.caughtUp = o.upTo
 	}
+	if b.open && b.gap != nil && !b.gap.Done {
+		b.gap.Done, b.gap.Took, b.ended = true, now.Sub(b.began), now
+	}
+	b.open = false
 }
 
 // status fills in all but what the keeper's other parts know.
@@ -239,19 +264,19 @@ func (b *books) status(left int, now time.Time) Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	st := Status{CaughtUp: b.caughtUp, Behind: left, Equal: b.equal, Asked: b.asked, Repaired: b.repaired}
+	if b.open {
+		st.Fetched, st.FetchedObjects = b.records, b.objects
+		if d := now.Sub(b.began).Seconds(); d > 0 {
+			st.Rate = float64(b.records) / d
+		}
+	}
 	if b.gap != nil {
 		g := *b.gap
 		g.Sources = slices.Clone(g.Sources)
 		if !g.Done {
 			g.Took = now.Sub(b.began)
-			st.Fetched, st.FetchedObjects = b.records, b.objects
-			if d := now.Sub(b.began).Seconds(); d > 0 {
-				st.Rate = float64(b.records) / d
-			}
 		}
-		if g.Records > 0 {
-			st.Last = &g
-		}
+		st.Last = &g
 	}
 	if st.Rate > 0 {
 		st.Remaining = time.Duration(float64(left) / st.Rate * float64(time.Second))

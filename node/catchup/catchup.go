@@ -28,7 +28,8 @@ type Deps struct {
 
 // Status is a snapshot.
 type Status struct {
-	// CaughtUp is when a round last ended with nothing left to fetch; zero before the first.
+	// CaughtUp is up to when nothing is missing of what a peer held: the end of what was compared in the last round that left nothing
+	// to fetch, which is some seconds before that round; zero before the first.
 	CaughtUp time.Time
 	// Behind counts the records that peers hold and we are still to fetch, Objects is an estimate of the objects in them. Refused ones are not counted.
 	Behind, Objects int
@@ -71,8 +72,8 @@ type PeerStatus struct {
 type Gap struct {
 	// From and Until are the created of the first and last record that was missing.
 	From, Until time.Time
-	Records     int
-	Objects     int
+	// Records and Objects came, as they were counted.
+	Records, Objects int
 	// Took is how long it was until all of it was here; Sources are the peers that sent it.
 	Took    time.Duration
 	Sources []string
@@ -83,6 +84,8 @@ type Gap struct {
 // Comparison is a topic's digest here and at peers.
 type Comparison struct {
 	Topic protocol.Topic
+	// Until is what records were made before; later ones are left out.
+	Until time.Time
 	// Records and Digest are ours.
 	Records int
 	Digest  protocol.Digest

@@ -275,8 +275,60 @@ func TestUnsupported(t *testing.T) {
 		if len(st.Peers) != 1 || st.Peers[0].ID != h.ID().String() || !st.Peers[0].Unsupported || st.Peers[0].Error != "" || st.Asked != 0 || !st.CaughtUp.IsZero() {
 			t.Errorf("status %+v", st)
 		}
-		if err := n.Now(m.ctx, h.ID().String()); err != nil {
+		if err := n.Now(m.ctx, h.ID().String()); reason.Of(err) != reason.PeerUnsupported {
 			t.Errorf("asked by hand: %v", err)
+		}
+	})
+}
+
+// TestNowLeavesOutNothing: a round by hand brings what was made a moment ago, and says that it is caught up to now (SYN-03); with nobody
+// there it says so.
+func TestNowLeavesOutNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *mesh) {
+		n, full := m.node(), m.node()
+		if err := n.Now(m.ctx, ""); reason.Of(err) != reason.PeerDial {
+			t.Errorf("without a peer: %v", err)
+		}
+		m.connect(n, full)
+		author := found(t)
+		now := time.Now()
+		full.hold(t, author, signed(t, author, 1, func(d *protocol.Draft) { d.Created = now })...)
+		check(t, n.Now(m.ctx, ""))
+		if st := n.Status(); n.records() != 1 || st.CaughtUp.Before(now.Truncate(time.Millisecond)) || st.CaughtUp.After(time.Now()) {
+			t.Errorf("%d records, caught up to %v at %v", n.records(), st.CaughtUp, time.Now())
+		}
+		if id := full.host.PeerID(); !n.books.begin(id) { // as if its round were under way
+			t.Fatal("a visit is under way")
+		}
+		ctx, cancel := context.WithTimeout(m.ctx, 3*time.Second)
+		defer cancel()
+		if err := n.Now(ctx, ""); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("while its only peer is being asked: %v", err)
+		}
+	})
+}
+
+// TestCaughtUpTo: the schedule leaves the last seconds out and never says that it is caught up to a time within them. What they
+// brought is of one gap with what came before, counted as it came: only objects are objects.
+func TestCaughtUpTo(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *mesh) {
+		n, full := m.node(), m.node()
+		author := found(t)
+		start := time.Now()
+		old := signed(t, author, 5)
+		full.hold(t, author, old...)
+		fresh := signed(t, author, 1, func(d *protocol.Draft) { d.Created = time.Now() })
+		full.hold(t, author, fresh...)
+		m.connect(n, full)
+		m.run(n)
+		waitFor(t, 4*time.Second, "the first part is here", func() bool { return n.records() == 5 && !n.Status().CaughtUp.IsZero() })
+		if st := n.Status(); st.CaughtUp.After(time.Now().Add(-settling)) {
+			t.Errorf("caught up to %v at %v", st.CaughtUp, time.Now())
+		}
+		waitFor(t, time.Minute, "all of it is", func() bool { return n.records() == 6 && n.Status().CaughtUp.After(start) })
+		st := n.Status()
+		if g := st.Last; g == nil || !g.Done || g.Records != 6 || g.Objects != 0 || !g.From.Equal(old[0].Header().Created) || !g.Until.Equal(fresh[0].Header().Created) {
+			t.Errorf("gap %+v", st.Last)
 		}
 	})
 }

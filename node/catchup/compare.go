@@ -63,7 +63,7 @@ type difference struct {
 // compare reconciles a topic with the peer (SYN-03, SYN-04), from where the last comparison was cut.
 func (s *session) compare(topic protocol.Topic, out *outcome) (difference, error) {
 	var d difference
-	until := untilNow()
+	until := bound(s.until(time.Now()))
 	i, err := recon.NewInitiator(bounded(s.k.d.Store.Set(topic), until), maxMessage)
 	if err != nil {
 		return d, err
@@ -100,6 +100,19 @@ func (s *session) compare(topic protocol.Topic, out *outcome) (difference, error
 		sent = s.send(kindNext, nextMessage{Message: next})
 	}
 	return d, fmt.Errorf("%w: no end after %d messages", errStalls, s.k.bounds.messages) // SYN-29
+}
+
+// until is the bound of the comparison that begins now (SYN-03). What lies between it and now is not known to be here, and the visit
+// remembers the earliest such time.
+func (s *session) until(now time.Time) time.Time {
+	at, upTo := settled(now), settled(now)
+	if s.all {
+		at, upTo = now.Add(protocol.ClockSkew), now.Truncate(time.Millisecond)
+	}
+	if s.upTo.IsZero() || upTo.Before(s.upTo) {
+		s.upTo = upTo
+	}
+	return at
 }
 
 // sift adds what is to be fetched of the ids of one message: what was refused must not keep the rest back.

@@ -157,6 +157,17 @@ func TestStall(t *testing.T) {
 	})
 }
 
+// TestStallByHand: who asked for a round with such a peer reads that it gave no answer in time.
+func TestStallByHand(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *mesh) {
+		n := m.node()
+		v := m.liar(n, itemsOf(signed(t, found(t), 1)...), func(protocol.RecordID) *itemMessage { return nil })
+		if err := n.Now(m.ctx, v.host.ID().String()); reason.Of(err) != reason.TimedOut {
+			t.Errorf("the round ended with %v", err)
+		}
+	})
+}
+
 // TestDrip: a peer that gives a record every few seconds does not hold the others up either.
 func TestDrip(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *mesh) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -122,8 +123,16 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// add makes one outcome of two.
+// add adds the outcome of a visit to a round's.
 func (o *outcome) add(other outcome) {
+	if !other.unsupported {
+		o.asked++
+	}
+	if other.equal() {
+		if o.equals++; o.equals == 1 || other.upTo.Before(o.upTo) {
+			o.upTo = other.upTo
+		}
+	}
 	o.fetched += other.fetched
 	o.refused += other.refused
 	o.skipped += other.skipped
@@ -147,24 +156,27 @@ func note(ctx context.Context, peer string, o outcome) {
 }
 
 // Now runs a round with one peer (its id in text form), or with as many as the schedule would take when peer is "", and returns
-// when it is over.
+// when it is over. It leaves out nothing of the last seconds: what a peer held when it was asked is here then. An error says that it
+// came to its end with none of them.
 func (k *Keeper) Now(ctx context.Context, peer string) error {
-	peers := []string{peer}
-	if peer == "" {
-		peers = k.connected(time.Now())
-	}
-	if len(peers) == 0 {
-		return reason.Wrap(reason.PeerDial, "catch up", errNoPeers)
+	list, err := k.planByHand(ctx, peer)
+	if err != nil {
+		return err
 	}
 	var out outcome
-	k.round(ctx, k.plan(peers, func(string) rank { return byHand }), nil, func(o outcome, _ bool) { out = o })
-	if ctx.Err() != nil {
+	k.round(ctx, list, nil, func(o outcome, _ bool) { out = o })
+	var late net.Error
+	switch {
+	case ctx.Err() != nil:
 		return fmt.Errorf("catch up: %w", ctx.Err())
+	case out.asked == 0 && out.err == nil:
+		return reason.Wrap(reason.PeerUnsupported, "catch up", errSilent)
+	case out.err == nil || out.equals > 0:
+		return nil
+	case reason.Of(out.err) == "" && (errors.Is(out.err, errStalls) || errors.As(out.err, &late) && late.Timeout()):
+		return reason.Wrap(reason.TimedOut, "catch up", out.err)
 	}
-	if out.err != nil {
-		return fmt.Errorf("catch up: %w", out.err)
-	}
-	return nil
+	return fmt.Errorf("catch up: %w", out.err)
 }
 
 // Fetch brings records by id from whoever has them, full ones if there are any, and returns which of them it got as sent.

@@ -2,9 +2,12 @@ package catchup
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"tocsin/protocol/reason"
 )
 
 // How many visits are under way at once. Peers that nobody listed or added share half of the places, and those of them that come
@@ -135,14 +138,14 @@ func (k *Keeper) round(ctx context.Context, list []planned, patience <-chan time
 	for _, v := range list {
 		visits.Go(func() {
 			defer k.places.give(v.rank)
-			out := k.visit(ctx, v.peer, k.books.eager(v.peer))
+			out := k.visit(ctx, v.peer, v.rank == byHand)
 			k.books.end(v.peer, out, time.Now())
 			note(ctx, v.peer, out)
 			results <- out
 		})
 	}
 	var sum outcome
-	equal, asked, open := 0, 0, len(list)
+	open := len(list)
 	for over := false; open > 0 && !over; {
 		select {
 		case <-patience:
@@ -150,19 +153,32 @@ func (k *Keeper) round(ctx context.Context, list []planned, patience <-chan time
 		case out := <-results:
 			open--
 			sum.add(out)
-			if !out.unsupported {
-				asked++
-			}
-			if out.equal() {
-				equal++
-			}
 		}
 	}
 	sum.left = sum.left || open > 0
-	k.books.round(equal, asked, k.inflight.count(), time.Now())
+	k.books.round(sum, k.inflight.count(), time.Now())
 	report(sum, false)
 	for ; open > 0; open-- {
 		report(<-results, true)
+	}
+}
+
+// planByHand takes places for a round that an operator asked for. Who is being asked already is asked again after that, so that what
+// was made meanwhile is compared too.
+func (k *Keeper) planByHand(ctx context.Context, peer string) ([]planned, error) {
+	for {
+		peers := []string{peer}
+		if peer == "" {
+			if peers = k.connected(time.Now()); len(peers) == 0 && len(k.d.Host.Companions()) == 0 {
+				return nil, reason.Wrap(reason.PeerDial, "catch up", errNoPeers)
+			}
+		}
+		if list := k.plan(peers, func(string) rank { return byHand }); len(list) > 0 {
+			return list, nil
+		}
+		if err := pause(ctx, shareWait); err != nil {
+			return nil, fmt.Errorf("catch up: %w", err)
+		}
 	}
 }
 

@@ -62,6 +62,10 @@ type outcome struct {
 	cut bool
 	// unsupported says that the peer does not speak the protocol.
 	unsupported bool
+	// upTo is the end of what was compared.
+	upTo time.Time
+	// equals of asked visits of a round left nothing to fetch.
+	equals, asked int
 	// inTurn says that it was a round of the schedule.
 	inTurn bool
 	err    error

@@ -222,16 +222,19 @@ func (v *server) send(k kind, m any) error {
 	return v.stream.Send(frame)
 }
 
-var errNoPeers = errors.New("no connected peer speaks the protocol of catch-up")
+var (
+	errNoPeers = errors.New("no peer is connected")
+	errSilent  = errors.New("no peer that was asked speaks the protocol of catch-up")
+)
 
 // Digests asks up to peers connected peers for the digest of what they hold per topic and compares (SYN-20).
 func (k *Keeper) Digests(ctx context.Context, peers int) []Comparison {
 	topics := inOrder(k.d.Topics())
-	until := untilNow()
+	until := settled(time.Now())
 	out := make([]Comparison, len(topics))
 	for i, t := range topics {
-		set := bounded(k.d.Store.Set(t), until)
-		out[i] = Comparison{Topic: t, Records: set.Len()}
+		set := bounded(k.d.Store.Set(t), bound(until))
+		out[i] = Comparison{Topic: t, Until: until, Records: set.Len()}
 		if d, err := digestOf(t, set); err == nil {
 			out[i].Digest = d
 		}
@@ -241,7 +244,7 @@ func (k *Keeper) Digests(ctx context.Context, peers int) []Comparison {
 		if asked == peers || ctx.Err() != nil {
 			break
 		}
-		list, err := k.digestsOf(ctx, c.ID, topics, until)
+		list, err := k.digestsOf(ctx, c.ID, topics, bound(until))
 		if list == nil && err == nil {
 			continue // it does not speak the protocol
 		}

@@ -48,14 +48,18 @@ type session struct {
 	debt debt
 	// share is how much of its records may be on the way to the store; workers take of it.
 	share *room
+	// all has the last seconds compared too, which gossip may be bringing: somebody waits for the answer.
+	all bool
+	// upTo is the end of what was compared of every topic so far.
+	upTo time.Time
 }
 
 func (k *Keeper) session(peer string, stream *p2p.Stream) *session {
 	return &session{k: k, peer: peer, stream: stream, chain: newLearner(), poor: new(poorRecords), share: newRoom(sharePlace, sharePlaces)}
 }
 
-// visit compares every topic with a peer and fetches what is missing.
-func (k *Keeper) visit(ctx context.Context, peer string, eager bool) outcome {
+// visit compares every topic with a peer and fetches what is missing; all says how recent it may be.
+func (k *Keeper) visit(ctx context.Context, peer string, all bool) outcome {
 	stream, err := k.d.Host.Open(ctx, peer, exchange())
 	if reason.Of(err) == reason.PeerUnsupported {
 		return outcome{unsupported: true}
@@ -64,6 +68,8 @@ func (k *Keeper) visit(ctx context.Context, peer string, eager bool) outcome {
 		return outcome{err: err}
 	}
 	s := k.session(peer, stream)
+	s.all = all
+	eager := k.books.eager(peer)
 	var out outcome
 	for _, topic := range inOrder(k.d.Topics()) {
 		if err = s.topic(ctx, topic, eager, &out); err != nil {
@@ -80,6 +86,7 @@ func (k *Keeper) visit(ctx context.Context, peer string, eager bool) outcome {
 		log.Debugw("exchange not closed", "peer", peer, "err", err)
 	}
 	out.fetched, out.refused = s.tally.counts()
+	out.upTo = s.upTo
 	return out
 }
 

@@ -224,5 +224,8 @@ func digestOf(topic protocol.Topic, s recon.Set) (protocol.Digest, error) {
 // bounded is the part of a topic's set that a session is about (SYN-03).
 func bounded(s recon.Set, until uint64) recon.Set { return recon.Between(s, 0, until) }
 
-// untilNow is the bound that an asker sets now.
-func untilNow() uint64 { return uint64(time.Now().Add(-settling).UnixMilli()) }
+// settled is the bound that an asker sets now.
+func settled(now time.Time) time.Time { return now.Add(-settling).Truncate(time.Millisecond) }
+
+// bound is t as it stands in a message.
+func bound(t time.Time) uint64 { return uint64(t.UnixMilli()) }
