@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -91,9 +92,7 @@ func TestLaterHead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			changed := map[uint64]any{}
-			for k, v := range claims {
-				changed[k] = v
-			}
+			maps.Copy(changed, claims)
 			changed[tc.key] = tc.value
 			raw, err := encode(changed)
 			must(t, err)

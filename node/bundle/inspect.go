@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"slices"
@@ -69,11 +70,22 @@ func (i *Inspection) came(s *Segment) bool {
 	return at >= 0 && i.list.Bundles[at].Chunks[s.Chunk].Places.Has(uint64(s.Place))
 }
 
-// NetworkOf says for which network the first segment of a stream claims to be, unverified; "" when there is no segment.
+// NetworkOf says for which network the first segment of a stream whose head is there claims to be, unverified; "" when there is none. The segment
+// itself may be damaged or cut short.
 func NetworkOf(in io.Reader) string {
-	h, _, err := NewSplitter(in).Next()
-	if err != nil {
-		return ""
+	r := NewReader(in, "", nil)
+	for range maxFaults {
+		if err := r.fill(len(magic)); err != nil || len(r.window) == 0 {
+			return ""
+		}
+		if bytes.HasPrefix(r.window, []byte(magic)) {
+			if _, _, h, _, err := r.head(); err == nil {
+				return h.Network
+			}
+		}
+		if err := r.resync(1); err != nil {
+			return ""
+		}
 	}
-	return h.Network
+	return ""
 }

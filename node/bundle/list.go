@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -283,9 +284,8 @@ func (l *List) All() []Listing {
 
 func cloneChunks(m map[int]ChunkState) map[int]ChunkState {
 	out := make(map[int]ChunkState, len(m))
-	for n, c := range m {
-		out[n] = c // Ranges are never changed in place
-	}
+	// Ranges are never changed in place
+	maps.Copy(out, m)
 	return out
 }
 

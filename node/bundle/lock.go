@@ -29,12 +29,28 @@ func Unlock(in io.Reader, identities ...age.Identity) (io.Reader, bool, error) {
 	}
 	plain, err := age.Decrypt(b, identities...)
 	if _, ok := errors.AsType[*age.NoIdentityMatchError](err); ok {
-		return nil, true, reason.New(reason.BundleLocked, "the file is encrypted for other keys than those given")
+		return nil, true, reason.New(reason.BundleLocked, unopened(identities))
 	}
 	if err != nil {
 		return nil, true, reason.Wrap(reason.BundleDamaged, "read the head of the encrypted file", err)
 	}
 	return &unlocked{in: plain}, true, nil
+}
+
+// unopened says why none of the identities opened a file.
+func unopened(identities []age.Identity) string {
+	phrase := false
+	for _, id := range identities {
+		_, is := id.(*age.ScryptIdentity)
+		phrase = phrase || is
+	}
+	switch {
+	case phrase && len(identities) == 1:
+		return "the passphrase does not open the file: it is another one, or the file is encrypted for keys and not with a passphrase"
+	case phrase:
+		return "neither the passphrase nor the keys that were given open the file"
+	}
+	return "the file is encrypted with a passphrase, or for other keys than those given"
 }
 
 // unlocked gives the errors of decryption their code.

@@ -79,6 +79,9 @@ func (r *Reader) Next() (*Segment, error) {
 		return nil, err
 	}
 	switch {
+	case len(r.window) == 0 && r.offset == 0 && r.faults == 0:
+		r.faults++
+		return nil, r.fault(nil, damagedf("there is nothing in it")) // a road that broke off leaves files of 0 bytes
 	case len(r.window) == 0:
 		return nil, io.EOF
 	case !bytes.HasPrefix(r.window, []byte(magic)):
@@ -174,18 +177,9 @@ func (r *Reader) fault(h *Head, err error) *Fault { return &Fault{Head: h, Offse
 
 // segment reads the segment at the start of the window, and gives its size.
 func (r *Reader) segment() (*Segment, int, error) {
-	// BND-01
-	chain, at, err := r.sized(len(magic), maxChain)
+	chain, doc, h, at, err := r.head()
 	if err != nil {
 		return nil, 0, err
-	}
-	raw, at, err := r.sized(at, maxHead)
-	if err != nil {
-		return nil, 0, err
-	}
-	doc, h, err := readSigned(raw)
-	if err != nil {
-		return nil, 0, r.fault(nil, err)
 	}
 	if h.Network != r.network {
 		return nil, 0, r.fault(&h, damagedf("it is of network %.64q, and this node is in %q", h.Network, r.network))
@@ -202,6 +196,23 @@ func (r *Reader) segment() (*Segment, int, error) {
 		return nil, 0, r.fault(&h, damagedf("its bytes are not those that were signed"))
 	}
 	return s, at + len(body), nil
+}
+
+// head reads what stands before the body of the segment at the start of the window, and says where that begins. Nothing of it is verified.
+func (r *Reader) head() (chain []byte, doc *protocol.Document, h Head, body int, err error) {
+	// BND-01
+	chain, at, err := r.sized(len(magic), maxChain)
+	if err != nil {
+		return nil, nil, h, 0, err
+	}
+	raw, at, err := r.sized(at, maxHead)
+	if err != nil {
+		return nil, nil, h, 0, err
+	}
+	if doc, h, err = readSigned(raw); err != nil {
+		return nil, nil, h, 0, r.fault(nil, err)
+	}
+	return chain, doc, h, at, nil
 }
 
 // sized reads a length and as many bytes, and says where they end.
