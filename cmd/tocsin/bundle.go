@@ -17,7 +17,7 @@ import (
 func newBundleCommand(g *globals) *cobra.Command {
 	return group("bundle", "Carry records in files to where no network goes",
 		newBundleListCommand(g), newBundleExportCommand(g), newBundleImportCommand(g), newBundleShowCommand(g),
-		newBundleHeadsCommand(g), newBundleSpoolCommand(g), newBundleGapsCommand(g))
+		newBundleHeadsCommand(g), newBundleSpoolCommand(g), newBundleGapsCommand(g), newBundleKeyCommand(g))
 }
 
 func newBundleListCommand(g *globals) *cobra.Command {

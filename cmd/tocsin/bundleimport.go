@@ -55,6 +55,7 @@ Exit codes: 0 all is here, 3 something was refused, damaged or is missing (the a
 				if err := g.emit(out, func(w io.Writer) { g.showImported(w, out) }); err != nil {
 					return err
 				}
+				g.hintHeld(out)
 				if len(out.Refused) > 0 || len(out.Faults) > 0 {
 					return exitWith(exitPartly)
 				}
@@ -169,6 +170,20 @@ func (g *globals) showImported(w io.Writer, out *api.BundleImported) {
 	for _, f := range out.Faults {
 		fmt.Fprintf(w, "%s  %s: %s\n", g.paint("not used", colorBad), clean(f.File), clean(f.Detail))
 	}
+}
+
+// hintHeld says how what went into quarantine comes out of it.
+func (g *globals) hintHeld(out *api.BundleImported) {
+	if out.Quarantined > 0 {
+		g.hint("%s in quarantine: 'tocsin quarantine' shows whose and why; 'tocsin trust add' takes an organisation on, and with it what it published.", areIn(out.Quarantined))
+	}
+}
+
+func areIn(n int) string {
+	if n == 1 {
+		return "1 record is"
+	}
+	return fmt.Sprintf("%d records are", n)
 }
 
 // inspection is what show says of files.

@@ -267,7 +267,7 @@ func (g *globals) spoolOut(ctx context.Context, s *spool) error {
 			return nil
 		}
 		return g.emit(report, func(w io.Writer) {
-			fmt.Fprintf(w, "Series %s: sent %s, %s of them new.\n", report.Series[:8], count(len(report.Sent), "increment"), count(report.Records, "record"))
+			fmt.Fprintf(w, "Series %s: wrote %s; %s went for the first time.\n", report.Series[:8], count(len(report.Sent), "increment"), count(report.Records, "record"))
 		})
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"filippo.io/age"
@@ -59,10 +60,20 @@ func (g *globals) spoolIn(ctx context.Context, c *api.Client, s *spool, keys []a
 		g.showImported(w, report.BundleImported)
 		fmt.Fprintf(w, "%s done, %d bad.\n", count(len(report.Done), "file"), len(report.Bad))
 	})
+	g.hintHeld(report.BundleImported)
 	if err == nil && s.once && (len(report.Bad) > 0 || len(report.Refused) > 0) {
 		return exitWith(exitPartly)
 	}
 	return err
+}
+
+// faultText is what is wrong, with its code, which most texts have in them.
+func faultText(f api.BundleFault) string {
+	text, code := clean(f.Detail), "["+f.Code+"]"
+	if strings.Contains(text, code) {
+		return text
+	}
+	return text + " " + code
 }
 
 // sort moves a file that was read to where it belongs. The reason stands there before the file does.
@@ -79,7 +90,7 @@ func (r *spoolInReport) sort(folder, name string, one *api.BundleImported) error
 	if len(one.Faults) > 0 {
 		text := fmt.Sprintf("%d segments were used all the same, %d records taken.\n", one.Segments, one.Taken)
 		for _, f := range one.Faults {
-			text += fmt.Sprintf("%s [%s]\n", clean(f.Detail), f.Code)
+			text += faultText(f) + "\n"
 		}
 		if err := os.WriteFile(moved+whySuffix, []byte(text), 0o600); err != nil {
 			return fileError(err)

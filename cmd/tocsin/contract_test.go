@@ -44,6 +44,7 @@ var absentNode = map[string]struct {
 	"bundle gaps":                {nil, exitNoNode},
 	"bundle heads":               {nil, exitNoNode},
 	"bundle import":              {[]string{"absent.tocsin"}, exitNotFound},
+	"bundle key":                 {[]string{"--out", "me.age"}, exitDone},
 	"bundle list":                {nil, exitNoNode},
 	"bundle show":                {[]string{"01234567"}, exitNoNode},
 	"bundle spool":               {[]string{"--out", "out", "--max-tlp", "green", "--once"}, exitNoNode},
