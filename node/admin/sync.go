@@ -51,7 +51,13 @@ func (s *syncResource) now(ctx context.Context, in *struct{ Body api.SyncRequest
 		}
 		peer = id
 	}
+	if err := s.store.Room(); err != nil {
+		return nil, err // nothing that a peer has could be stored: to say that nothing is missing would be wrong
+	}
 	if err := s.catchUp.Now(ctx, peer); err != nil {
+		return nil, err
+	}
+	if err := s.store.Room(); err != nil {
 		return nil, err
 	}
 	return answer(s.show())

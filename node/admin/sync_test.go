@@ -9,6 +9,7 @@ import (
 	"tocsin/node/catchup"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
+	"tocsin/storage"
 )
 
 // syncBench is a bench with a catch-up that says what it is told to. The node of the other organisation is peer A; B is nobody's.
@@ -31,6 +32,20 @@ type fakeCatchUp struct {
 	digests []catchup.Comparison
 	asked   []string
 	fail    error
+}
+
+// TestSyncNoRoom: where nothing can be stored, nobody is told that nothing is missing.
+func TestSyncNoRoom(t *testing.T) {
+	b, _, fake := syncBench(t)
+	full, err := storage.Open("", storage.Options{Memory: true, Guard: func() (bool, error) { return true, reason.New(reason.StoreFull, "no room") }})
+	ok(t, err)
+	defer full.Close()
+	b.deps.Store = full
+	_, err = serve(t, b.deps).SyncNow(t.Context(), "")
+	refused(t, err, reason.StoreFull)
+	if len(fake.asked) != 0 {
+		t.Errorf("asked %v", fake.asked)
+	}
 }
 
 func TestSync(t *testing.T) {

@@ -260,7 +260,8 @@ func (k *Keeper) judge() (Level, string) {
 	}
 	switch {
 	case d.Free < floor:
-		return Stop, fmt.Sprintf("%s are free on the disk of %s, and the store stops below %s", megabytes(d.Free), k.c.Dir, megabytes(floor))
+		return Stop, fmt.Sprintf("%s are free on the disk of %s; the store stops below %s and goes on at %s",
+			megabytes(d.Free), k.c.Dir, megabytes(k.now.Floor), megabytes(k.now.Floor+k.now.Floor/8))
 	case d.Inodes >= 0 && d.Inodes < minInodes:
 		return Stop, fmt.Sprintf("%d more files fit on the disk of %s", d.Inodes, k.c.Dir)
 	case k.probed != nil:
