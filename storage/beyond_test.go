@@ -1,11 +1,13 @@
 package storage
 
 import (
+	"context"
 	"encoding/binary"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
 
@@ -138,5 +140,50 @@ func TestAllGone(t *testing.T) {
 		}
 		_, err = Open(dir, Options{Network: testNetwork})
 		wantCode(t, err, reason.StoreDamaged)
+	}
+}
+
+// TestReadAgain: when all that could not be read has come again, a look at the whole store finds nothing, and so does the next start.
+func TestReadAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	s := openDisk(t, dir)
+	a := newAuthor(t, "A")
+	entries := map[protocol.RecordID]Entry{}
+	for i := range 12 {
+		e := a.entry(draft{leaves: indicators(i*20, 1+i)})
+		entries[accept(t, s, e)] = e
+	}
+	must(t, s.Close())
+	s = openDisk(t, dir) // what stands in the newest value log is read at the start
+	accept(t, s, a.entry(draft{leaves: indicators(9000, 1)}))
+	must(t, s.Close())
+	logs, err := filepath.Glob(filepath.Join(dir, "*"+valueLogSuffix))
+	must(t, err)
+	raw, err := os.ReadFile(logs[0])
+	must(t, err)
+	readLog(raw, false, func(e rawEntry, _, _ int) { raw[e.at+5] ^= 1 })
+	must(t, os.WriteFile(logs[0], raw, 0o600))
+	s = openDisk(t, dir)
+	rest := func(context.Context) error { return nil }
+	f, err := s.Scrub(t.Context(), rest)
+	must(t, err)
+	if len(f.Flaws) != len(entries) || s.Damage() == nil {
+		t.Errorf("%d flaws of %d, damage %v", len(f.Flaws), len(entries), s.Damage())
+	}
+	for _, flaw := range f.Flaws {
+		if err := s.Forget(t.Context(), flaw.Record); err != nil {
+			wantCode(t, err, reason.NotFound)
+		}
+		must(t, s.Accept(t.Context(), entries[flaw.Record]))
+	}
+	f, err = s.Scrub(t.Context(), rest)
+	must(t, err)
+	if len(f.Flaws)+len(f.Problems) > 0 || s.Damage() != nil {
+		t.Errorf("healed: %+v, damage %v", f, s.Damage())
+	}
+	report, err := checkClosed(t, s, dir)
+	must(t, err)
+	if len(report.Problems) > 0 || report.Records != len(entries)+1 {
+		t.Errorf("closed: %+v", report)
 	}
 }

@@ -57,15 +57,16 @@ func (g *globals) showStatus(w io.Writer, s *api.Status) {
 		fmt.Fprintf(w, "%-9s %s\n", label, clean(a))
 	}
 	fmt.Fprintf(w, "Mesh      %s on network %s · %s\n", count(s.Peers, "peer"), clean(s.Network), count(len(s.Topics), "topic"))
-	fmt.Fprintf(w, "Store     %s · %s · %d held · %d waiting\n", count(s.Records, "record"), count(s.Objects, "object"), s.Held, s.Waiting)
+	if s.Space != nil && s.Space.Degraded != "" {
+		fmt.Fprintln(w, "Store     closed, not read")
+	} else {
+		fmt.Fprintf(w, "Store     %s · %s · %d held · %d waiting\n", count(s.Records, "record"), count(s.Objects, "object"), s.Held, s.Waiting)
+	}
 	if s.Sync != nil {
 		fmt.Fprintf(w, "Caught up %s\n", g.syncLine(s.Sync))
 	}
 	g.showSpace(w, s.Space)
-	if d := s.Scrub; d != nil && !d.OK && !d.Running {
-		fmt.Fprintf(w, "%s  %s lost, %d repaired, %s\n", g.paint("Damage", colorBad), count(len(d.Lost), "record"), d.Repaired, count(len(d.Problems), "problem"))
-		g.hint("What to do: tocsin fsck names them; docs/durability.md")
-	}
+	g.showDamage(w, s.Scrub)
 	if j := s.Judging; j != nil {
 		did, now := "judged", ""
 		if j.Running {
@@ -84,6 +85,20 @@ func (g *globals) showStatus(w io.Writer, s *api.Status) {
 	if s.Peers == 0 {
 		g.hint("No peers yet: tocsin peers add MULTIADDR")
 	}
+}
+
+// showDamage says what the last look at the whole store found, or the start when there was none yet.
+func (g *globals) showDamage(w io.Writer, d *api.Scrub) {
+	if d == nil || d.OK || d.Running && len(d.Problems) == 0 {
+		return
+	}
+	label := g.paint("Damage", colorBad)
+	if d.Ended.IsZero() {
+		fmt.Fprintf(w, "%s  %s; the store is being looked through\n", label, clean(strings.Join(d.Problems, "; ")))
+	} else {
+		fmt.Fprintf(w, "%s  %s lost, %d repaired, %s\n", label, count(len(d.Lost), "record"), d.Repaired, count(len(d.Problems), "problem"))
+	}
+	g.hint("What to do: tocsin fsck names them; docs/durability.md")
 }
 
 // showSpace says how much room there is when it is little.

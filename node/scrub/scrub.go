@@ -78,12 +78,15 @@ type Keeper struct {
 // New wires a keeper; it starts nothing.
 func New(d Deps) *Keeper { return &Keeper{d: d} }
 
-// Report is a snapshot.
+// Report is a snapshot. Before the first round has ended it says what was found at the start.
 func (k *Keeper) Report() Report {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	r := k.last
 	r.Lost, r.Problems = slices.Clone(r.Lost), slices.Clone(r.Problems)
+	if err := k.d.Store.Damage(); err != nil && r.Ended.IsZero() {
+		r.Problems = append(r.Problems, "found at the start: "+err.Error())
+	}
 	return r
 }
 
@@ -135,11 +138,11 @@ func (k *Keeper) run(ctx context.Context, share int) (Report, error) {
 	if err == nil && len(f.Flaws) > len(lost) { // what was put back is read again, and what the damage was called is forgotten
 		var again storage.Findings
 		if again, err = k.d.Store.Scrub(ctx, resting(share)); err == nil {
-			f.Problems = again.Problems
+			f.Problems, lost = again.Problems, still(again.Flaws, lost)
 		}
 	}
 	k.set(func(r *Report) {
-		r.Running, r.Ended, r.Records, r.Repaired = false, time.Now(), f.Records, len(f.Flaws)-len(lost)
+		r.Running, r.Ended, r.Records, r.Repaired = false, time.Now(), f.Records, max(0, len(f.Flaws)-len(lost))
 		r.Lost, r.Problems = lost[:min(len(lost), maxNamed)], f.Problems
 		if err != nil {
 			r.Error, r.Repaired = err.Error(), 0
@@ -158,6 +161,19 @@ func (k *Keeper) run(ctx context.Context, share int) (Report, error) {
 		log.Warnw("no checkpoint", "err", err)
 	}
 	return r, nil
+}
+
+// still are the flaws that a second look finds, with the reason where one is known: what was put back by all appearances, and is
+// not there, is lost as well.
+func still(again, lost []storage.Flaw) []storage.Flaw {
+	for i, f := range again {
+		if at := slices.IndexFunc(lost, func(l storage.Flaw) bool { return l.Record == f.Record }); at >= 0 {
+			again[i].Why = lost[at].Why
+		} else {
+			again[i].Why += "; it was put back, and is not there"
+		}
+	}
+	return again
 }
 
 // resting rests share times as long as the work between two rests took.

@@ -117,6 +117,17 @@ func TestRepair(t *testing.T) {
 	}
 }
 
+// TestStill: what a second look finds again is lost, with the first reason where there is one.
+func TestStill(t *testing.T) {
+	a, b := storage.Flaw{Record: protocol.RecordID{1}, Why: "gone"}, storage.Flaw{Record: protocol.RecordID{2}, Why: "gone"}
+	first := a
+	first.Why = "gone; no peer has it"
+	got := still([]storage.Flaw{a, b}, []storage.Flaw{first, {Record: protocol.RecordID{3}}})
+	if len(got) != 2 || got[0].Why != first.Why || got[1].Why == b.Why || len(still(nil, []storage.Flaw{first})) != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestTaken: a record that is here no more is taken in anew; that it is here already is as good.
 func TestTaken(t *testing.T) {
 	k := newKit(t, 1)
