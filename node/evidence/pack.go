@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/fxamacker/cbor/v2"
@@ -21,6 +22,8 @@ const (
 	packBegin = "-----BEGIN TOCSIN EVIDENCE-----\n"
 	packEnd   = "-----END TOCSIN EVIDENCE-----\n"
 	packLine  = 64
+	// noteSignature begins each signature line of a note.
+	noteSignature = "— "
 	// MaxPackBytes bounds a pack: an object of 1 MiB, chains and paths, and base64.
 	MaxPackBytes = 8 << 20
 	maxContents  = 6 << 20
@@ -102,9 +105,29 @@ type outer struct {
 	note     []byte
 }
 
-// IsPack reports whether a file is an evidence pack, or was one before somebody changed it.
+// IsPack reports whether a file is an evidence pack, or was one before somebody or a mail program changed it.
 func IsPack(raw []byte) bool {
-	return bytes.HasPrefix(raw, []byte(packMagic)) || bytes.Contains(raw, []byte(packBegin)) || bytes.Contains(raw, []byte(packEnd))
+	mailed := func(line string) []byte { return []byte(strings.TrimSuffix(line, "\n") + "\r\n") }
+	if bytes.HasPrefix(raw, []byte(packMagic)) || bytes.HasPrefix(raw, mailed(packMagic)) {
+		return true
+	}
+	return slices.ContainsFunc([]string{packBegin, packEnd}, func(line string) bool {
+		return bytes.Contains(raw, []byte(line)) || bytes.Contains(raw, mailed(line))
+	})
+}
+
+// unmail gives a pack the line ends that it was signed with, when mail made each of them CR LF. EVD-17
+func unmail(raw []byte) (pack []byte, mailed bool, err error) {
+	crlf, all := bytes.Count(raw, []byte("\r\n")), bytes.Count(raw, []byte("\n"))
+	switch {
+	case len(raw) > 2*MaxPackBytes:
+		return nil, false, fmt.Errorf("the pack has more than %d bytes", MaxPackBytes)
+	case crlf == 0:
+		return raw, false, nil
+	case crlf < all:
+		return nil, false, fmt.Errorf("%d of its %d lines end with CR LF, which a pack does not have: it was changed", crlf, all)
+	}
+	return bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n")), true, nil
 }
 
 // write puts a pack together.
@@ -129,6 +152,9 @@ func splitPack(raw []byte) (*outer, error) {
 	switch begin, end := strings.Index(text, packBegin), strings.LastIndex(text, packEnd+"\n"); {
 	case len(raw) > MaxPackBytes:
 		return nil, fmt.Errorf("the pack has more than %d bytes", MaxPackBytes)
+	case strings.Contains(text, "\n"+packMagic) && !strings.HasPrefix(text, packMagic):
+		return nil, fmt.Errorf("something stands before the pack: its own text begins with line %d; take off what is above, and look again",
+			2+strings.Count(text[:strings.Index(text, "\n"+packMagic)], "\n"))
 	case !strings.HasPrefix(text, packMagic):
 		return nil, errors.New("the cover sheet does not begin as one does")
 	case begin < 0 || end < begin:
@@ -140,11 +166,34 @@ func splitPack(raw []byte) (*outer, error) {
 			return nil, errors.New("the contents are no base64, or too long: they were changed or cut")
 		}
 		o := &outer{cover: text[:begin], contents: body, note: raw[end+len(packEnd)+1:]}
+		if extra := behind(string(o.note)); extra >= 0 {
+			return nil, fmt.Errorf("something stands behind the pack: its own text ends before line %d; take off what follows, and look again",
+				1+strings.Count(text[:len(text)-len(o.note)+extra], "\n"))
+		}
 		if !bytes.Equal(o.write(), raw) {
 			return nil, errors.New("the lines of the contents are not written as they are in a pack: they were changed")
 		}
 		return o, nil
 	}
+}
+
+// behind is where the signature lines of a note end and something else follows; -1 for nothing.
+func behind(note string) int {
+	at := strings.Index(note, "\n\n")
+	if at < 0 || !strings.HasPrefix(note[at+2:], noteSignature) {
+		return -1 // no note at all, which others say
+	}
+	for at += 2; at < len(note); {
+		if !strings.HasPrefix(note[at:], noteSignature) {
+			return at
+		}
+		end := strings.IndexByte(note[at:], '\n')
+		if end < 0 {
+			return -1
+		}
+		at += end + 1
+	}
+	return -1
 }
 
 // packDigests are the lines of the maker's note that name cover and contents.

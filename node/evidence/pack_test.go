@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -184,6 +185,37 @@ func TestCoverIsPlain(t *testing.T) {
 	text := cover(f)
 	if strings.Contains(text, strings.TrimSpace(packBegin)) || strings.ContainsAny(text, "\x1b\u202e\r") || strings.Contains(text, strings.Repeat("n", 300)) {
 		t.Errorf("%s", text)
+	}
+}
+
+// EVD-17: what mail does to the ends of lines costs nothing, in one of them it does; what stands around a pack is named.
+func TestMailedPack(t *testing.T) {
+	_, raw := packed(t)
+	lines := strings.SplitAfter(string(raw), "\n")
+	lines = lines[:len(lines)-1]
+	mailed := strings.ReplaceAll(string(raw), "\n", "\r\n")
+	if r := Verify([]byte(mailed), network); !r.OK || !strings.Contains(r.Steps[0].Text, "CR LF") || strings.Contains(r.Cover, "\r") {
+		t.Errorf("mailed: %+v", r.Steps)
+	}
+	for text, why := range map[string]string{
+		mailed[:len(mailed)-2] + "\n":            fmt.Sprintf("%d of its %d lines end with CR LF", len(lines)-1, len(lines)),
+		strings.Replace(mailed, "\r\n", "\n", 1): "lines end with CR LF",
+		string(raw) + "-- \nregards\n":           fmt.Sprintf("behind the pack: its own text ends before line %d;", len(lines)+1),
+		string(raw) + "\n":                       "behind the pack",
+		mailed + "\r\n":                          "behind the pack",
+		"Dear all,\n\n" + string(raw):            "before the pack: its own text begins with line 3;",
+		"\ufeff" + string(raw):                   "does not begin as one does",
+		strings.Repeat("\r\n", MaxPackBytes+1):   "more than",
+	} {
+		if r := Verify([]byte(text), ""); r.OK || len(r.Steps) != 1 || !strings.Contains(r.Steps[0].Text, why) {
+			t.Errorf("want %q: %+v", why, r.Steps)
+		}
+		if !IsPack([]byte(text)) && why != "more than" {
+			t.Errorf("not taken for a pack that was changed: want %q", why)
+		}
+	}
+	if IsPack([]byte(`{"description":"-----BEGIN TOCSIN EVIDENCE-----"}`)) {
+		t.Error("what an object says makes a pack of its file")
 	}
 }
 

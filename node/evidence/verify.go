@@ -66,8 +66,16 @@ type Testimony struct {
 // Verify checks a pack from its bytes alone. EVD-19. network, when not "", must be that of the pack.
 func Verify(raw []byte, network string) Report {
 	e := &examination{}
-	o, err := splitPack(raw)
-	if !e.step("form of the pack", err, "it is written as a pack is") {
+	form := "it is written as a pack is"
+	raw, mailed, err := unmail(raw)
+	if mailed {
+		form += ", but for the ends of its lines, as mail makes them (CR LF)"
+	}
+	var o *outer
+	if err == nil {
+		o, err = splitPack(raw)
+	}
+	if !e.step("form of the pack", err, form) {
 		return e.report("")
 	}
 	text, err := tlog.NoteText(o.note)
