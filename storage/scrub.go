@@ -144,7 +144,7 @@ func (s *Store) vanished(ctx context.Context, rest func(context.Context) error) 
 	short := func(id protocol.RecordID) uint64 { return binary.LittleEndian.Uint64(id[:]) }
 	err := s.replay(ctx, rest, func(c Change) {
 		switch {
-		case c.Kind == changeExpired, c.Kind == changeRejected: // a rejected one's header expires without a change
+		case c.Kind == changeExpired, c.Kind == changeRejected, c.Kind == changeErased && c.moved: // a header alone expires without a change
 			delete(missing, short(c.Record))
 		case c.Kind == changeJudged:
 		case !s.Has(c.Record):
