@@ -102,24 +102,50 @@ func firstFailed(r evidence.Report) string {
 // verifyPack checks an evidence pack, says each step and ends with its exit code.
 func (g *globals) verifyPack(network string, raw []byte) error {
 	r := evidence.Verify(raw, network)
-	err := g.emit(r, func(w io.Writer) {
-		if r.OK {
-			for line := range strings.Lines(r.Cover) {
-				fmt.Fprintln(w, clean(strings.TrimRight(line, "\n")))
-			}
-		}
-		for _, s := range r.Steps {
-			mark := g.paint("ok    ", colorGood)
-			if !s.OK {
-				mark = g.paint("FAILED", colorBad)
-			}
-			fmt.Fprintf(w, "%s  %s: %s\n", mark, s.Name, clean(s.Text))
-		}
-	})
+	err := g.emit(r, func(w io.Writer) { g.showPack(w, r) })
 	if err != nil || r.OK {
 		return err
 	}
 	p := api.NewProblem(reason.ProofInvalid, "verify the evidence pack: "+firstFailed(r)).
 		WithFix("Do not rely on it. Ask whoever made it for the file anew, and compare the two.")
 	return &exitError{code: exitInvalid, problem: p}
+}
+
+// showPack prints what a pack turned out to be. Of one that fails that stands first, and what it says of itself not at all.
+func (g *globals) showPack(w io.Writer, r evidence.Report) {
+	steps := func(ok bool, mark string) {
+		for _, s := range r.Steps {
+			if s.OK == ok {
+				fmt.Fprintf(w, "%s  %s: %s\n", mark, s.Name, clean(s.Text))
+			}
+		}
+	}
+	if r.OK {
+		for line := range strings.Lines(r.Cover) {
+			fmt.Fprintln(w, clean(strings.TrimRight(line, "\n")))
+		}
+	} else {
+		steps(false, g.paint("FAILED", colorBad))
+		fmt.Fprintln(w, "\nIts cover sheet is not shown: nothing in it is proved. What was looked at else:")
+	}
+	steps(true, g.paint("ok    ", colorGood))
+	fmt.Fprintf(w, "\n%s\n", g.packVerdict(r))
+}
+
+// packVerdict is a pack in one line.
+func (g *globals) packVerdict(r evidence.Report) string {
+	if !r.OK {
+		failed := 0
+		for _, s := range r.Steps {
+			if !s.OK {
+				failed++
+			}
+		}
+		return g.paint("VERDICT: THE PACK FAILS", colorBad) + fmt.Sprintf(", %d of %d steps do not hold. Do not rely on it.", failed, len(r.Steps))
+	}
+	seen := "no other organisation witnessed when it was seen"
+	if n := len(r.Found.Witnesses); n > 0 {
+		seen = fmt.Sprintf("%d other organisation(s) witnessed when it was seen", n)
+	}
+	return g.paint("VERDICT: the pack holds", colorGood) + fmt.Sprintf(", all %d steps; %s.", len(r.Steps), seen)
 }

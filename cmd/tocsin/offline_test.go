@@ -91,11 +91,12 @@ func TestVerifyHolds(t *testing.T) {
 		t.Errorf("record: %+v", record)
 	}
 	if single.Kind != "proof" || single.Org != org || single.Record != r.ID().String() || len(single.Objects) != 1 ||
-		single.Objects[0] != (verifiedObject{1, "x--1", "x"}) {
+		single.Objects[0] != (verifiedObject{1, "x--1", "x", ""}) || record.Objects[0].Content == "" || record.Words == "" {
 		t.Errorf("proof: %+v", single)
 	}
 	exit, out, _ := capture(t, bytes.NewReader(o.file(t, protocol.FileItem{Proof: proof})), "verify", "-")
-	if text := string(out); exit != exitDone || !strings.Contains(text, org) || !strings.Contains(text, r.ID().String()) || !strings.Contains(text, "x--1") {
+	if text := string(out); exit != exitDone || !strings.Contains(text, org) || !strings.Contains(text, r.ID().String()) || !strings.Contains(text, "x--1") ||
+		!strings.Contains(text, single.Words) || !strings.Contains(text, "\n\nVERDICT: the file holds, all 4 items.") {
 		t.Errorf("exit %d, text %s", exit, text)
 	}
 }

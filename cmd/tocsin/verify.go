@@ -12,6 +12,7 @@ import (
 
 	"tocsin/node/admin/api"
 	"tocsin/node/evidence"
+	"tocsin/node/identity"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
@@ -26,13 +27,15 @@ func newVerifyCommand(g *globals) *cobra.Command {
 		Short: "Check a record file, a proof or an evidence pack without any node",
 		Long: `Check what "tocsin show --proof" or an export wrote: chain statements, then records
 or proofs of single objects. Everything that is needed is in the file; no node and no
-network is asked. It says who signed, which record it is, what stands in it, and why it
-holds or fails. It does not say whether you trust the signer: compare the organisation's
-id with your trust list.
+network is asked. It says who signed, which record it is, what stands in it (patterns and
+values defanged, and cut after 200 characters), and why it holds or fails; the last line is
+the verdict. It does not say whether you trust the signer: compare the organisation's id
+with your trust list, or its eight words over another channel.
 
 Of an evidence pack ("tocsin evidence") it prints the cover sheet and says of each step
 whether it holds: who made it, the object, when it was first seen, the audit log, and who
-witnessed that. A pack names its network itself.
+witnessed that. Of a pack that fails the steps that fail stand first, and the cover sheet is
+not shown. A pack names its network itself; one that went by mail (CR LF) is read, too.
 
 Signatures are bound to a network: --network, else the configured one, else "main".
 
@@ -90,7 +93,8 @@ type verifyItem struct {
 	Kind    string           `json:"kind"` // statement, record, proof or file
 	OK      bool             `json:"ok"`
 	Org     string           `json:"org,omitempty"`
-	Name    string           `json:"name,omitempty"` // what the organisation calls itself
+	Name    string           `json:"name,omitempty"`  // what the organisation calls itself
+	Words   string           `json:"words,omitempty"` // the eight words of its id
 	Record  string           `json:"record,omitempty"`
 	Content string           `json:"content,omitempty"` // the statement's type or the record's kind
 	Topic   string           `json:"topic,omitempty"`
@@ -103,9 +107,10 @@ type verifyItem struct {
 
 // verifiedObject is one object of a record.
 type verifiedObject struct {
-	Index int    `json:"index"`
-	ID    string `json:"id"`
-	Type  string `json:"type"`
+	Index   int    `json:"index"`
+	ID      string `json:"id"`
+	Type    string `json:"type"`
+	Content string `json:"content"` // pattern, value or the like, defanged and cut
 }
 
 // verify checks a record file, prints what it found and ends with its exit code.
@@ -170,7 +175,7 @@ func failed(v verifyItem, err error) verifyItem {
 }
 
 func verifyStatement(network string, chains *protocol.Chains, s *protocol.Statement) verifyItem {
-	v := verifyItem{Kind: "statement", Org: s.Org().String(), Name: nameOf(chains, s.Org()), Content: string(s.Type())}
+	v := verifyItem{Kind: "statement", Org: s.Org().String(), Words: wordsOf(s.Org()), Name: nameOf(chains, s.Org()), Content: string(s.Type())}
 	if _, _, errs := chains.With(s); len(errs) > 0 {
 		v = failed(v, errs[0])
 		if v.Code == string(reason.SigInvalid) {
@@ -228,9 +233,12 @@ func verifyProof(chains *protocol.Chains, raw []byte) verifyItem {
 // sign fills in who signed what header.
 func (v *verifyItem) sign(chains *protocol.Chains, org protocol.OrgID, h protocol.Header) {
 	created := h.Created.UTC()
-	v.Org, v.Name = org.String(), nameOf(chains, org)
+	v.Org, v.Name, v.Words = org.String(), nameOf(chains, org), wordsOf(org)
 	v.Content, v.Topic, v.TLP, v.Created = h.Kind.String(), h.Topic.String(), h.TLP.String(), &created
 }
+
+// wordsOf are the words by which people compare an id (ID-05).
+func wordsOf(org protocol.OrgID) string { return strings.Join(identity.Words(org), " ") }
 
 // nameOf is what an organisation calls itself, which proves nothing.
 func nameOf(chains *protocol.Chains, org protocol.OrgID) string {
@@ -242,12 +250,11 @@ func nameOf(chains *protocol.Chains, org protocol.OrgID) string {
 
 // describe names an object. Its content is not judged here: it was signed, sound or not.
 func describe(index int, raw []byte) verifiedObject {
-	o := verifiedObject{Index: index}
-	if err := json.Unmarshal(raw, &o); err != nil {
-		o.ID = "(no JSON)"
+	about := evidence.Describe(raw)
+	if !json.Valid(raw) {
+		about.ID = "(no JSON)"
 	}
-	o.Index = index
-	return o
+	return verifiedObject{Index: index, ID: about.ID, Type: about.Type, Content: about.Content}
 }
 
 // showVerified prints a report for people.
@@ -269,13 +276,34 @@ func (g *globals) showVerified(w io.Writer, report verifyReport) {
 		case v.Org != "":
 			line("by", v.Org)
 		}
+		if v.Kind != "statement" { // those of one chain would say it again and again
+			line("words", v.Words)
+		}
 		line("record", v.Record)
 		if v.Created != nil {
 			line("created", fmt.Sprintf("%s on %s, %s", g.stamp(*v.Created), clean(v.Topic), v.TLP))
 		}
 		for _, o := range v.Objects {
 			line("object", fmt.Sprintf("#%d %s", o.Index, clean(o.ID)))
+			if o.Content != "" {
+				line("", fmt.Sprintf("%s: %s", clean(o.Type), clean(o.Content)))
+			}
 		}
 		line("why", clean(v.Why))
 	}
+	fmt.Fprintf(w, "\n%s\n", g.verdict(report))
+}
+
+// verdict is a report in one line.
+func (g *globals) verdict(report verifyReport) string {
+	failed := 0
+	for _, v := range report.Items {
+		if !v.OK {
+			failed++
+		}
+	}
+	if failed > 0 {
+		return g.paint("VERDICT: THE FILE FAILS", colorBad) + fmt.Sprintf(", %d of %d items do not hold. Do not rely on them.", failed, len(report.Items))
+	}
+	return g.paint("VERDICT: the file holds", colorGood) + fmt.Sprintf(", all %d items. Whether the signers are who they say: compare the words.", len(report.Items))
 }
