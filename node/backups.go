@@ -30,7 +30,7 @@ func backupTrees(paths Paths, cfg Config) []backup.Tree {
 // openBackups wires the backups of the running node.
 func (n *Node) openBackups(paths Paths, cfg Config, chains *identity.Book, o Options) error {
 	src := backup.Source{Network: cfg.Network, Org: n.own.String(), Peer: n.Host.PeerID(), Program: o.Version,
-		Store: n.Store, Data: paths.Data, Trees: backupTrees(paths, cfg),
+		Store: n.Store, Data: paths.Data, Trees: backupTrees(paths, cfg), Room: n.backupRoom(paths),
 		Signer: func() (backup.Signer, error) {
 			cert, key, err := n.Outbox.Certified()
 			return backup.Signer{Chain: chains.Chains().Chain(n.own), Certificate: cert, Key: key}, err
@@ -40,6 +40,20 @@ func (n *Node) openBackups(paths Paths, cfg Config, chains *identity.Book, o Opt
 	}
 	n.backups = backup.NewRunner(backup.Deps{Source: src, Folder: cfg.BackupTo, Recipients: cfg.BackupRecipients, Keep: cfg.BackupKeep, Free: freeBytes})
 	return backup.Sweep(paths.Data)
+}
+
+// backupRoom keeps a backup on the disk of the data from taking what the store needs.
+func (n *Node) backupRoom(paths Paths) func(string, int64) error {
+	return func(folder string, bytes int64) error {
+		if n.disk.keeper == nil || !sameDisk(folder, paths.Data) {
+			return nil
+		}
+		if s := n.disk.keeper.Status(); s.Disk.Total > 0 && s.Disk.Free-bytes < s.Floor {
+			return reason.New(reason.StoreFull, fmt.Sprintf("%d MB are free on the disk of %s, where the data lies too; the store needs %d MB of them, and the next part up to %d MB",
+				s.Disk.Free>>20, filepath.Dir(folder), s.Floor>>20, bytes>>20))
+		}
+		return nil
+	}
 }
 
 // OfflineBackups opens the backups of a node that does not run: node.running when it does. close releases the
@@ -73,8 +87,11 @@ func OfflineBackups(paths Paths, cfg Config, version string) (r *backup.Runner, 
 	if n.Store, err = storage.Open(paths.Store(), storage.Options{Network: cfg.Network}); err != nil {
 		return nil, nil, err
 	}
+	if err = n.openSpace(paths, cfg, Options{}); err != nil {
+		return nil, nil, err
+	}
 	src := backup.Source{Network: cfg.Network, Org: n.own.String(), Peer: peer.String(), Program: version,
-		Store: n.Store, Data: paths.Data, Trees: backupTrees(paths, cfg),
+		Store: n.Store, Data: paths.Data, Trees: backupTrees(paths, cfg), Room: n.backupRoom(paths),
 		Signer: func() (backup.Signer, error) { return offlineSigner(chains.Chains(), n.own, keys) }}
 	return backup.NewRunner(backup.Deps{Source: src, Folder: cfg.BackupTo, Recipients: cfg.BackupRecipients, Keep: cfg.BackupKeep, Free: freeBytes}), n.Close, nil
 }

@@ -77,6 +77,8 @@ type Found struct {
 	Verified, Drilled time.Time
 	// Broken says why the folder of this name is none.
 	Broken string
+	// Lacks says why it cannot be restored though it is sound itself: one that it goes on from is not there, or is none.
+	Lacks string
 }
 
 // Full reports whether it needs no other one.
@@ -123,6 +125,12 @@ func List(folder string) ([]Found, error) {
 		out = append(out, look(folder, e.Name()))
 	}
 	slices.SortFunc(out, func(a, b Found) int { return cmp.Compare(a.ID, b.ID) })
+	by := byID(out)
+	for i := range out {
+		if out[i].Broken == "" {
+			_, out[i].Lacks = trace(by, out[i].ID)
+		}
+	}
 	return out, nil
 }
 
@@ -213,27 +221,43 @@ func noteChecked(folder, id string, drill bool, now time.Time) error {
 
 // chainOf are the backups that a restore of one needs, the full one first.
 func chainOf(all []Found, id string) ([]Found, error) {
-	by := map[string]Found{}
+	by := byID(all)
+	if _, ok := by[id]; !ok {
+		return nil, reason.New(reason.NotFound, "there is no backup "+id)
+	}
+	chain, lacks := trace(by, id)
+	if lacks != "" {
+		return nil, damaged(id, errors.New(lacks))
+	}
+	return chain, nil
+}
+
+func byID(all []Found) map[string]Found {
+	by := make(map[string]Found, len(all))
 	for _, f := range all {
 		by[f.ID] = f
 	}
-	var chain []Found
+	return by
+}
+
+// trace goes from a backup, which is there, to its full one, and returns the way back, or says where it ends too soon.
+func trace(by map[string]Found, id string) (chain []Found, lacks string) {
 	for at := id; ; {
 		f, ok := by[at]
 		switch {
-		case !ok && at == id:
-			return nil, reason.New(reason.NotFound, "there is no backup "+at)
 		case !ok:
-			return nil, damaged(id, fmt.Errorf("it goes on from %s, which is not there", at))
+			return nil, fmt.Sprintf("it goes on from %s, which is not there", at)
+		case f.Broken != "" && at == id:
+			return nil, f.Broken
 		case f.Broken != "":
-			return nil, damaged(at, errors.New(f.Broken))
+			return nil, fmt.Sprintf("it goes on from %s, which is broken: %s", at, f.Broken)
 		case len(chain) == maxChain:
-			return nil, damaged(id, fmt.Errorf("more than %d backups hang on each other", maxChain))
+			return nil, fmt.Sprintf("more than %d backups hang on each other", maxChain)
 		}
 		chain = append(chain, f)
 		if f.Full() {
 			slices.Reverse(chain)
-			return chain, nil
+			return chain, ""
 		}
 		at = f.Base
 	}
@@ -242,11 +266,15 @@ func chainOf(all []Found, id string) ([]Found, error) {
 // newest is the newest backup of which the whole chain is there.
 func newest(all []Found) (string, error) {
 	for _, f := range slices.Backward(all) {
-		if _, err := chainOf(all, f.ID); err == nil {
+		if f.Broken == "" && f.Lacks == "" {
 			return f.ID, nil
 		}
 	}
-	return "", reason.New(reason.NotFound, "there is no complete backup in the folder")
+	if len(all) == 0 {
+		return "", reason.New(reason.NotFound, "there is no backup in the folder")
+	}
+	last := all[len(all)-1]
+	return "", damaged(last.ID, fmt.Errorf("none in the folder is complete, and of this newest one: %s", last.Broken+last.Lacks))
 }
 
 func damaged(id string, err error) error {

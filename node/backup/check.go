@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,9 @@ func Verify(ctx context.Context, folder, id string, access Access) (Checked, err
 	}
 	if err == nil && records.Records < m.Store.Counts.Records {
 		err = damaged(m.ID, fmt.Errorf("%d records are there, the manifest says %d", records.Records, m.Store.Counts.Records))
+	}
+	if err == nil {
+		err = c.odd
 	}
 	if err != nil {
 		return Checked{}, fmt.Errorf("verify a backup in %s: %w", folder, asDamage(m.ID, err))
@@ -107,7 +111,7 @@ func Drill(ctx context.Context, folder, id string, access Access, scratch string
 		}
 	}()
 	o := RestoreOptions{Data: dir, Free: free}
-	if err := o.fill(ctx, dir, c); err != nil {
+	if err := cmp.Or(o.fill(ctx, dir, c), c.odd); err != nil {
 		return out, fmt.Errorf("rehearse a restore from %s: %w", folder, errors.Join(err, c.close()))
 	}
 	out = c.checked(c.manifest().Store.Counts.Records, begun)

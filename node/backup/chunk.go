@@ -88,6 +88,7 @@ type chunkWriter struct {
 	dir    string
 	seal   sealer
 	limit  int64
+	room   func(folder string, bytes int64) error // may be nil
 	at     *fileWriter
 	chunks []Chunk
 }
@@ -100,6 +101,11 @@ func (c *chunkWriter) entry(b []byte) error {
 		}
 	}
 	if c.at == nil {
+		if c.room != nil {
+			if err := c.room(c.dir, c.limit); err != nil {
+				return err
+			}
+		}
 		w, err := newFileWriter(filepath.Join(c.dir, chunkName(len(c.chunks))), c.seal)
 		if err != nil {
 			return err

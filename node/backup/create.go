@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"tocsin/node/durable"
@@ -31,6 +32,9 @@ type Source struct {
 	Trees []Tree
 	// Signer gives what signs backups, cert.expired when no certificate is valid now; nil signs none.
 	Signer func() (Signer, error)
+	// Room is asked before each chunk whether as many bytes may be written where a folder is, store.full when they would take
+	// what the store needs; nil asks nobody.
+	Room func(folder string, bytes int64) error
 }
 
 // CreateOptions say how to back up. The zero value but for the folder and the sealing goes on from the last backup.
@@ -209,7 +213,7 @@ func (w *writing) run(ctx context.Context) (made Made, last *lastBackup, err err
 
 // contents writes files and then keys: the files are a little older than the store, or the same.
 func (w *writing) contents(ctx context.Context, seal sealer) (*Manifest, map[string]string, error) {
-	c := &chunkWriter{dir: w.dir, seal: seal, limit: w.o.chunk}
+	c := &chunkWriter{dir: w.dir, seal: seal, limit: w.o.chunk, room: w.src.Room}
 	if c.limit == 0 {
 		c.limit = chunkRaw
 	}
@@ -258,16 +262,8 @@ func (w *writing) pairs(ctx context.Context, c *chunkWriter, m *Manifest, since 
 
 // publish gives the backup its name: from here on it is one.
 func (w *writing) publish() (size int64, err error) {
-	entries, err := os.ReadDir(w.dir)
-	if err != nil {
+	if size, err = sizeOf(w.dir); err != nil {
 		return 0, err
-	}
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil {
-			return 0, err
-		}
-		size += info.Size()
 	}
 	about := About{Format: formatName, ID: w.id, Created: w.now, Sealed: w.o.Sealing.word(), Org: w.src.Org, Peer: w.src.Peer, Bytes: size}
 	if w.base != nil {
@@ -284,4 +280,23 @@ func (w *writing) publish() (size int64, err error) {
 		return 0, err
 	}
 	return size, durable.SyncFolder(w.o.Folder)
+}
+
+// sizeOf is what the files of a backup have in all, without about.json and what is written later.
+func sizeOf(dir string) (size int64, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range entries {
+		if e.Name() == aboutFile || e.Name() == verifiedFile || strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		info, err := e.Info()
+		if err != nil {
+			return 0, err
+		}
+		size += info.Size()
+	}
+	return size, nil
 }

@@ -198,3 +198,28 @@ func (m *Manifest) follows(base *Manifest, baseDigest string) error {
 	}
 	return nil
 }
+
+// contradicts says what about.json tells otherwise than the manifest, or than the files that lie beside it.
+func (a About) contradicts(dir string, m *Manifest) error {
+	what := ""
+	switch {
+	case !a.Created.Equal(m.Created):
+		what = fmt.Sprintf("that it was made at %s, it was at %s", a.Created.Format(time.RFC3339), m.Created.Format(time.RFC3339))
+	case a.Base != m.Base:
+		what = fmt.Sprintf("that it goes on from %q, it does from %q", a.Base, m.Base)
+	case a.Org != m.Org || a.Peer != m.Peer:
+		what = fmt.Sprintf("that it is of %s (%s), it is of %s (%s)", a.Org, a.Peer, m.Org, m.Peer)
+	default:
+		size, err := sizeOf(dir)
+		if err != nil {
+			return err
+		}
+		if size != a.Bytes {
+			what = fmt.Sprintf("that it has %d bytes, it has %d", a.Bytes, size)
+		}
+	}
+	if what == "" {
+		return nil
+	}
+	return damaged(m.ID, fmt.Errorf("%s was changed: it says %s", aboutFile, what))
+}

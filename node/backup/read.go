@@ -83,6 +83,8 @@ func (s *stream) complete() error {
 // chain is a backup with all that it goes on from, opened. It is used by one goroutine.
 type chain struct {
 	streams []*stream // the full one first
+	// odd says what a backup of it tells in the open and not inside. It restores nobody anything else, but deceives whoever lists.
+	odd error
 }
 
 // openChain opens manifests and holds them against each other.
@@ -125,6 +127,9 @@ func openChain(folder, id string, access Access) (*chain, error) {
 			if err := access.genuine(dir, f.About, m, digest); err != nil {
 				return nil, err
 			}
+		}
+		if c.odd == nil {
+			c.odd = f.About.contradicts(dir, m)
 		}
 		sum = digest
 		c.streams = append(c.streams, &stream{m: m, files: newList(), live: newLive(), chunks: &chunkReader{dir: dir, open: open, chunks: m.Chunks}})
