@@ -25,6 +25,8 @@ type fsckReport struct {
 	Objects  int      `json:"objects"`
 	Held     int      `json:"held"`
 	Problems []string `json:"problems"`
+	// NotRead is true when the store does not open: the numbers say nothing then.
+	NotRead bool `json:"not_read,omitempty"`
 	// Online is true when the running node looked at its store, and repaired what peers had.
 	Online   bool     `json:"online,omitempty"`
 	Repaired int      `json:"repaired,omitempty"`
@@ -35,8 +37,10 @@ type fsckReport struct {
 type repairReport struct {
 	OK    bool   `json:"ok"`
 	Store string `json:"store"`
-	// Kept counts records that were taken over, Loose those that the node judges anew at its next start.
+	// Kept counts records that were taken over, Apart those of them that are held as a whole or were rejected, which
+	// no count of records has. Loose are those that the node judges anew at its next start.
 	Kept  int      `json:"kept"`
+	Apart int      `json:"apart"`
 	Loose int      `json:"loose"`
 	Lost  []string `json:"lost"`
 	// Aside is the folder of the damaged store, Damage what was found.
@@ -111,7 +115,9 @@ func (g *globals) fsck(ctx context.Context, paths node.Paths) error {
 	case err != nil: // the database itself is so damaged that it does not open
 		found.Problems = append(found.Problems, "the database does not open: "+err.Error())
 	}
-	return g.emitFsck(fsckReport{Store: dir, Records: found.Records, Objects: found.Objects, Held: found.Held, Problems: append([]string{}, found.Problems...)})
+	r := fsckReport{Store: dir, Records: found.Records, Objects: found.Objects, Held: found.Held, Problems: append([]string{}, found.Problems...)}
+	r.NotRead = err != nil
+	return g.emitFsck(r)
 }
 
 // fsckOnline has the running node look.
@@ -128,7 +134,7 @@ func (g *globals) fsckOnline(ctx context.Context, dir string) error {
 	}
 	r := fsckReport{Store: dir, Records: s.Records, Problems: s.Problems, Online: true, Repaired: s.Repaired, Lost: s.Lost}
 	if st, err := c.Status(ctx); err == nil {
-		r.Objects, r.Held = st.Objects, st.Held
+		r.Records, r.Objects, r.Held = st.Records, st.Objects, st.Held // of which the round also reads what is held and was rejected
 	}
 	for _, id := range s.Lost {
 		r.Problems = append(r.Problems, fmt.Sprintf("record %s is damaged, and no peer has it", id))
@@ -154,6 +160,11 @@ func (g *globals) fsckRepair(paths node.Paths) error {
 	if err := storage.RepairRoom(dir); err != nil {
 		return err
 	}
+	found, err := storage.Check(dir)
+	if err == nil && len(found.Problems) == 0 {
+		g.hint("There is nothing to repair: the store was left as it is.")
+		return g.emitFsck(fsckReport{Store: dir, Records: found.Records, Objects: found.Objects, Held: found.Held, Problems: []string{}})
+	}
 	done, err := storage.Rebuild(dir)
 	if reason.Of(err) == reason.NodeRunning {
 		return api.ProblemOf(err).WithFix("Stop the node first: a store is made anew only while nobody uses it. 'tocsin fsck' repairs a running one.")
@@ -161,7 +172,7 @@ func (g *globals) fsckRepair(paths node.Paths) error {
 	if err != nil {
 		return err
 	}
-	r := repairReport{OK: true, Store: dir, Kept: done.Kept, Loose: done.Loose, Aside: done.Aside, Lost: []string{}, Damage: append([]string{}, done.Damage...)}
+	r := repairReport{OK: true, Store: dir, Kept: done.Kept, Apart: done.Kept - done.Counts.Records, Loose: done.Loose, Aside: done.Aside, Lost: []string{}, Damage: append([]string{}, done.Damage...)}
 	for _, id := range done.Lost {
 		r.Lost = append(r.Lost, id.String())
 	}
@@ -169,21 +180,19 @@ func (g *globals) fsckRepair(paths node.Paths) error {
 }
 
 func (g *globals) showRepair(w io.Writer, r repairReport) {
-	for _, d := range r.Damage {
-		fmt.Fprintf(w, "%s  %s\n", g.paint("damaged", colorBad), clean(d))
+	g.showSome(w, "damaged", r.Damage)
+	g.showSome(w, "lost", r.Lost)
+	apart := ""
+	if r.Apart > 0 {
+		apart = fmt.Sprintf(" (%d of them held or rejected)", r.Apart)
 	}
-	for _, id := range r.Lost {
-		fmt.Fprintf(w, "%s  %s\n", g.paint("lost", colorBad), id)
-	}
-	fmt.Fprintf(w, "%s: %s kept, %d to be judged anew, %d lost\n", g.paint("repaired", colorGood), count(r.Kept, "record"), r.Loose, len(r.Lost))
+	fmt.Fprintf(w, "%s: %s kept%s, %d to be judged anew, %d lost\n", g.paint("repaired", colorGood), count(r.Kept, "record"), apart, r.Loose, len(r.Lost))
 	fmt.Fprintf(w, "The damaged store is in %s\n", clean(filepath.Base(r.Aside)))
 	g.hint("Start the node: catch-up brings what is lost. Remove the damaged store when all is well.")
 }
 
 func (g *globals) showFsck(w io.Writer, r fsckReport) {
-	for _, p := range r.Problems {
-		fmt.Fprintf(w, "%s  %s\n", g.paint("damaged", colorBad), clean(p))
-	}
+	g.showSome(w, "damaged", r.Problems)
 	word := g.paint("sound", colorGood)
 	if !r.OK {
 		word = g.paint("not sound", colorBad)
@@ -191,5 +200,22 @@ func (g *globals) showFsck(w io.Writer, r fsckReport) {
 	if r.Repaired > 0 {
 		fmt.Fprintf(w, "%s repaired from peers\n", count(r.Repaired, "record"))
 	}
+	if r.NotRead {
+		fmt.Fprintf(w, "%s: the store does not open, its records were not read\n", word)
+		return
+	}
 	fmt.Fprintf(w, "%s: %s, %s, %d held\n", word, count(r.Records, "record"), count(r.Objects, "object"), r.Held)
+}
+
+// maxShown is how many lines of a kind a person is shown.
+const maxShown = 40
+
+// showSome writes a line for each item, as far as a person reads.
+func (g *globals) showSome(w io.Writer, word string, items []string) {
+	for _, item := range items[:min(len(items), maxShown)] {
+		fmt.Fprintf(w, "%s  %s\n", g.paint(word, colorBad), clean(item))
+	}
+	if more := len(items) - maxShown; more > 0 {
+		fmt.Fprintf(w, "... and %d more: '-o json' names all\n", more)
+	}
 }
