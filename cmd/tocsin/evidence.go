@@ -126,7 +126,7 @@ func (g *globals) showPack(w io.Writer, r evidence.Report) {
 		}
 	} else {
 		steps(false, g.paint("FAILED", colorBad))
-		fmt.Fprintln(w, "\nIts cover sheet is not shown: nothing in it is proved. What was looked at else:")
+		fmt.Fprintln(w, "\nIts cover sheet is not shown: nothing in it is proved.")
 	}
 	steps(true, g.paint("ok    ", colorGood))
 	fmt.Fprintf(w, "\n%s\n", g.packVerdict(r))

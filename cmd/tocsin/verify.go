@@ -90,11 +90,9 @@ type verifyReport struct {
 
 // verifyItem is what one item of a record file turned out to be.
 type verifyItem struct {
-	Kind    string           `json:"kind"` // statement, record, proof or file
-	OK      bool             `json:"ok"`
-	Org     string           `json:"org,omitempty"`
-	Name    string           `json:"name,omitempty"`  // what the organisation calls itself
-	Words   string           `json:"words,omitempty"` // the eight words of its id
+	Kind string `json:"kind"` // statement, record, proof or file
+	OK   bool   `json:"ok"`
+	verifySigner
 	Record  string           `json:"record,omitempty"`
 	Content string           `json:"content,omitempty"` // the statement's type or the record's kind
 	Topic   string           `json:"topic,omitempty"`
@@ -103,6 +101,13 @@ type verifyItem struct {
 	Objects []verifiedObject `json:"objects,omitempty"`
 	Code    string           `json:"code,omitempty"`
 	Why     string           `json:"why"`
+}
+
+// verifySigner is the organisation that signed an item.
+type verifySigner struct {
+	Org   string `json:"org,omitempty"`
+	Name  string `json:"name,omitempty"`  // what the organisation calls itself
+	Words string `json:"words,omitempty"` // the eight words of its id
 }
 
 // verifiedObject is one object of a record.
@@ -175,7 +180,7 @@ func failed(v verifyItem, err error) verifyItem {
 }
 
 func verifyStatement(network string, chains *protocol.Chains, s *protocol.Statement) verifyItem {
-	v := verifyItem{Kind: "statement", Org: s.Org().String(), Words: wordsOf(s.Org()), Name: nameOf(chains, s.Org()), Content: string(s.Type())}
+	v := verifyItem{Kind: "statement", verifySigner: signerOf(chains, s.Org()), Content: string(s.Type())}
 	if _, _, errs := chains.With(s); len(errs) > 0 {
 		v = failed(v, errs[0])
 		if v.Code == string(reason.SigInvalid) {
@@ -233,19 +238,17 @@ func verifyProof(chains *protocol.Chains, raw []byte) verifyItem {
 // sign fills in who signed what header.
 func (v *verifyItem) sign(chains *protocol.Chains, org protocol.OrgID, h protocol.Header) {
 	created := h.Created.UTC()
-	v.Org, v.Name, v.Words = org.String(), nameOf(chains, org), wordsOf(org)
+	v.verifySigner = signerOf(chains, org)
 	v.Content, v.Topic, v.TLP, v.Created = h.Kind.String(), h.Topic.String(), h.TLP.String(), &created
 }
 
-// wordsOf are the words by which people compare an id (ID-05).
-func wordsOf(org protocol.OrgID) string { return strings.Join(identity.Words(org), " ") }
-
-// nameOf is what an organisation calls itself, which proves nothing.
-func nameOf(chains *protocol.Chains, org protocol.OrgID) string {
+// signerOf says who an organisation is. What it calls itself proves nothing; by its words people compare it (ID-05).
+func signerOf(chains *protocol.Chains, org protocol.OrgID) verifySigner {
+	out := verifySigner{Org: org.String(), Words: strings.Join(identity.Words(org), " ")}
 	if o, ok := chains.Org(org); ok {
-		return o.Genesis.Name
+		out.Name = o.Genesis.Name
 	}
-	return ""
+	return out
 }
 
 // describe names an object. Its content is not judged here: it was signed, sound or not.
