@@ -105,6 +105,24 @@ func offlineSigner(chains *protocol.Chains, own protocol.OrgID, keys *keystore.K
 	return backup.Signer{Chain: chains.Chain(own), Certificate: cert, Key: keys.Record}, nil
 }
 
+// RestoreKeys puts private keys from their file into a node that was restored without them: node.absent when there is none.
+func RestoreKeys(paths Paths, cfg Config, file string, access backup.Access) (names []string, err error) {
+	l, err := lock(paths)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	chains, err := identity.Open(filepath.Join(paths.State(), "identity.cbor"), cfg.WithDefaults().Network)
+	if err != nil {
+		return nil, err
+	}
+	own, ok := chains.Own()
+	if !ok {
+		return nil, reason.New(reason.NodeNotFound, "the identity file names no own organisation")
+	}
+	return backup.RestoreKeys(file, access, own.String(), paths.Data)
+}
+
 // maxSkip bounds how many numbers of statuses a restore leaves out: partners take no jump of more than 1,000.
 const maxSkip = 900
 

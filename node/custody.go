@@ -10,6 +10,7 @@ import (
 	"tocsin/node/keystore"
 	"tocsin/node/outbox"
 	"tocsin/protocol"
+	"tocsin/protocol/reason"
 	"tocsin/storage"
 )
 
@@ -26,6 +27,9 @@ func (n *Node) openIdentity(paths Paths, cfg Config) (*keystore.Keys, *identity.
 		}
 	}
 	keys, err := keystore.Load(paths.Data)
+	if reason.Of(err) == reason.NodeNotFound { // state is here, so the node was restored without them
+		return nil, nil, reason.New(reason.KeyFile, "no keys in "+filepath.Join(paths.Data, "keys")+", though the node's state is there: 'tocsin backup keys FILE' puts them back")
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -46,7 +50,7 @@ func (n *Node) openCustody(paths Paths, o Options, keys *keystore.Keys, chains *
 	if err != nil {
 		return nil, err
 	}
-	safety := outbox.Safety{Elsewhere: n.elsewhere, Replace: office.Replace}
+	safety := outbox.Safety{Elsewhere: n.elsewhere, Replace: office.Replace, Ends: office.Ends}
 	if !o.Memory { // a store in memory is behind its own past at every start
 		if safety.Reservations, err = outbox.OpenReservations(filepath.Join(paths.State(), "reserved.json")); err != nil {
 			return nil, err

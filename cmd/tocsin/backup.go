@@ -19,7 +19,7 @@ import (
 
 func newBackupCommand(g *globals) *cobra.Command {
 	return group("backup", "Back up the node, and make sure that it can be restored",
-		newBackupListCommand(g), newBackupCreateCommand(g), newBackupVerifyCommand(g, false), newBackupVerifyCommand(g, true))
+		newBackupListCommand(g), newBackupCreateCommand(g), newBackupVerifyCommand(g, false), newBackupVerifyCommand(g, true), newBackupKeysCommand(g))
 }
 
 // backupOptions are the flags of backup create.
@@ -227,6 +227,8 @@ type backupItem struct {
 	Verified time.Time `json:"verified,omitzero"`
 	Drilled  time.Time `json:"drilled,omitzero"`
 	Broken   string    `json:"broken,omitempty"`
+	// Lacks says why it cannot be restored though it is sound itself.
+	Lacks string `json:"lacks,omitempty"`
 }
 
 func newBackupListCommand(g *globals) *cobra.Command {
@@ -273,7 +275,7 @@ func (g *globals) listBackups(folder string) error {
 	}
 	list := api.List[backupItem]{Items: []backupItem{}}
 	for _, f := range all {
-		list.Items = append(list.Items, backupItem{f.ID, f.Created, f.Base, f.Sealed, f.Bytes, f.Verified, f.Drilled, f.Broken})
+		list.Items = append(list.Items, backupItem{f.ID, f.Created, f.Base, f.Sealed, f.Bytes, f.Verified, f.Drilled, f.Broken, f.Lacks})
 	}
 	return g.emit(list, func(w io.Writer) {
 		now := time.Now()
@@ -286,6 +288,8 @@ func (g *globals) listBackups(folder string) error {
 			state := g.when(i.Verified, now)
 			if i.Broken != "" {
 				base, state = "broken", i.Broken
+			} else if i.Lacks != "" {
+				state = "cannot be restored: " + i.Lacks
 			}
 			rows = append(rows, []cell{{text: i.ID}, {text: g.stamp(i.Created)}, {text: base}, {text: clean(i.Sealed)}, {text: bytesText(i.Bytes)}, {text: clean(state)}})
 		}

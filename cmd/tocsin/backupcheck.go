@@ -99,7 +99,7 @@ func (g *globals) checkBackup(ctx context.Context, folder, id string, access bac
 		checked, err = g.verifyBackup(ctx, folder, id, a)
 	}
 	if err != nil {
-		return err
+		return absentBackup(err)
 	}
 	return g.emit(checked, func(w io.Writer) {
 		did := "Every byte of it is as it was written"
@@ -110,6 +110,14 @@ func (g *globals) checkBackup(ctx context.Context, folder, id string, access bac
 			count(checked.Records, "record"), count(checked.Files, "file"))
 		fmt.Fprintf(w, "%s (%s, in %.1f s).\n", did, count(len(checked.Chain), "backup"), checked.Seconds)
 	})
+}
+
+// absentBackup says where to look for a backup that is not there.
+func absentBackup(err error) error {
+	if p := api.ProblemOf(err); p.Code == string(reason.NotFound) {
+		return p.WithFix("See what is in the folder with 'tocsin backup list --from FOLDER'; a disk may not be mounted.")
+	}
+	return err
 }
 
 // verifyBackup reads the folder itself: no node is needed.
@@ -171,7 +179,7 @@ there already stay as they are.
 A backup is signed by its node. Name the organisation with --org, or give its keys: what another one signed is refused
 then. What is not signed, or not sealed, is taken only with --unsigned and --plain.
 
-The private keys come from their own file (--keys), or are put into keys/ by hand. Whatever key is there,
+The private keys come from their own file (--keys, or later by tocsin backup keys), or are put into keys/ by hand. Whatever key is there,
 it does not go on with its logs, since nobody knows what was signed after the backup: before its first signature the
 node makes a new record key with the operations key, or without one does not sign and says so.
 
@@ -230,9 +238,9 @@ func (g *globals) restore(ctx context.Context, o restoreOptions) error {
 	r, err := node.Restore(ctx, paths, o.RestoreOptions)
 	if err != nil {
 		if reason.Of(err) == reason.NodeExists {
-			return api.ProblemOf(err).WithFix("Name an empty folder with --data, or move away what is there.")
+			return api.ProblemOf(err).WithFix("Name an empty folder with --data, or move away what is there. Keys alone: 'tocsin backup keys FILE'.")
 		}
-		return err
+		return absentBackup(err)
 	}
 	report := restoredReport{r, time.Since(begun).Seconds(), paths.Data}
 	return g.emit(report, func(w io.Writer) { g.showRestored(w, report, o.org != "") })
@@ -251,7 +259,7 @@ func (g *globals) showRestored(w io.Writer, r restoredReport, named bool) {
 		fmt.Fprintln(w, g.paint("Nothing says that it is yours: it is of "+clean(r.Org)+". Compare that, or name it with --org.", colorWarn))
 	}
 	if !r.Keys {
-		fmt.Fprintln(w, g.paint("The private keys are not there: put them into keys/ before the node runs.", colorWarn))
+		fmt.Fprintln(w, g.paint("The private keys are not there. Before the node runs: tocsin backup keys FILE, or put them into keys/.", colorWarn))
 	}
 	g.hint("Next: tocsin run. Before it signs anything the node takes a new record key; what it published after the backup comes back from its peers.")
 }

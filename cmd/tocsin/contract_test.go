@@ -51,6 +51,7 @@ var absentNode = map[string]struct {
 	"backup":                     {nil, exitUsage}, // without a folder
 	"backup create":              {[]string{"--to", "backups"}, exitNoNode},
 	"backup drill":               {[]string{"--from", "absent"}, exitNotFound},
+	"backup keys":                {[]string{"absent.age"}, exitNotFound},
 	"backup list":                {[]string{"--from", "absent"}, exitNotFound},
 	"backup verify":              {[]string{"--from", "absent"}, exitNotFound},
 	"check":                      {[]string{"192.0.2.1"}, exitNoNode},

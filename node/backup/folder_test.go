@@ -105,3 +105,34 @@ func TestRoomIsAskedFor(t *testing.T) {
 		t.Errorf("asked %d times for %d chunks, %v", asked, len(chunks), err)
 	}
 }
+
+// TestKeysLater: keys can follow a restore, as often as somebody tries, and never take the place of others.
+func TestKeysLater(t *testing.T) {
+	w := newWorld(t)
+	w.write("keys/host.key", "the secret of the host")
+	file := filepath.Join(t.TempDir(), "keys.age")
+	_, err := CreateKeys(w.src.Data, w.src.Org, file, Sealing{Recipients: []string{w.id.Recipient().String()}})
+	check(t, err)
+	w.create(w.options())
+	data, _ := w.restore("")
+	_, err = RestoreKeys(file, w.access(), "another", data)
+	wantCode(t, err, reason.Conflict)
+	for range 2 {
+		names, err := RestoreKeys(file, w.access(), w.src.Org, data)
+		if err != nil || len(names) != 2 {
+			t.Fatalf("%v, %v", names, err)
+		}
+	}
+	if got := read(t, filepath.Join(data, "keys/record.key")); got != "the secret of the record key" {
+		t.Errorf("key %q", got)
+	}
+	check(t, os.Remove(filepath.Join(data, "keys/host.key")))
+	check(t, os.WriteFile(filepath.Join(data, "keys/record.key"), []byte("another one"), 0o600))
+	_, err = RestoreKeys(file, w.access(), w.src.Org, data)
+	wantCode(t, err, reason.Conflict)
+	if left, err := os.ReadDir(filepath.Join(data, keysFolder)); err != nil || len(left) != 1 {
+		t.Errorf("a conflict leaves %v, %v", left, err)
+	}
+	_, err = RestoreKeys(file, Access{}, w.src.Org, t.TempDir())
+	wantCode(t, err, reason.BackupKey)
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -105,24 +106,52 @@ func decodeKeys(raw []byte) (b keysBackup, err error) {
 	return b, nil
 }
 
-// restoreKeys puts keys into a new folder. org is whose they must be.
-func restoreKeys(path string, access Access, org, dir string) error {
+// RestoreKeys puts the keys of a file into the data folder of a node that was restored without them, and returns their names. org is
+// whose they must be. If we stop in between, the next call goes on: a key that is there is passed over, and another one in its place
+// is a conflict before anything is written.
+func RestoreKeys(path string, access Access, org, data string) ([]string, error) {
+	return restoreKeys(path, access, org, filepath.Join(data, keysFolder))
+}
+
+func restoreKeys(path string, access Access, org, dir string) (names []string, err error) {
 	b, err := openKeys(path, access)
 	if err == nil && b.Org != org {
-		err = reason.New(reason.Conflict, fmt.Sprintf("they are of organisation %s, and the backup of %s", b.Org, org))
+		err = reason.New(reason.Conflict, fmt.Sprintf("they are of organisation %s, and the node of %s", b.Org, org))
 	}
 	if err == nil {
-		err = os.MkdirAll(dir, 0o700)
-	}
-	for _, k := range b.Keys {
-		if err == nil {
-			err = durable.Write(filepath.Join(dir, k.Name), k.Text, 0o600)
-		}
+		names, err = b.put(dir)
 	}
 	if err != nil {
-		return fmt.Errorf("restore the keys from %s: %w", path, err)
+		return nil, fmt.Errorf("restore the keys from %s: %w", path, err)
 	}
-	return nil
+	return names, nil
+}
+
+// put writes the keys that are not in a folder yet.
+func (b keysBackup) put(dir string) (names []string, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	var lacking []keyCopy
+	for _, k := range b.Keys {
+		to := filepath.Join(dir, k.Name)
+		there, err := readSmall(to)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			lacking = append(lacking, k)
+		case err != nil:
+			return nil, err
+		case !bytes.Equal(there, k.Text):
+			return nil, reason.New(reason.Conflict, to+" is another key; move it away first")
+		}
+		names = append(names, k.Name)
+	}
+	for _, k := range lacking {
+		if err := durable.Write(filepath.Join(dir, k.Name), k.Text, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
 }
 
 func openKeys(path string, access Access) (b keysBackup, err error) {

@@ -151,7 +151,7 @@ func (o *RestoreOptions) fill(ctx context.Context, dir string, c *chain) error {
 		}
 	}
 	if o.Keys != "" {
-		if err := restoreKeys(o.Keys, o.KeysAccess, c.manifest().Org, filepath.Join(dir, keysFolder)); err != nil {
+		if _, err := restoreKeys(o.Keys, o.KeysAccess, c.manifest().Org, filepath.Join(dir, keysFolder)); err != nil {
 			return err
 		}
 	}
