@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
@@ -18,7 +16,8 @@ import (
 const expiryBatch = 256
 
 // Expire removes records whose storage life ended before now and returns how
-// many. Nothing of them stays but their place in the key log's count. A record
+// many. Nothing of them stays but their place in the key log's count, and their bytes until the next Vacuum:
+// badger's collection of the value log is never run, see decision 074. A record
 // that is damaged is left for Check to name, and is part of the error.
 func (s *Store) Expire(ctx context.Context, now time.Time) (int, error) {
 	gone := 0
@@ -45,43 +44,10 @@ func (s *Store) Expire(ctx context.Context, now time.Time) (int, error) {
 			break
 		}
 	}
-	if gone > 0 {
-		failed = errors.Join(failed, s.reclaim(maxReclaim))
-	}
 	if failed != nil {
 		return gone, fmt.Errorf("expire records: %w", failed)
 	}
 	return gone, nil
-}
-
-// maxReclaim is how many files of the value log one Expire rewrites at most: each
-// is 64 MB of reading and at most half of that of writing.
-const maxReclaim = 4
-
-// reclaim gives the disk back what files of the value log have lost at least
-// half of their content. badger learns what is lost as it compacts, so that this lags behind.
-func (s *Store) reclaim(files int) error {
-	s.life.RLock()
-	defer s.life.RUnlock()
-	if s.closed {
-		return errClosed()
-	}
-	if s.memory {
-		return nil
-	}
-	if err := s.keepLinks(); err != nil {
-		return fmt.Errorf("reclaim space: %w", err)
-	}
-	for range files {
-		err := s.db.RunValueLogGC(0.5)
-		if errors.Is(err, badger.ErrNoRewrite) || errors.Is(err, badger.ErrRejected) {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("reclaim space: %w", err)
-		}
-	}
-	return s.wipeLinks()
 }
 
 // doAll hands much work to the writer at once and counts what was done. What is

@@ -152,9 +152,6 @@ func (s *Store) ExpireHeld(ctx context.Context, before time.Time) (int, error) {
 			break
 		}
 	}
-	if gone > 0 {
-		failed = errors.Join(failed, s.reclaim(maxReclaim))
-	}
 	if failed != nil {
 		return gone, fmt.Errorf("expire held records: %w", failed)
 	}

@@ -23,14 +23,12 @@ import (
 //	STORE.new   a whole copy
 //	STORE       the store
 //	STORE.old   the store before, until its files are overwritten and gone
-//	STORE.wipe  links to files of the value log, so that one that badger removes can be overwritten first
 //
 // If we stop on any line there is either STORE, or STORE.new and STORE.old: finishSwap makes the one of the other.
 const (
 	suffixPart = ".part"
 	suffixNew  = ".new"
 	suffixOld  = ".old"
-	suffixWipe = ".wipe"
 )
 
 // metaVacuum says when the store was vacuumed last, in Unix ms, and at which change.
@@ -75,7 +73,7 @@ func (s *Store) Vacuum(ctx context.Context) (Vacuumed, error) {
 		}
 	}
 	if err == nil {
-		err = errors.Join(wipeTree(s.dir+suffixOld), s.wipeLinks(), s.dropBefore(0))
+		err = errors.Join(wipeTree(s.dir+suffixOld), s.dropBefore(0))
 	}
 	if err != nil {
 		return v, fmt.Errorf("vacuum the store: %w", err)
@@ -288,7 +286,7 @@ func (s *Store) tidy() error {
 	if s.memory {
 		return nil
 	}
-	errs := []error{s.wipeLinks()}
+	var errs []error
 	for _, leftover := range []string{suffixPart, suffixNew, suffixOld} {
 		errs = append(errs, wipeTree(s.dir+leftover))
 	}

@@ -268,33 +268,6 @@ func TestWipe(t *testing.T) {
 	must(t, wipeTree(dir))
 }
 
-// TestWipeLinks: a file of the value log that badger removes is overwritten, one that it still has is not.
-func TestWipeLinks(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "store")
-	s := openDisk(t, dir)
-	accept(t, s, newAuthor(t, "A").entry(draft{leaves: indicators(0, 3)}))
-	must(t, s.keepLinks())
-	logs, err := filepath.Glob(filepath.Join(dir, "*"+valueLogSuffix))
-	must(t, err)
-	extra := filepath.Join(dir+suffixWipe, "000099.vlog")
-	must(t, os.WriteFile(extra, []byte("secret"), 0o600))
-	held, err := os.Open(extra)
-	must(t, err)
-	defer held.Close()
-	must(t, s.keepLinks())
-	b := make([]byte, 6)
-	_, err = held.ReadAt(b, 0)
-	must(t, err)
-	if _, err := os.Stat(extra); err == nil || string(b) == "secret" {
-		t.Errorf("it is still there: %q", b)
-	}
-	for _, path := range logs {
-		if _, err := os.Stat(filepath.Join(dir+suffixWipe, filepath.Base(path))); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
 func txnSet(key, value []byte) func(*badger.Txn) error {
 	return func(txn *badger.Txn) error { return txn.Set(key, value) }
 }

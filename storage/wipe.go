@@ -82,56 +82,6 @@ func overwrite(f *os.File) error {
 	return nil
 }
 
-// keepLinks gives every file of the value log a second name, so that its bytes can be overwritten when badger removes it. Where
-// the file system has no links it does nothing.
-func (s *Store) keepLinks() error {
-	if err := s.wipeLinks(); err != nil {
-		return err
-	}
-	logs, err := filepath.Glob(filepath.Join(s.dir, "*"+valueLogSuffix))
-	if err != nil {
-		return err
-	}
-	side := s.dir + suffixWipe
-	if err := os.MkdirAll(side, 0o700); err != nil {
-		return err
-	}
-	for _, path := range logs {
-		if err := os.Link(path, filepath.Join(side, filepath.Base(path))); err != nil && !errors.Is(err, fs.ErrExist) {
-			log.Debugw("a removed file of the value log will not be overwritten", "file", path, "err", err)
-		}
-	}
-	return nil
-}
-
-// wipeLinks overwrites the files that badger has removed. It drops their last bytes late, when nobody
-// reads them any more; what it still has stays.
-func (s *Store) wipeLinks() error {
-	side := s.dir + suffixWipe
-	entries, err := os.ReadDir(side)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, e := range entries {
-		path := filepath.Join(side, e.Name())
-		f, err := os.Open(path)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		n := links(f)
-		_ = f.Close() // only looked at
-		if n == 1 {
-			errs = append(errs, wipeFile(path))
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // treeBytes sums the sizes of the files of a folder, holes left out where the system tells.
 func treeBytes(dir string) (n int64, err error) {
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
