@@ -23,6 +23,7 @@ const (
 type killer struct {
 	*run
 	node, witness *program
+	own           string // the organisation of the node
 	load          *load
 	ledger        ledger
 	slowest       time.Duration
@@ -46,7 +47,7 @@ func runKill(ctx context.Context, r *run) error {
 			}
 		}
 		if (cycle+1)%100 == 0 {
-			r.progress("%d kills, %d records acknowledged", cycle+1, k.load.acknowledged())
+			r.progress("%d kills, %d records acknowledged; last refusal: %v", cycle+1, k.load.acknowledged(), k.load.refused)
 		}
 	}
 	return k.conclude(ctx)
@@ -68,6 +69,11 @@ func (k *killer) setUp(ctx context.Context) (err error) {
 	if _, err := k.node.client.AddPeer(ctx, k.witness.addr); err != nil {
 		return fmt.Errorf("connect with the witness: %w", err)
 	}
+	s, err := k.node.client.Status(ctx)
+	if err != nil {
+		return err
+	}
+	k.own = s.Org
 	return k.node.kill()
 }
 
@@ -104,7 +110,8 @@ func (k *killer) cycle(ctx context.Context, n int) error {
 	}
 	var loading sync.WaitGroup
 	loading.Go(func() { k.load.pump(ctx, k.node.client, 4, 0) })
-	wait(ctx, upTo(k.rand, 150*time.Millisecond))
+	k.load.awaitMore(ctx, k.rand.IntN(40), time.Second)
+	wait(ctx, upTo(k.rand, 10*time.Millisecond))
 	err = k.node.kill()
 	loading.Wait()
 	return err
@@ -151,8 +158,8 @@ func (k *killer) conclude(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for id := range seen {
-		if !all[id] {
+	for id, org := range seen {
+		if _, ok := all[id]; !ok && org.String() == k.own {
 			k.breach("%s left the node and is not in its store", id)
 		}
 	}

@@ -31,8 +31,8 @@ func (g *ledger) see(r *run, p place, id protocol.RecordID) {
 // inspect opens the store of a node that does not run, and holds it against what was acknowledged and
 // offered: nothing lost, nothing that nobody offered, no object in two records, no place taken twice, and no log
 // of its own with a hole. A witness acknowledged nothing: acked is nil. It returns
-// the ids of all records.
-func (g *ledger) inspect(r *run, dir string, l *load, acked map[protocol.RecordID]string) (map[protocol.RecordID]bool, error) {
+// all records with their organisations.
+func (g *ledger) inspect(r *run, dir string, l *load, acked map[protocol.RecordID]string) (map[protocol.RecordID]protocol.OrgID, error) {
 	s, err := storage.Open(filepath.Join(dir, "store"), storage.Options{Network: "main"})
 	if err != nil {
 		return nil, fmt.Errorf("open the store of %s: %w", dir, err)
@@ -59,15 +59,15 @@ func (g *ledger) inspect(r *run, dir string, l *load, acked map[protocol.RecordI
 }
 
 // survey looks at every record of a store.
-func (g *ledger) survey(r *run, s *storage.Store, l *load) (map[protocol.RecordID]bool, error) {
+func (g *ledger) survey(r *run, s *storage.Store, l *load) (map[protocol.RecordID]protocol.OrgID, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	logs, places := s.Inventory()
-	all := make(map[protocol.RecordID]bool, len(places))
+	all := make(map[protocol.RecordID]protocol.OrgID, len(places))
 	seen := map[string]protocol.RecordID{}
 	for _, p := range places {
-		all[p.ID] = true
 		log := logs[p.Log]
+		all[p.ID] = log.Org
 		g.see(r, place{log.Key, log.Topic, p.Sequence}, p.ID)
 		hits, err := s.Leaves(p.ID)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"tocsin/node/admin/api"
 	"tocsin/protocol"
+	"tocsin/protocol/reason"
 )
 
 // topics are what the load is spread over.
@@ -26,6 +28,7 @@ type load struct {
 	offered map[string]bool              // object ids that were sent
 	acked   map[protocol.RecordID]string // records that were acknowledged, with their topic
 	recent  []protocol.RecordID          // those acknowledged since taken
+	refused error                        // why the last publication that was answered was not taken
 }
 
 func newLoad(tag uint32) *load {
@@ -87,6 +90,7 @@ func (l *load) pump(ctx context.Context, c *api.Client, callers int, pause time.
 		all.Go(func() {
 			for n := i; ctx.Err() == nil; n++ {
 				if _, err := l.publish(ctx, c, topics[n%len(topics)], 1+n%7); err != nil {
+					l.note(err)
 					return
 				}
 				if pause > 0 {
@@ -98,6 +102,16 @@ func (l *load) pump(ctx context.Context, c *api.Client, callers int, pause time.
 	all.Wait()
 }
 
+// note keeps an error that is an answer: that a node is gone is what rigs are about.
+func (l *load) note(err error) {
+	if p, ok := errors.AsType[*api.Problem](err); ok && (p.Code == string(reason.NodeNotFound) || p.Code == string(reason.Interrupted)) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refused = err
+}
+
 // take returns what was acknowledged since it was called last.
 func (l *load) take() []protocol.RecordID {
 	l.mu.Lock()
@@ -105,6 +119,13 @@ func (l *load) take() []protocol.RecordID {
 	got := l.recent
 	l.recent = nil
 	return got
+}
+
+// awaitMore waits until n more records are acknowledged, at most limit: a slow disk must not make cycles in which nothing happens.
+func (l *load) awaitMore(ctx context.Context, n int, limit time.Duration) {
+	for end, want := time.Now().Add(limit), l.acknowledged()+n; l.acknowledged() < want && time.Now().Before(end) && ctx.Err() == nil; {
+		wait(ctx, time.Millisecond)
+	}
 }
 
 // acknowledged counts the records.
@@ -119,9 +140,7 @@ func (l *load) snapshot() map[protocol.RecordID]string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := make(map[protocol.RecordID]string, len(l.acked))
-	for id, topic := range l.acked {
-		out[id] = topic
-	}
+	maps.Copy(out, l.acked)
 	return out
 }
 

@@ -51,7 +51,7 @@ func runPowercut(ctx context.Context, r *run) error {
 			return fmt.Errorf("cut %d: %w", n, err)
 		}
 		if (n+1)%25 == 0 {
-			r.progress("%d cuts, %d records acknowledged", n+1, c.load.acknowledged())
+			r.progress("%d cuts, %d records acknowledged; last refusal: %v", n+1, c.load.acknowledged(), c.load.refused)
 		}
 	}
 	r.figure("%d power cuts, %d records acknowledged before them", r.cycles, c.load.acknowledged())
@@ -94,7 +94,8 @@ func (c *cutter) cycle(ctx context.Context, n int, image string) (after string, 
 	loadCtx, stop := context.WithCancel(ctx)
 	var loading sync.WaitGroup
 	loading.Go(func() { c.load.pump(loadCtx, node.client, 4, 0) })
-	wait(ctx, 20*time.Millisecond+upTo(c.rand, 300*time.Millisecond))
+	c.load.awaitMore(ctx, c.rand.IntN(100), time.Second)
+	wait(ctx, upTo(c.rand, 10*time.Millisecond))
 	if err := freeze(ctx, node); err != nil {
 		stop()
 		return "", errors.Join(err, node.kill())
@@ -140,13 +141,13 @@ func (c *cutter) check(n int, image string, acked map[protocol.RecordID]string) 
 		return errors.Join(err, unmount(mounted))
 	}
 	for _, id := range c.ledger.at {
-		if !all[id] {
+		if _, ok := all[id]; !ok {
 			c.breach("cut %d: %s was in the store when the node started and is gone", n, id)
 		}
 	}
 	node := &program{r: c.run, bin: c.bin, dir: dir}
-	if _, err := node.tool("audit", "verify"); err != nil {
-		c.breach("cut %d: the audit log is not sound: %v", n, err)
+	if said, err := node.tool("audit", "verify", "-o", "json"); err != nil {
+		c.breach("cut %d: the audit log is not sound: %s %v", n, said, err)
 	}
 	if (n+1)%inspectEvery == 0 {
 		err = sound(c.run, dir)

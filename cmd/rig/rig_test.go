@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,8 +27,10 @@ func TestRigs(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", bin, "tocsin/cmd/tocsin").CombinedOutput(); err != nil {
 		t.Fatalf("build the program: %v\n%s", err, out)
 	}
+	dependOnSources(t)
 	for _, g := range rigs() {
 		t.Run(g.name, func(t *testing.T) {
+			t.Parallel() // they wait more than they work
 			c := exec.CommandContext(t.Context(), os.Args[0], "--bin", bin, g.name)
 			c.Env = append(os.Environ(), asRig+"=1")
 			out, err := c.CombinedOutput()
@@ -40,6 +43,29 @@ func TestRigs(t *testing.T) {
 			}
 			leftOver(t)
 		})
+	}
+}
+
+// dependOnSources looks at every source file: a test that passed is not run again until something changed that it looked
+// at, and it does not see what a build looks at.
+func dependOnSources(t *testing.T) {
+	t.Helper()
+	files := 0
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if name := d.Name(); d.IsDir() && (name == "bin" || strings.HasPrefix(name, ".") && name != "..") {
+			return fs.SkipDir
+		}
+		if strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+			files++
+			_, err = os.Stat(path)
+		}
+		return err
+	})
+	if err != nil || files < 100 {
+		t.Fatalf("%d source files: %v", files, err)
 	}
 }
 
