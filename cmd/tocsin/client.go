@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 
+	"github.com/spf13/cobra"
+
 	"tocsin/node/admin/api"
 )
 
@@ -13,6 +15,14 @@ func (g *globals) withNode(ctx context.Context, do func(context.Context, *api.Cl
 		defer cancel()
 		return do(ctx, c)
 	})
+}
+
+// withNodeGiven is withNodeOpen, but within --timeout when that was given: the default is not meant for long work.
+func (g *globals) withNodeGiven(cmd *cobra.Command, do func(context.Context, *api.Client) error) error {
+	if cmd.Flags().Changed("timeout") {
+		return g.withNode(cmd.Context(), do)
+	}
+	return g.withNodeOpen(cmd.Context(), do)
 }
 
 // withNodeOpen is withNode for work that takes as long as it takes: only the

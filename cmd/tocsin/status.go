@@ -63,7 +63,7 @@ func (g *globals) showStatus(w io.Writer, s *api.Status) {
 		fmt.Fprintf(w, "Store     %s · %s · %d held · %d waiting\n", count(s.Records, "record"), count(s.Objects, "object"), s.Held, s.Waiting)
 	}
 	if s.Sync != nil {
-		fmt.Fprintf(w, "Caught up %s\n", g.syncLine(s.Sync))
+		fmt.Fprintf(w, "Caught up %s\n", g.syncLine(s.Sync, s.Peers))
 	}
 	g.showSpace(w, s.Space)
 	g.showDamage(w, s.Scrub)
@@ -82,7 +82,10 @@ func (g *globals) showStatus(w io.Writer, s *api.Status) {
 	if s.Held > 0 {
 		g.hint("See what is held and why: tocsin quarantine list")
 	}
-	if s.Peers == 0 {
+	switch {
+	case s.Peers == 0 && s.Unreached > 0:
+		g.hint("No peer is reached (%d kept); why: tocsin peers", s.Unreached)
+	case s.Peers == 0:
 		g.hint("No peers yet: tocsin peers add MULTIADDR")
 	}
 }

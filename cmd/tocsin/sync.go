@@ -25,8 +25,9 @@ func newSyncStatusCommand(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Show how far catch-up is",
-		Long: `Show since when nothing is missing or how much is, the last gap and who filled it, gaps that
-are still open, and how this node stands with each peer. Refused records do not count as missing.`,
+		Long: `Show up to when nothing is missing or how much is, the last gap and who filled it, gaps that
+are still open, and how this node stands with each peer. Refused records do not count as missing. What
+peers made since then is on its way by gossip, or compared next.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return g.withNode(cmd.Context(), func(ctx context.Context, c *api.Client) error {
@@ -44,11 +45,13 @@ func newSyncNowCommand(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "now [PEER]",
 		Short: "Compare with peers now and fetch what is missing",
-		Long: `Compare with peers now, fetch what is missing, and wait until that is over. PEER is a peer id,
-a unique prefix of 8 characters or more, or an organisation whose node is connected; without it the
-node chooses. On a terminal a bar shows what came and how long the rest will take.
+		Long: `Compare with peers now, fetch what is missing, and wait until that is over: what they held when they
+were asked is here then. PEER is a peer id, a unique prefix of 8 characters or more, or an organisation whose
+node is connected; without it the node chooses. On a terminal a bar shows what came and how long the rest
+will take. It takes as long as it takes, unless --timeout is given.
 
-Exit codes: 0 nothing is missing, 3 something is still missing, 6 there is no such peer.`,
+Exit codes: 0 nothing is missing, 1 no peer could be asked, 3 something is still missing, 6 there is no such
+peer, 124 no peer answered in time.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			peer := ""
@@ -57,7 +60,7 @@ Exit codes: 0 nothing is missing, 3 something is still missing, 6 there is no su
 					return named("a peer", peer)
 				}
 			}
-			return g.withNodeOpen(cmd.Context(), func(ctx context.Context, c *api.Client) error { return g.syncNow(ctx, c, peer) })
+			return g.withNodeGiven(cmd, func(ctx context.Context, c *api.Client) error { return g.syncNow(ctx, c, peer) })
 		},
 	}
 }
@@ -130,8 +133,8 @@ func newSyncVerifyCommand(g *globals) *cobra.Command {
 		Use:   "verify",
 		Short: "Compare digests of what is held with peers",
 		Long: `Print a digest of what is held of each topic, and which peers have the same one. Nodes that hold
-the same records print the same digest. What was made in the last seconds is left out, and what a node
-refused, or what expires just now, makes digests differ without harm.
+the same records print the same digest. What was made in the last seconds is left out, since it may still be
+on its way; what a node refused, or what expires just now, makes digests differ without harm.
 
 Exit codes: 0 all that answered hold the same, 3 some hold something else.`,
 		Args: cobra.NoArgs,
@@ -191,20 +194,30 @@ func (g *globals) showSync(w io.Writer, s *api.Sync) {
 
 // syncState is the first sentence.
 func (g *globals) syncState(s *api.Sync) string {
-	verified := fmt.Sprintf("verified against %d of %s", s.Equal, many(s.Asked, "peer"))
-	if s.Equal == s.Asked {
-		verified = "verified against " + many(s.Equal, "peer")
+	verified := ""
+	switch {
+	case s.Asked == 0:
+	case s.Equal == 0:
+		verified = fmt.Sprintf("; the last comparison came to its end with 0 of %s", many(s.Asked, "peer"))
+	case s.Equal == s.Asked:
+		verified = ", verified against " + many(s.Equal, "peer")
+	default:
+		verified = fmt.Sprintf(", verified against %d of %s", s.Equal, many(s.Asked, "peer"))
+	}
+	if s.Connected == 0 {
+		verified += "; no peer is connected now"
 	}
 	switch {
 	case s.Behind > 0:
-		return fmt.Sprintf("Behind %s (%s)%s, %s.", many(s.BehindObjects, "object"), many(s.Behind, "record"), left(s.Remaining), verified)
+		return fmt.Sprintf("Behind %s (%s)%s%s.", about(s.BehindObjects), many(s.Behind, "record"), left(s.Remaining), verified)
 	case s.CaughtUp.IsZero():
 		return "Not compared with any peer yet."
-	case s.Asked == 0:
-		return fmt.Sprintf("Caught up to %s.", g.clock(s.CaughtUp))
 	}
-	return fmt.Sprintf("Caught up to %s, %s.", g.clock(s.CaughtUp), verified)
+	return fmt.Sprintf("Caught up to %s%s.", g.clock(s.CaughtUp), verified)
 }
+
+// about is an estimate of objects.
+func about(objects int) string { return "about " + many(objects, "object") }
 
 // lastGap says what was missing last.
 func (g *globals) lastGap(s *api.Sync) string {
@@ -216,9 +229,9 @@ func (g *globals) lastGap(s *api.Sync) string {
 	if l.Off {
 		text += " (node was off)"
 	}
-	text += fmt.Sprintf(": %s", many(l.Objects, "object"))
+	text += fmt.Sprintf(": %s in %s", many(l.Objects, "object"), many(l.Records, "record"))
 	if !l.Done {
-		return text + ", being filled."
+		return text + " so far, being filled."
 	}
 	var from []string
 	for _, p := range l.Sources {
@@ -227,7 +240,7 @@ func (g *globals) lastGap(s *api.Sync) string {
 	if len(from) > 0 {
 		text += ", filled from " + strings.Join(from, ", ")
 	}
-	return fmt.Sprintf("%s in %s, digests %d of %d equal.", text, lasting(l.Took), s.Equal, s.Asked)
+	return fmt.Sprintf("%s in %s.", text, lasting(l.Took))
 }
 
 func openGaps(s *api.Sync) string {
@@ -237,16 +250,24 @@ func openGaps(s *api.Sync) string {
 	return fmt.Sprintf("Open gaps: %s in %s of key logs.", many(int(min(s.Missing, 1<<53)), "record"), many(s.Gaps, "run"))
 }
 
-// syncLine is catch-up in the node's status.
-func (g *globals) syncLine(s *api.SyncBrief) string {
+// syncLine is catch-up in the node's status; that many peers are connected.
+func (g *globals) syncLine(s *api.SyncBrief, connected int) string {
 	now := time.Now()
+	line := ""
 	switch {
 	case s.Behind > 0:
-		return fmt.Sprintf("no · behind %s%s, verified against %s", many(s.BehindObjects, "object"), left(s.Remaining), many(s.Equal, "peer"))
+		return fmt.Sprintf("no · behind %s%s, %d of %s equal", about(s.BehindObjects), left(s.Remaining), s.Equal, many(s.Asked, "peer"))
+	case s.CaughtUp.IsZero() && connected == 0:
+		return "not compared with any peer yet; none is connected"
 	case s.CaughtUp.IsZero():
 		return "not compared with any peer yet"
+	case connected == 0:
+		line = fmt.Sprintf("to %s · no peer is connected now", g.when(s.CaughtUp, now))
+	case s.Equal == 0 && s.Asked > 0:
+		line = fmt.Sprintf("to %s · the last comparison came to its end with 0 of %s", g.when(s.CaughtUp, now), many(s.Asked, "peer"))
+	default:
+		line = fmt.Sprintf("to %s · %d of %s equal", g.when(s.CaughtUp, now), s.Equal, many(s.Asked, "peer"))
 	}
-	line := fmt.Sprintf("yes, %s · %d of %s equal", g.when(s.CaughtUp, now), s.Equal, many(s.Asked, "peer"))
 	if !s.Gap.IsZero() {
 		line += fmt.Sprintf(" · last gap %s, filled from %s in %s", g.when(s.Gap, now), many(s.Sources, "peer"), lasting(s.Took))
 	}
@@ -304,6 +325,9 @@ func (g *globals) showDigests(w io.Writer, topics []api.SyncDigest) {
 	}
 	if len(equal)+len(differ)+len(silent) == 0 {
 		fmt.Fprintln(w, "No peer to compare with.")
+	}
+	if len(topics) > 0 {
+		fmt.Fprintf(w, "Of what was made before %s; later records are not counted here.\n", g.clock(topics[0].Until))
 	}
 }
 

@@ -24,15 +24,17 @@ func TestSyncSentences(t *testing.T) {
 		want string
 	}{
 		{"a fresh node", api.Sync{}, "Not compared with any peer yet.  No gap since the start.  Open gaps: none."},
-		{"caught up", api.Sync{CaughtUp: today, Equal: 3, Asked: 3, Last: gap},
-			"Caught up to 12:04:40Z, verified against 3 peers.  Last gap 09:12:40Z–09:47:40Z (node was off): 1,240 objects, filled from cert-pt, ke-cirt in 40 s, digests 3 of 3 equal.  Open gaps: none."},
-		{"nobody was there", api.Sync{CaughtUp: today}, "Caught up to 12:04:40Z.  No gap since the start.  Open gaps: none."},
-		{"one differs, something stays open", api.Sync{CaughtUp: today, Equal: 2, Asked: 3, Gaps: 1, Missing: 12345},
+		{"caught up", api.Sync{CaughtUp: today, Equal: 3, Asked: 3, Connected: 3, Last: gap},
+			"Caught up to 12:04:40Z, verified against 3 peers.  Last gap 09:12:40Z–09:47:40Z (node was off): 1,240 objects in 63 records, filled from cert-pt, ke-cirt in 40 s.  Open gaps: none."},
+		{"nobody is there", api.Sync{CaughtUp: today}, "Caught up to 12:04:40Z; no peer is connected now.  No gap since the start.  Open gaps: none."},
+		{"one differs, something stays open", api.Sync{CaughtUp: today, Equal: 2, Asked: 3, Connected: 1, Gaps: 1, Missing: 12345},
 			"Caught up to 12:04:40Z, verified against 2 of 3 peers.  No gap since the start.  Open gaps: 12,345 records in 1 run of key logs."},
-		{"behind", api.Sync{Behind: 63, BehindObjects: 1240, Remaining: 130, Equal: 3, Asked: 3, Last: &open},
-			"Behind 1,240 objects (63 records), 2 min left, verified against 3 peers.  Last gap 09:12:40Z–09:47:40Z: 1,240 objects, being filled.  Open gaps: none."},
-		{"behind, and nobody knows how long", api.Sync{Behind: 1, BehindObjects: 1, Asked: 1},
-			"Behind 1 object (1 record), verified against 0 of 1 peer.  No gap since the start.  Open gaps: none."},
+		{"behind", api.Sync{Behind: 63, BehindObjects: 1240, Remaining: 130, Equal: 3, Asked: 3, Connected: 3, Last: &open},
+			"Behind about 1,240 objects (63 records), 2 min left, verified against 3 peers.  Last gap 09:12:40Z–09:47:40Z: 1,240 objects in 63 records so far, being filled.  Open gaps: none."},
+		{"behind, and nobody knows how long", api.Sync{Behind: 1, BehindObjects: 1, Asked: 1, Connected: 1},
+			"Behind about 1 object (1 record); the last comparison came to its end with 0 of 1 peer.  No gap since the start.  Open gaps: none."},
+		{"a peer hung, then went", api.Sync{CaughtUp: today, Asked: 1},
+			"Caught up to 12:04:40Z; the last comparison came to its end with 0 of 1 peer; no peer is connected now.  No gap since the start.  Open gaps: none."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
@@ -49,14 +51,18 @@ func TestSyncLine(t *testing.T) {
 	now := time.Now()
 	g := &globals{utc: true}
 	for want, s := range map[string]api.SyncBrief{
-		"not compared with any peer yet":                                               {},
-		"yes, 1 min ago · 3 of 3 peers equal":                                          {CaughtUp: now.Add(-80 * time.Second), Equal: 3, Asked: 3},
-		"no · behind 1,240 objects, 2 min left, verified against 3 peers":              {Behind: 63, BehindObjects: 1240, Remaining: 150, Equal: 3, Asked: 3},
-		"yes, now · 1 of 1 peer equal · last gap 2 d ago, filled from 3 peers in 40 s": {CaughtUp: now, Equal: 1, Asked: 1, Gap: now.Add(-49 * time.Hour), Sources: 3, Took: 40},
+		"to 1 min ago · the last comparison came to its end with 0 of 1 peer":        {CaughtUp: now.Add(-80 * time.Second), Asked: 1},
+		"not compared with any peer yet":                                             {},
+		"to 1 min ago · 3 of 3 peers equal":                                          {CaughtUp: now.Add(-80 * time.Second), Equal: 3, Asked: 3},
+		"no · behind about 1,240 objects, 2 min left, 3 of 3 peers equal":            {Behind: 63, BehindObjects: 1240, Remaining: 150, Equal: 3, Asked: 3},
+		"to now · 1 of 1 peer equal · last gap 2 d ago, filled from 3 peers in 40 s": {CaughtUp: now, Equal: 1, Asked: 1, Gap: now.Add(-49 * time.Hour), Sources: 3, Took: 40},
 	} {
-		if got := g.syncLine(&s); got != want {
+		if got := g.syncLine(&s, 1); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
+	}
+	if got, want := g.syncLine(&api.SyncBrief{CaughtUp: now.Add(-33 * time.Second), Asked: 1}, 0), "to 33 s ago · no peer is connected now"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 

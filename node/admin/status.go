@@ -50,6 +50,8 @@ func (s *statusResource) get(context.Context, *nothing) (*body[api.Status], erro
 	for _, p := range s.mesh.Peers() {
 		if p.Connected {
 			st.Peers++
+		} else {
+			st.Unreached++ // it is kept, or it would not be listed
 		}
 	}
 	for _, t := range s.mesh.Topics() {

@@ -78,7 +78,7 @@ func (s *syncResource) peer(text string) (string, error) {
 			return i.ID, nil
 		}
 	}
-	return "", reason.New(reason.NotFound, "no node of "+text+" is connected")
+	return "", reason.New(reason.PeerDial, "catch up with "+text+": no node of it is connected")
 }
 
 // show puts the status into the words of the API.
@@ -88,7 +88,7 @@ func (s *syncResource) show() api.Sync {
 	out := api.Sync{
 		CaughtUp: st.CaughtUp, Behind: st.Behind, BehindObjects: st.Objects, Fetched: st.Fetched, FetchedObjects: st.FetchedObjects,
 		Rate: st.Rate, Remaining: st.Remaining.Seconds(), Equal: st.Equal, Asked: st.Asked, Repaired: st.Repaired, Refused: st.Refused,
-		Peers: []api.SyncPeer{},
+		Peers: []api.SyncPeer{}, Connected: connected(s.mesh),
 	}
 	gaps := s.store.Gaps(maxGaps, nil)
 	out.Gaps = len(gaps)
@@ -109,6 +109,16 @@ func (s *syncResource) show() api.Sync {
 		})
 	}
 	return out
+}
+
+// connected counts the peers that are connected now.
+func connected(m Mesh) (n int) {
+	for _, i := range m.Peers() {
+		if i.Connected {
+			n++
+		}
+	}
+	return n
 }
 
 // callers gives peers with their organisations, as the mesh knows them now.
@@ -161,7 +171,7 @@ func (s *syncResource) verify(ctx context.Context, in *struct {
 	list := api.List[api.SyncDigest]{Items: []api.SyncDigest{}}
 	called := s.callers()
 	for _, c := range s.catchUp.Digests(ctx, in.Peers) {
-		d := api.SyncDigest{Topic: c.Topic.String(), Records: c.Records, Digest: c.Digest.String(), Peers: []api.PeerDigest{}}
+		d := api.SyncDigest{Topic: c.Topic.String(), Until: c.Until, Records: c.Records, Digest: c.Digest.String(), Peers: []api.PeerDigest{}}
 		for _, p := range c.Peers {
 			theirs := api.PeerDigest{PeerCalled: called(p.ID), Error: p.Error}
 			if p.Error == "" {

@@ -63,7 +63,7 @@ func TestSync(t *testing.T) {
 	}
 	s, err = c.Sync(t.Context())
 	ok(t, err)
-	if s.Behind != 63 || s.BehindObjects != 1240 || s.Remaining != 90 || s.Rate != 12.5 || s.Equal != 2 || s.Asked != 3 || s.Refused != 4 || s.Gaps != 0 {
+	if s.Behind != 63 || s.BehindObjects != 1240 || s.Remaining != 90 || s.Rate != 12.5 || s.Equal != 2 || s.Asked != 3 || s.Refused != 4 || s.Gaps != 0 || s.Connected != 2 {
 		t.Errorf("status %+v", s)
 	}
 	if p := s.Peers[0]; p.Petname != "other" || p.Org != b.other.Org.String() || p.Received != 5 || !p.Equal {
@@ -103,7 +103,7 @@ func TestSyncNow(t *testing.T) {
 	_, err = c.SyncNow(t.Context(), "12D3KooW")
 	refused(t, err, reason.Ambiguous)
 	_, err = c.SyncNow(t.Context(), "Own CERT") // ours, and not connected to itself
-	refused(t, err, reason.NotFound)
+	refused(t, err, reason.PeerDial)
 	if len(fake.asked) != 0 {
 		t.Errorf("asked %q all the same", fake.asked)
 	}

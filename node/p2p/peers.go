@@ -319,10 +319,11 @@ func (t *peerTable) setScores(id libp2pproto.ID, scores map[peer.ID]float64) {
 
 // keep makes p one to stay connected to.
 func (t *peerTable) keep(info peer.AddrInfo) {
+	s := t.lookup(info.ID) // it may never come, and has a name all the same
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.entry(info.ID)
-	e.kept = &keptPeer{info: info}
+	e.kept, e.standing = &keptPeer{info: info}, s
 }
 
 // unkeep stops keeping p; known is false when p is neither kept nor connected.

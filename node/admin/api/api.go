@@ -23,8 +23,10 @@ type Status struct {
 	Country string   `json:"country"`
 	Words   []string `json:"words"`
 	Addrs   []string `json:"addrs"`
-	Peers   int      `json:"peers"`
-	Topics  []string `json:"topics"`
+	// Peers are connected, Unreached are kept and are not.
+	Peers     int      `json:"peers"`
+	Unreached int      `json:"unreached"`
+	Topics    []string `json:"topics"`
 	// Records and Objects count what is accepted, Held held objects.
 	Records int `json:"records"`
 	Objects int `json:"objects"`

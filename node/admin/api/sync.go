@@ -10,7 +10,7 @@ import (
 
 // Sync is how far catch-up is.
 type Sync struct {
-	// CaughtUp is when a round last ended with nothing left to fetch, absent before the first.
+	// CaughtUp is up to when nothing is missing of what peers held, absent before the first round that left nothing to fetch.
 	CaughtUp time.Time `json:"caught_up,omitzero"`
 	// Behind counts records that peers hold and that are still to come, BehindObjects is an estimate of the objects in them.
 	Behind        int `json:"behind"`
@@ -24,6 +24,8 @@ type Sync struct {
 	// Equal is with how many peers of Asked the last round found every topic equal.
 	Equal int `json:"equal"`
 	Asked int `json:"asked"`
+	// Connected counts the peers that are connected now.
+	Connected int `json:"connected"`
 	// Repaired counts records that catch-up brought since the start, Refused those that are not fetched again for a day.
 	Repaired uint64 `json:"repaired"`
 	Refused  int    `json:"refused"`
@@ -53,10 +55,11 @@ type SyncBrief struct {
 // SyncGap is a time for which records were missing.
 type SyncGap struct {
 	// From and Until are the created of the first and last of them.
-	From    time.Time `json:"from"`
-	Until   time.Time `json:"until"`
-	Records int       `json:"records"`
-	Objects int       `json:"objects"`
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until"`
+	// Records and Objects are what came.
+	Records int `json:"records"`
+	Objects int `json:"objects"`
 	// Took is in seconds, until all of it was here or so far.
 	Took float64 `json:"took_s"`
 	Done bool    `json:"done"`
@@ -111,9 +114,11 @@ type KeyLog struct {
 
 // SyncDigest is what is held of a topic, here and at peers.
 type SyncDigest struct {
-	Topic   string `json:"topic"`
-	Records int    `json:"records"`
-	Digest  string `json:"digest"`
+	Topic string `json:"topic"`
+	// Until is what records were made before; later ones are left out.
+	Until   time.Time `json:"until"`
+	Records int       `json:"records"`
+	Digest  string    `json:"digest"`
 	// Equal counts the peers whose digest is ours, of those in Peers that answered.
 	Equal int          `json:"equal"`
 	Peers []PeerDigest `json:"peers"`
@@ -134,7 +139,7 @@ func (c *Client) Sync(ctx context.Context) (*Sync, error) {
 	return call[Sync](ctx, c, http.MethodGet, "/sync", nil, nil)
 }
 
-// SyncNow runs a round and says how far catch-up is then; it takes as long as it takes.
+// SyncNow runs a round and says how far catch-up is then; it takes as long as it takes, or until ctx ends.
 func (c *Client) SyncNow(ctx context.Context, peer string) (*Sync, error) {
 	return call[Sync](ctx, c, http.MethodPost, "/sync/now", nil, SyncRequest{Peer: peer})
 }
