@@ -109,6 +109,7 @@ var exitCodes = map[reason.Code]int{
 	reason.KeyFile:        exitFailed, // this node's own files are damaged: nothing was verified
 	reason.IdentityFile:   exitFailed,
 	reason.NotFound:       exitNotFound,
+	reason.KeyAbsent:      exitNotFound,
 	reason.TopicTLP:       exitRefused,
 	reason.InputSize:      exitInvalid,
 	reason.AuditDamaged:   exitInvalid,

@@ -31,7 +31,9 @@ func newKeysRotateCommand(g *globals) *cobra.Command {
 		Long: `Replace a key by a new one while the node runs; --record unless another is named.
 
   --record      this node's record key. Needs the operations key on this node. The old
-                key's certificate runs out; --revoke ends it at once.
+                key's certificate runs out; --revoke ends it at once. A key that stopped since
+                its log went on elsewhere is revoked at the place that is proven. As long as
+                the key signs, --yes is needed: each rotation leaves one more key to look after.
   --operations  the operations key. Needs the root keys: --root-key FILE, as many times as
                 the threshold says.
   --root        the root itself. Needs the root keys and those of their successors
@@ -40,7 +42,7 @@ func newKeysRotateCommand(g *globals) *cobra.Command {
 
 Key files are read by this command, on this machine, and never stored or sent. To keep root
 keys off this machine altogether use tocsin keys ceremony.`,
-		Example: `  tocsin keys rotate
+		Example: `  tocsin keys rotate --yes
   tocsin keys rotate --operations --root-key /media/stick/root.key
   tocsin keys rotate --root --root-key /media/a/root.key --next-key /media/b/next.key --new-next /media/c/next.key --yes`,
 		Args: cobra.NoArgs,
@@ -75,13 +77,29 @@ func (g *globals) rotate(ctx context.Context, r rotation) error {
 		}
 	}
 	return g.withNode(ctx, func(ctx context.Context, c *api.Client) error {
+		if !r.sure {
+			k, err := c.Keys(ctx)
+			if err != nil {
+				return err
+			}
+			if k.Stopped == "" {
+				return usagef("keys rotate: this node's record key is sound, and would stay certified beside the new one; say --yes when you mean it")
+			}
+		}
 		out, err := c.RotateKey(ctx, api.KeyRotate{Revoke: r.revoke, Reason: r.reason})
 		if err != nil {
 			return err
 		}
 		return g.emit(out, func(w io.Writer) {
-			fmt.Fprintf(w, "old key  %s\n", out.Old)
+			state := "active until its certificate runs out"
+			if out.Revoked {
+				state = "revoked"
+			}
+			fmt.Fprintf(w, "old key  %s, %s\n", out.Old, state)
 			g.showChanged(w, out)
+			if !out.Revoked {
+				g.hint("To end the old key at once: tocsin keys revoke %s --why superseded --yes", short(out.Old))
+			}
 		})
 	})
 }

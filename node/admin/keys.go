@@ -153,6 +153,9 @@ func (k *keyResource) rotate(ctx context.Context, in *keyIn[api.KeyRotate]) (*bo
 // changed says what became of the record key.
 func (k *keyResource) changed(old, fresh protocol.KeyID) api.KeyChanged {
 	out := api.KeyChanged{Old: old.String()}
+	if org, _, err := k.office.Own(); err == nil {
+		_, out.Revoked = org.Revoked(old)
+	}
 	if fresh != (protocol.KeyID{}) {
 		out.New, out.Words = fresh.String(), identity.Spoken(fresh)
 		out.Revocation = k.office.RevocationFiles(fresh)

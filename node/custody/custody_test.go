@@ -2,6 +2,7 @@ package custody
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"os"
 	"path/filepath"
@@ -265,5 +266,65 @@ func TestOpenCounterDamaged(t *testing.T) {
 	check(t, os.Mkdir(filepath.Join(h.dir, "state", "status.json"), 0o700))
 	if _, err := New(h.d); reason.Of(err) != reason.IdentityFile {
 		t.Errorf("what cannot be read at all: %v", err)
+	}
+}
+
+// TestRotateStopped: a key that stopped without an operations key, since peers proved how far its log went, is revoked at that place once
+// the operations key is there and somebody rotates; where nothing was proven it is left alone.
+func TestRotateStopped(t *testing.T) {
+	for _, proven := range []bool{true, false} {
+		h := newHouse(t)
+		path := filepath.Join(t.TempDir(), "reserved.json")
+		notes, err := outbox.OpenReservations(path)
+		check(t, err)
+		h.prepare()
+		check(t, h.publish(protocol.TopicDrill))
+		old := h.d.Outbox.Key()
+		i := slices.IndexFunc(h.keyHeads(old), func(p protocol.Head) bool { return p.Topic == protocol.TopicDrill })
+		held := h.keyHeads(old)[i]
+		cert, ok := identity.Certificate(h.d.Identity.Chains(), h.d.Own, h.keys.Record.Public())
+		if !ok {
+			t.Fatal("no certificate")
+		}
+		now := time.Now().Truncate(time.Millisecond)
+		further, err := protocol.Sign(testNetwork, protocol.Draft{
+			Topic: protocol.TopicDrill, Kind: 77, Body: []byte("later"), Sequence: held.Sequence + 1, Previous: held.ID,
+			Created: now, Expires: now.Add(time.Hour), Rand: rand.Reader,
+		}, cert, h.keys.Record)
+		check(t, err)
+
+		// A restored node does not sign, whatever peers say; what they say comes after that.
+		operations := h.keys.Operations
+		h.keys.Operations = nil
+		check(t, notes.Restore("restored from backup"))
+		fresh := h.restart(notes)
+		if _, err := fresh.Heal(t.Context()); reason.Of(err) != reason.KeyStopped {
+			t.Fatalf("a restored node: %v", err)
+		}
+		if proven {
+			fresh.Saw(further)
+			if _, err := fresh.Heal(t.Context()); reason.Of(err) != reason.KeyStopped {
+				t.Fatalf("with what a peer has: %v", err)
+			}
+		}
+
+		// The next start has the operations key, and nothing speaks against the old key any more but what was noted.
+		h.keys.Operations = operations
+		again, err := outbox.OpenReservations(path)
+		check(t, err)
+		h.d.Outbox = h.restart(again)
+		if err := h.Stopped(); reason.Of(err) != reason.KeyStopped {
+			t.Fatalf("after a restart: %v", err)
+		}
+		_, err = h.RotateRecord(t.Context(), false, protocol.RevokedSuperseded, "")
+		check(t, err)
+		r, revoked := h.org().Revoked(old)
+		if revoked != proven {
+			t.Fatalf("revoked %v, want %v", revoked, proven)
+		}
+		at := slices.IndexFunc(r.Heads, func(p protocol.Head) bool { return p.Topic == protocol.TopicDrill })
+		if proven && (at < 0 || r.Heads[at].ID != further.ID()) {
+			t.Errorf("revoked at %+v, want place %d", r.Heads, held.Sequence+1)
+		}
 	}
 }

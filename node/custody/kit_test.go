@@ -30,6 +30,7 @@ type house struct {
 	t       *testing.T
 	dir     string
 	founder *keystore.Founder
+	intake  *intake.Pipeline
 
 	mu        sync.Mutex // guards what follows while Run runs
 	announced []*protocol.Record
@@ -80,6 +81,7 @@ func (h *house) open(keys *keystore.Keys, own protocol.OrgID) {
 		Store: store, Policy: book, Identity: chains, Standing: stands, Own: own,
 		Breakers: breaker.Open(filepath.Join(h.dir, "breakers.json"), stands, func(standing.Trip) {}),
 	})
+	h.intake = in
 	out := outbox.New(store, in, chains, own, keys.Record, h)
 	h.Office, err = New(Deps{
 		Data: h.dir, Store: store, Identity: chains, Outbox: out, Keys: keys, Own: own, Announce: h.Announce,
@@ -93,7 +95,14 @@ func (h *house) open(keys *keystore.Keys, own protocol.OrgID) {
 		},
 	})
 	check(h.t, err)
-	out.Guard(outbox.Safety{Replace: h.Replace})
+	out.Guard(outbox.Safety{Replace: h.Replace, Ends: h.Ends})
+}
+
+// restart is the outbox of another run, with the notes that the last one left.
+func (h *house) restart(notes *outbox.Reservations) *outbox.Publisher {
+	out := outbox.New(h.d.Store, h.intake, h.d.Identity, h.d.Own, h.keys.Record, h)
+	out.Guard(outbox.Safety{Reservations: notes, Replace: h.Replace, Ends: h.Ends})
+	return out
 }
 
 func check(t *testing.T, err error) {

@@ -65,10 +65,11 @@ func TestPositions(t *testing.T) {
 			places[r.Header().Sequence] = r.ID()
 			test.loss.Held = []protocol.Head{head(r)}
 		}
-		heads, proven := positions(test.loss, func(_ protocol.Topic, n uint64) (protocol.RecordID, bool) {
+		ends := positions(test.loss, func(_ protocol.Topic, n uint64) (protocol.RecordID, bool) {
 			id, ok := places[n]
 			return id, ok
 		})
+		heads, proven := ends.Heads, ends.Proven
 		if test.want == (protocol.Head{}) {
 			if len(heads) != 0 || proven != test.proven {
 				t.Errorf("%s: %v, proven %v; want none", test.name, heads, proven)

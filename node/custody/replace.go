@@ -37,12 +37,17 @@ func (o *Office) Replace(ctx context.Context, loss outbox.Loss) (protocol.Signer
 		return nil, reason.New(reason.KeyStopped, "it was revoked as compromised or ceased; a person must decide about this node")
 	}
 	var revocation *protocol.Revocation
-	if heads, proven := positions(loss, func(t protocol.Topic, n uint64) (protocol.RecordID, bool) {
-		return o.d.Store.At(o.d.Own, loss.Key, t, n)
-	}); proven && !loss.Revoked {
-		revocation = &protocol.Revocation{Key: loss.Key, Reason: protocol.RevokedSuperseded, Heads: heads}
+	if ends := o.Ends(loss); ends.Proven && !loss.Revoked {
+		revocation = &protocol.Revocation{Key: loss.Key, Reason: protocol.RevokedSuperseded, Heads: ends.Heads}
 	}
 	return o.newRecordKey(ctx, revocation, loss.Why)
+}
+
+// Ends says where the logs of a lost key end, as far as the loss and the store tell.
+func (o *Office) Ends(loss outbox.Loss) outbox.Ends {
+	return positions(loss, func(t protocol.Topic, n uint64) (protocol.RecordID, bool) {
+		return o.d.Store.At(o.d.Own, loss.Key, t, n)
+	})
 }
 
 // positions are the last places at which the lost key's logs stand, and whether it is
@@ -51,7 +56,7 @@ func (o *Office) Replace(ctx context.Context, loss outbox.Loss) (protocol.Signer
 // place that was proven, if the store may be behind: peers hold what is up to there, and mostly it is our own from
 // before a restore. Where the reservations show that it is not, our own head is the last. What lies above, whoever
 // signs it, is void.
-func positions(loss outbox.Loss, at func(protocol.Topic, uint64) (protocol.RecordID, bool)) (heads []protocol.Head, proven bool) {
+func positions(loss outbox.Loss, at func(protocol.Topic, uint64) (protocol.RecordID, bool)) outbox.Ends {
 	last := map[protocol.Topic]protocol.Head{}
 	for _, h := range loss.Held {
 		last[h.Topic] = h
@@ -88,14 +93,16 @@ func positions(loss outbox.Loss, at func(protocol.Topic, uint64) (protocol.Recor
 			part(f.Topic, f.Sequence-1, before)
 		}
 	}
+	ends := outbox.Ends{Proven: len(loss.Records) > 0 || len(loss.Named) > 0 || loss.Fork != nil}
+	ends.Parted = ends.Proven && (loss.Whole || len(shared) > 0)
 	for _, t := range slices.SortedFunc(maps.Keys(last), func(a, b protocol.Topic) int {
 		return slices.Compare([]byte(a.String()), []byte(b.String()))
 	}) {
 		if last[t].Sequence > 0 { // at 0 nothing of that log stands: it is not named
-			heads = append(heads, last[t])
+			ends.Heads = append(ends.Heads, last[t])
 		}
 	}
-	return heads, len(loss.Records) > 0 || len(loss.Named) > 0 || loss.Fork != nil
+	return ends
 }
 
 // newRecordKey makes, certifies and puts in place a new record key; the lock is held and the
@@ -168,23 +175,33 @@ func (o *Office) signRevocation(r protocol.Revocation, now time.Time) (*protocol
 }
 
 // RotateRecord replaces this node's record key while it runs. The old key is left to end with its
-// certificate, or revoked after what it has signed so far.
+// certificate, or revoked after what it has signed so far. One that stopped because its log went on elsewhere is revoked where that
+// is proven, as Replace would have.
 func (o *Office) RotateRecord(ctx context.Context, revoke bool, why protocol.RevocationReason, word string) (protocol.KeyID, error) {
 	var fresh protocol.Signer
-	err := o.d.Outbox.Exchange(func(heads []protocol.Head) (protocol.Signer, error) {
+	replace := func(heads []protocol.Head, revoke bool) (protocol.Signer, error) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		if o.keys.Operations == nil {
 			return nil, noOperations("make a new record key")
 		}
+		old := o.keys.Record.Public().ID()
 		var revocation *protocol.Revocation
-		if revoke {
-			revocation = &protocol.Revocation{Key: o.keys.Record.Public().ID(), Reason: why, Heads: heads}
+		if org, ok := o.d.Identity.Chains().Org(o.d.Own); ok && revoke {
+			if _, over := org.Revoked(old); !over {
+				revocation = &protocol.Revocation{Key: old, Reason: why, Heads: heads}
+			}
 		}
 		var err error
 		fresh, err = o.newRecordKey(ctx, revocation, word)
 		return fresh, err
-	})
+	}
+	var err error
+	if o.d.Outbox.Stopped() != nil {
+		err = o.d.Outbox.Recover(ctx, func(e outbox.Ends) (protocol.Signer, error) { return replace(e.Heads, revoke || e.Proven) })
+	} else {
+		err = o.d.Outbox.Exchange(func(heads []protocol.Head) (protocol.Signer, error) { return replace(heads, revoke) })
+	}
 	if err != nil {
 		return protocol.KeyID{}, err
 	}
@@ -192,7 +209,7 @@ func (o *Office) RotateRecord(ctx context.Context, revoke bool, why protocol.Rev
 }
 
 func noOperations(what string) error {
-	return reason.New(reason.NotFound, what+": this node does not hold the operations key; do it on the node that does, or bring a statement that the roots signed (tocsin keys ceremony)")
+	return reason.New(reason.KeyAbsent, what+": this node does not hold the operations key")
 }
 
 // settle makes a status if one may be made already, and publishes the chain.

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -24,6 +25,39 @@ type Safety struct {
 	// Replace makes and certifies a new record key because of a loss. It is called while nothing is
 	// signed; an error means that signing stops. It must not call the publisher.
 	Replace func(context.Context, Loss) (protocol.Signer, error)
+	// Ends says what a loss proves of where the key's logs end; nil proves nothing.
+	Ends func(Loss) Ends
+}
+
+// Ends is where the logs of a lost key end.
+type Ends struct {
+	// Heads are the last good places; a topic without one has none.
+	Heads []protocol.Head
+	// Proven says that the logs went on elsewhere.
+	Proven bool
+	// Parted says that another went on with them, so that nothing beyond Heads is ours. Else ours may go on beyond them.
+	Parted bool
+}
+
+// with joins what was noted when a key stopped with what is known now.
+func (e Ends) with(now Ends) Ends {
+	switch {
+	case e.Parted:
+		return e
+	case now.Parted:
+		return now
+	}
+	now.Proven = now.Proven || e.Proven
+	for _, h := range e.Heads {
+		i := slices.IndexFunc(now.Heads, func(other protocol.Head) bool { return other.Topic == h.Topic })
+		switch {
+		case i < 0:
+			now.Heads = append(now.Heads, h)
+		case h.Sequence > now.Heads[i].Sequence:
+			now.Heads[i] = h
+		}
+	}
+	return now
 }
 
 // Loss is why a key must not sign any more: its log went on where this node did not write it.
@@ -161,6 +195,51 @@ func (p *Publisher) Exchange(f func(heads []protocol.Head) (protocol.Signer, err
 	return nil
 }
 
+// Recover is Exchange for a key that has stopped. It asks peers once more, and f is given what is known of where the key's logs
+// end, now or when it stopped, so that the key can be revoked there.
+func (p *Publisher) Recover(ctx context.Context, f func(Ends) (protocol.Signer, error)) error {
+	p.pen.mu.Lock()
+	defer p.pen.mu.Unlock()
+	before := *p.pen.id.Load()
+	loss, err := p.loss(ctx)
+	if err != nil {
+		return err
+	}
+	if loss == nil {
+		loss = &Loss{Key: before} // catch-up brought what was missing when it stopped
+	}
+	ends := p.ends(loss)
+	if r := p.pen.safety.Reservations; r != nil {
+		ends = r.Ends(before).with(ends)
+	}
+	key, err := f(ends)
+	if err != nil || key == nil {
+		return err
+	}
+	p.exchange(before, key)
+	return nil
+}
+
+// ends is what a loss proves; the lock is held.
+func (p *Publisher) ends(l *Loss) Ends {
+	l.Held, l.Whole = p.heads(l.Key), p.whole(l.Key)
+	if p.pen.safety.Ends == nil {
+		return Ends{Heads: l.Held}
+	}
+	return p.pen.safety.Ends(*l)
+}
+
+// learn notes what is proven of a key that has stopped already: peers may come later than the stop. The lock is held.
+func (p *Publisher) learn() {
+	l, r := p.pen.suspect.Load(), p.pen.safety.Reservations
+	if l == nil || r == nil || r.Ends(l.Key).Proven {
+		return
+	}
+	if err := r.Prove(l.Key, p.ends(l)); err != nil {
+		log.Errorw("where the key's logs end is not noted", "err", err)
+	}
+}
+
 // exchange makes key the active one; the lock is held. Its logs are empty, so nobody needs to be asked.
 func (p *Publisher) exchange(before protocol.KeyID, key protocol.Signer) {
 	p.pen.take(key)
@@ -199,6 +278,7 @@ func (p *Publisher) heads(key protocol.KeyID) []protocol.Head {
 // replaced by one of which that is true. The lock is held.
 func (p *Publisher) ready(ctx context.Context) error {
 	if err := p.Stopped(); err != nil {
+		p.learn()
 		return err
 	}
 	loss, err := p.loss(ctx)
@@ -218,16 +298,16 @@ func (p *Publisher) ready(ctx context.Context) error {
 			return err // the node stops; the next start looks again
 		}
 		log.Errorw("no new record key: signing stops", "err", err)
-		return p.stop(loss.Key, loss.Why+"; no new key: "+err.Error())
+		return p.stop(loss, loss.Why+"; no new key: "+err.Error())
 	}
-	return p.stop(loss.Key, loss.Why)
+	return p.stop(loss, loss.Why)
 }
 
-func (p *Publisher) stop(key protocol.KeyID, why string) error {
-	err := stoppedBy(key, why)
+func (p *Publisher) stop(l *Loss, why string) error {
+	err := stoppedBy(l.Key, why)
 	p.pen.stopped.Store(err)
 	if r := p.pen.safety.Reservations; r != nil {
-		if err := r.Stop(key, why); err != nil {
+		if err := errors.Join(r.Prove(l.Key, p.ends(l)), r.Stop(l.Key, why)); err != nil {
 			log.Errorw("a restart will have to find out again that signing stopped", "err", err)
 		}
 	}

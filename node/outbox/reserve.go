@@ -43,10 +43,23 @@ type keyReservation struct {
 	Topics map[string]reservation `json:"topics,omitempty"`
 	// Stopped says why the key signs no more.
 	Stopped string `json:"stopped,omitempty"`
+	// Proven is what is proven of where the key's logs end, nil when nothing is.
+	Proven *provenEnds `json:"proven,omitempty"`
 	// Restored stands under anyKey only: how this node came back from a backup.
 	Restored string `json:"restored,omitempty"`
 	// Pending is the record that was signed last, as long as nobody noted that it is in the store.
 	Pending *Pending `json:"pending,omitempty"`
+}
+
+type provenEnds struct {
+	Parted bool       `json:"parted,omitempty"`
+	Heads  []keyPlace `json:"heads,omitempty"`
+}
+
+type keyPlace struct {
+	Topic    string            `json:"topic"`
+	Sequence uint64            `json:"sequence"`
+	Record   protocol.RecordID `json:"record"`
 }
 
 // Pending is a record that was signed and may not be in the store.
@@ -280,6 +293,41 @@ func (r *Reservations) Stop(key protocol.KeyID, why string) error {
 		return fmt.Errorf("note that key %s has stopped: %w", key, err)
 	}
 	return nil
+}
+
+// Prove notes, durably, what is proven of where a key's logs end; what is not proven is not noted.
+func (r *Reservations) Prove(key protocol.KeyID, e Ends) error {
+	if !e.Proven {
+		return nil
+	}
+	p := &provenEnds{Parted: e.Parted}
+	for _, h := range e.Heads {
+		p.Heads = append(p.Heads, keyPlace{Topic: h.Topic.String(), Sequence: h.Sequence, Record: h.ID})
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.key(key).Proven = p
+	if err := r.save(); err != nil {
+		return fmt.Errorf("note where the logs of key %s end: %w", key, err)
+	}
+	return nil
+}
+
+// Ends is what is noted of where a key's logs end.
+func (r *Reservations) Ends(key protocol.KeyID) (e Ends) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k, ok := r.keys[key.String()]
+	if !ok || k.Proven == nil {
+		return e
+	}
+	e.Proven, e.Parted = true, k.Proven.Parted
+	for _, at := range k.Proven.Heads {
+		if topic, err := protocol.ParseTopic(at.Topic); err == nil {
+			e.Heads = append(e.Heads, protocol.Head{Key: key, Topic: topic, Sequence: at.Sequence, ID: at.Record})
+		}
+	}
+	return e
 }
 
 // Stopped says why a key signs no more, "" when it does.

@@ -110,10 +110,12 @@ const (
 	StateDamaged Code = "state.damaged"
 	StoreFull    Code = "store.full"
 	// StoreVersion is the reason of a store that a newer program wrote.
-	StoreVersion  Code = "store.version"
-	NodeStarting  Code = "node.starting"
-	NodeRunning   Code = "node.running"
-	KeyFile       Code = "key.file"
+	StoreVersion Code = "store.version"
+	NodeStarting Code = "node.starting"
+	NodeRunning  Code = "node.running"
+	KeyFile      Code = "key.file"
+	// KeyAbsent is the reason of work that needs a key which is not on this node.
+	KeyAbsent     Code = "key.absent"
 	IdentityFile  Code = "identity.file"
 	NodeExists    Code = "node.exists"
 	NodeNotFound  Code = "node.absent"

@@ -97,6 +97,8 @@ type KeyPlace struct {
 // KeyChanged says what became of this node's record key.
 type KeyChanged struct {
 	Old string `json:"old"`
+	// Revoked says that the old key is: nothing that it signs from now on counts anywhere.
+	Revoked bool `json:"revoked"`
 	// New is this node's new record key; "" when it has the one it had.
 	New   string   `json:"new,omitempty"`
 	Words []string `json:"words,omitempty"`
