@@ -37,6 +37,9 @@ func (e *eraseResource) erase(ctx context.Context, in *struct{ Body api.EraseReq
 	if strings.TrimSpace(in.Body.Reason) == "" {
 		return nil, reason.New(reason.UsageInvalid, "erase "+in.Body.Record+": a reason is needed, for those who look at it later")
 	}
+	if isSTIX(in.Body.Record) {
+		return nil, e.object(in.Body.Record)
+	}
 	id, err := e.find.record(in.Body.Record)
 	if err != nil {
 		return nil, err
@@ -75,6 +78,28 @@ func (e *eraseResource) erase(ctx context.Context, in *struct{ Body api.EraseReq
 	}
 	return answer(out)
 }
+
+// object is the refusal of an object where a record was to be named; it says where the object stands.
+func (e *eraseResource) object(id string) error {
+	var every storage.Hit // of no record: all are elsewhere
+	every.Object = id
+	refs, err := e.elsewhere(nil, every)
+	if err != nil {
+		return err
+	}
+	if len(refs) == 0 {
+		return reason.New(reason.NotFound, fmt.Sprintf("erase %s: it stands in no record here", id))
+	}
+	where := make([]string, 0, maxNamed)
+	for _, r := range refs[:min(len(refs), maxNamed)] {
+		where = append(where, r.Record)
+	}
+	return reason.New(reason.UsageInvalid, fmt.Sprintf("erase %s: this is an object, and one is erased from a record: name the record, and the object with --object; it stands in %d of them: %s",
+		id, len(refs), strings.Join(where, ", ")))
+}
+
+// maxNamed is how many records an error names.
+const maxNamed = 4
 
 // choose finds the object that is named by number or STIX id; nil means the whole record.
 func choose(leaves []storage.Hit, object string) ([]int, error) {

@@ -21,11 +21,13 @@ func TestErase(t *testing.T) {
 		request api.EraseRequest
 		code    reason.Code
 	}{
-		"no such record":   {api.EraseRequest{Record: strings.Repeat("0", 64), Reason: "r"}, reason.NotFound},
-		"no such object":   {api.EraseRequest{Record: short, Object: "indicator--" + uuid(9), Reason: "r"}, reason.NotFound},
-		"object 3 of 3":    {api.EraseRequest{Record: short, Object: "3", Reason: "r"}, reason.NotFound},
-		"object -1":        {api.EraseRequest{Record: short, Object: "-1", Reason: "r"}, reason.NotFound},
-		"a reason of none": {api.EraseRequest{Record: short, Reason: " "}, reason.UsageInvalid},
+		"an object":         {api.EraseRequest{Record: "indicator--" + uuid(1), Reason: "r"}, reason.UsageInvalid},
+		"an unknown object": {api.EraseRequest{Record: "indicator--" + uuid(77), Reason: "r"}, reason.NotFound},
+		"no such record":    {api.EraseRequest{Record: strings.Repeat("0", 64), Reason: "r"}, reason.NotFound},
+		"no such object":    {api.EraseRequest{Record: short, Object: "indicator--" + uuid(9), Reason: "r"}, reason.NotFound},
+		"object 3 of 3":     {api.EraseRequest{Record: short, Object: "3", Reason: "r"}, reason.NotFound},
+		"object -1":         {api.EraseRequest{Record: short, Object: "-1", Reason: "r"}, reason.NotFound},
+		"a reason of none":  {api.EraseRequest{Record: short, Reason: " "}, reason.UsageInvalid},
 	} {
 		if _, err := b.client.Erase(t.Context(), c.request); reason.Of(err) != c.code && api.ProblemOf(err).Code != string(c.code) {
 			t.Errorf("%s: %v, want %s", name, err, c.code)
