@@ -132,8 +132,7 @@ func (k *killer) note(key, topic string, sequence uint64, id protocol.RecordID) 
 
 // conclude looks at everything, at the witness as well: what left the node is in its store.
 func (k *killer) conclude(ctx context.Context) error {
-	all, err := k.ledger.inspect(k.run, k.node.dir, k.load, k.load.snapshot())
-	if err != nil {
+	if _, err := k.ledger.inspect(k.run, k.node.dir, k.load, k.load.snapshot()); err != nil {
 		return err
 	}
 	if err := sound(k.run, k.node.dir); err != nil {
@@ -148,7 +147,8 @@ func (k *killer) conclude(ctx context.Context) error {
 	if err := k.node.stop(); err != nil {
 		return err
 	}
-	if all, err = k.ledger.inspect(k.run, k.node.dir, k.load, k.load.snapshot()); err != nil {
+	all, err := k.ledger.inspect(k.run, k.node.dir, k.load, k.load.snapshot())
+	if err != nil {
 		return err
 	}
 	if err := k.witness.stop(); err != nil {
