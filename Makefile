@@ -42,7 +42,7 @@ fmt: ## format all code
 # Every fuzz target of every package, FUZZTIME each. The test run counts inputs
 # instead of seconds: at the end of a duration the fuzzer of Go before 1.27 may
 # report its own deadline as a failure (go.dev/issue/75804). A package is linked once for
-# all of its targets, two packages at a time. What was found interesting is kept where go test -fuzz keeps it, too.
+# all of its targets, two packages at a time. What was found interesting is kept where go test -fuzz keeps it, too; files lie in memory where there is such a place.
 FUZZTIME ?= 30s
 FUZZBIN := bin/fuzz
 fuzz: ## run each fuzz target for FUZZTIME (30s)
@@ -52,7 +52,7 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@set -e; bin=$$PWD/$(FUZZBIN); cache=$$($(GO) env GOCACHE)/fuzz; \
 	grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . | sed 's,/[^/]*:func ,:,' | sort -u | while IFS=: read -r p f; do \
 	  echo "fuzz $$p $$f"; \
-	  (cd $$p && $$bin/$$(echo $$p | tr ./ _).test -test.run '^$$' -test.fuzz "^$$f$$" -test.fuzztime $(FUZZTIME) \
+	  (cd $$p && TMPDIR=$(firstword $(wildcard /dev/shm) /tmp) $$bin/$$(echo $$p | tr ./ _).test -test.run '^$$' -test.fuzz "^$$f$$" -test.fuzztime $(FUZZTIME) \
 	    -test.fuzzminimizetime 200x -test.fuzzcachedir $$cache/tocsin/$${p#./}); \
 	done
 
