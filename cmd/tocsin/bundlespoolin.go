@@ -88,11 +88,12 @@ func (r *spoolInReport) sort(folder, name string, one *api.BundleImported) error
 	}
 	moved := filepath.Join(dir, filepath.Base(name))
 	if len(one.Faults) > 0 {
-		text := fmt.Sprintf("%d segments were used all the same, %d records taken.\n", one.Segments, one.Taken)
+		var text strings.Builder
+		fmt.Fprintf(&text, "%d segments were used all the same, %d records taken.\n", one.Segments, one.Taken)
 		for _, f := range one.Faults {
-			text += faultText(f) + "\n"
+			text.WriteString(faultText(f) + "\n")
 		}
-		if err := os.WriteFile(moved+whySuffix, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(moved+whySuffix, []byte(text.String()), 0o600); err != nil {
 			return fileError(err)
 		}
 	}
