@@ -89,9 +89,11 @@ func (k *Keeper) Run(ctx context.Context) error {
 			next(d)
 		}
 	}
-	notice := func() {
-		settled = time.Now().Add(gapWait)
-		sooner(gapWait)
+	notice := func(d time.Duration) {
+		if at := time.Now().Add(d); at.After(settled) {
+			settled = at
+		}
+		sooner(d)
 	}
 	for {
 		select {
@@ -100,13 +102,13 @@ func (k *Keeper) Run(ctx context.Context) error {
 		case p := <-k.d.Host.Arrivals():
 			k.books.arrived(p, time.Now())
 			k.visitNow(ctx, &rounds, ended, p)
-			notice() // what others sent just before it came is not compared yet, and gossip does not bring it
+			notice(arrivalWait)
 		case p := <-k.hints:
 			if !k.visitNow(ctx, &rounds, ended, p) {
 				sooner(hintRest(k.trusted(p))) // it was visited just now
 			}
 		case <-k.pokes:
-			notice()
+			notice(gapWait)
 		case <-timer.C:
 			k.start(ctx, &rounds, ended, true, k.chosen(time.Now()))
 			d := every + rand.N(every/8) // not in step with the others

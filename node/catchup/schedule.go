@@ -10,6 +10,9 @@ const (
 	roundFirst  = 2 * time.Second // after the start: connections come first
 	roundSoon   = time.Second     // when a round left something to fetch
 	gapWait     = settling + time.Second
+	// arrivalWait is until what was sent around a connection can be compared: the seconds before it were not settled at once, and gossip
+	// takes some seconds to give a new peer anything.
+	arrivalWait = 2*settling + 2*time.Second
 	visitRest   = 10 * time.Second // between two visits that were asked for
 	refusedMost = 30 * time.Minute
 	failedMost  = 10 * time.Minute
