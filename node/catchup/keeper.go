@@ -117,9 +117,13 @@ func (k *Keeper) Run(ctx context.Context) error {
 			}
 			next(d)
 		case o := <-ended:
-			if every = stretch(every, o); every == roundSoon {
+			every = stretch(every, o)
+			switch {
+			case every == roundSoon:
 				every = roundEvery
 				sooner(roundSoon)
+			case o.fetched > 0: // what one peer brought the others may lack: a comparison tells them
+				sooner(roundTell)
 			}
 		}
 	}

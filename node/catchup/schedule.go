@@ -9,6 +9,7 @@ const (
 	roundAtMost = 2 * time.Minute
 	roundFirst  = 2 * time.Second // after the start: connections come first
 	roundSoon   = time.Second     // when a round left something to fetch
+	roundTell   = 3 * time.Second // when one brought something
 	gapWait     = settling + time.Second
 	// arrivalWait is until what was sent around a connection can be compared: the seconds before it were not settled at once, and gossip
 	// takes some seconds to give a new peer anything.
