@@ -107,7 +107,11 @@ func (g *globals) fsck(ctx context.Context, paths node.Paths) error {
 	found, err := storage.Check(dir)
 	switch {
 	case reason.Of(err) == reason.NodeRunning:
-		return g.fsckOnline(ctx, dir)
+		online := g.fsckOnline(ctx, dir)
+		if _, p := codeOf(online); p != nil && p.Code == string(reason.NodeNotFound) { // whoever has the store, no node answers
+			return err
+		}
+		return online
 	case reason.Of(err) == reason.StoreDamaged:
 		found.Problems = append(found.Problems, err.Error())
 	case reason.Of(err) != "", errors.Is(err, fs.ErrPermission):
