@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -157,8 +158,10 @@ func TestSnapshotBehindVacuum(t *testing.T) {
 	o := &op{done: make(chan error, 1), alone: func(*writer) error {
 		close(busy)
 		<-free
-		if !s.life.TryLock() {
-			return errors.New("somebody who only waits has the lock")
+		for end := time.Now().Add(time.Minute); !s.life.TryLock(); runtime.Gosched() { // a reader has it for microseconds, who waits for good
+			if time.Now().After(end) {
+				return errors.New("somebody who only waits has the lock")
+			}
 		}
 		s.life.Unlock()
 		return nil
