@@ -133,7 +133,7 @@ func compareCatchup(ctx context.Context, server *site, full string) error {
 		return fmt.Errorf("local ingest: %w", err)
 	}
 	rate := func(s sample) float64 { return float64(s.units) / s.wall.Seconds() }
-	fmt.Printf("  %-44s %6.1f s wall, %6.1f s CPU  %9.0f objects/s\n", "limit: the same records from here, 4 at a time", local.wall.Seconds(), local.cpu.Seconds(), rate(local))
+	fmt.Printf("  %-44s %6.1f s wall, %6.1f s CPU  %9.0f objects/s\n", "limit: the same records from here, 32 at a time", local.wall.Seconds(), local.cpu.Seconds(), rate(local))
 	dir, err := os.MkdirTemp("", "tocsin-bench-")
 	if err != nil {
 		return err
@@ -161,7 +161,7 @@ func compareCatchup(ctx context.Context, server *site, full string) error {
 	return nil
 }
 
-// localIngest verifies and takes the records that are here, as many at a time as the subscriber does.
+// localIngest verifies and takes the records that are here, as many at a time as one group commit may hold.
 func localIngest(ctx context.Context, from *site, full string) (sample, error) {
 	dir, err := os.MkdirTemp("", "tocsin-bench-")
 	if err != nil {
@@ -182,7 +182,7 @@ func localIngest(ctx context.Context, from *site, full string) (sample, error) {
 	}
 	s, err := measure(func() (int, error) {
 		g, ctx := errgroup.WithContext(ctx)
-		g.SetLimit(4)
+		g.SetLimit(32)
 		_, places := from.store.Inventory()
 		for _, p := range places {
 			g.Go(func() error {
