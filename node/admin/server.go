@@ -19,14 +19,18 @@ import (
 	logging "github.com/ipfs/go-log/v2"
 	"golang.org/x/net/netutil"
 
+	"tocsin/node/access"
 	"tocsin/node/admin/api"
 	"tocsin/node/audit"
 	"tocsin/node/backup"
 	"tocsin/node/belief"
 	"tocsin/node/custody"
+	"tocsin/node/doctor"
+	"tocsin/node/feed"
 	"tocsin/node/identity"
 	"tocsin/node/intake"
 	"tocsin/node/invite"
+	"tocsin/node/logs"
 	"tocsin/node/outbox"
 	"tocsin/node/policy"
 	"tocsin/node/review"
@@ -75,6 +79,7 @@ type Deps struct {
 	Audit *audit.Log
 	Books
 	Actions
+	Watching
 	// Running is true once the node's listeners are bound and its parts work;
 	// until then only the status is answered.
 	Running func() bool
@@ -98,6 +103,19 @@ type Books struct {
 	CatchUp *CatchUp
 	// Proofs is nil where nothing is kept that could be shown later.
 	Proofs *Proofs
+}
+
+// Watching is what shows how the node fares, and who may look. Each field may be nil, in tests and
+// where there is none: its resources are absent then.
+type Watching struct {
+	// Access knows tokens and sessions; without it only the socket works.
+	Access *access.Book
+	Feed   *feed.Hub
+	// Checks are what the doctor examines.
+	Checks func() []doctor.Check
+	// Metrics answers GET /metrics.
+	Metrics http.Handler
+	Logs    *logs.Book
 }
 
 // Actions are what the resources have the node do.

@@ -130,9 +130,28 @@ const (
 	Conflict        Code = "conflict"
 	Internal        Code = "internal"
 	AccessDenied    Code = "access.denied"
-	TimedOut        Code = "timed.out"
-	Interrupted     Code = "interrupted"
-	InputSize       Code = "input.size"
+	// LoginRequired, LoginExpired and RoleDenied are the reasons of a request at the admin port by nobody, by
+	// somebody whose token or session is over, and by somebody who may not do that.
+	LoginRequired Code = "login.required"
+	LoginExpired  Code = "login.expired"
+	RoleDenied    Code = "role.denied"
+	// HostUnknown and OriginForeign are the reasons of a request that a web page elsewhere may have caused.
+	HostUnknown   Code = "host.unknown"
+	OriginForeign Code = "origin.foreign"
+	// StateChanged is the reason of a change to something that is no longer as the client saw it, StateUnseen of one
+	// whose client does not say what it saw.
+	StateChanged Code = "state.changed"
+	StateUnseen  Code = "state.unseen"
+	// KeyReused is the reason of an idempotency key that came with another request before.
+	KeyReused Code = "key.reused"
+	// RequestRate is the reason of one request too many.
+	RequestRate Code = "request.rate"
+	// MediaType is the reason of a body of another kind than the resource takes, MethodUnknown of a method that it does not have.
+	MediaType     Code = "media.type"
+	MethodUnknown Code = "method.unknown"
+	TimedOut      Code = "timed.out"
+	Interrupted   Code = "interrupted"
+	InputSize     Code = "input.size"
 	// OutputLost is the reason of an answer that could not be written to its end.
 	OutputLost Code = "output.lost"
 	// BackupDamaged is the reason of a backup that is not what was written, BackupKey of one that the given key does not open.
