@@ -149,12 +149,12 @@ func (b *bench) receive(r *protocol.Record) {
 // publish sends a bundle of objects through the port.
 func (b *bench) publish(objects ...string) *api.PublishResult {
 	b.t.Helper()
-	res, err := b.client.Publish(b.t.Context(), api.PublishParams{Topic: "fraud", Confidence: -1}, strings.NewReader(feed(objects...)), -1, nil)
+	res, err := b.client.Publish(b.t.Context(), api.PublishParams{Topic: "fraud", Confidence: -1}, strings.NewReader(feedIn(objects...)), -1, nil)
 	ok(b.t, err)
 	return res
 }
 
-func feed(objects ...string) string {
+func feedIn(objects ...string) string {
 	return `{"type":"bundle","id":"bundle--` + uuid(0) + `","objects":[` + strings.Join(objects, ",") + `]}`
 }
 

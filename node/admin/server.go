@@ -79,7 +79,6 @@ type Deps struct {
 	Audit *audit.Log
 	Books
 	Actions
-	Watching
 	// Running is true once the node's listeners are bound and its parts work;
 	// until then only the status is answered.
 	Running func() bool
@@ -118,8 +117,9 @@ type Watching struct {
 	Logs    *logs.Book
 }
 
-// Actions are what the resources have the node do.
+// Actions are what the resources have the node do, and what shows how it fares.
 type Actions struct {
+	Watching
 	// Pledge signs, stores and announces the body of a vouch, commitment or advisory.
 	Pledge func(ctx context.Context, kind protocol.Kind, body []byte) (*protocol.Record, error)
 	// Commitment is what an organisation promises now; false for nothing.
