@@ -52,7 +52,7 @@ func TestPublishUpgraded(t *testing.T) {
 	b := newBench(t)
 	old := strings.Replace(strings.Replace(indicator(1, "old.example"), `"spec_version":"2.1",`, "", 1), `"pattern_type":"stix",`, `"labels":["malicious-activity"],`, 1)
 	res, err := b.client.Publish(t.Context(), api.PublishParams{Topic: "fraud", Confidence: -1}, strings.NewReader(
-		strings.Replace(feed(old), `"type":"bundle",`, `"type":"bundle","spec_version":"2.0",`, 1)), -1, nil)
+		strings.Replace(feedIn(old), `"type":"bundle",`, `"type":"bundle","spec_version":"2.0",`, 1)), -1, nil)
 	ok(t, err)
 	if res.Objects != 1 || res.Upgraded != 1 {
 		t.Errorf("result %+v", res)
