@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -80,6 +81,15 @@ type checkpointLine struct {
 	Note string    `json:"note"`
 	// Witness is who showed it: it is no place to go on from.
 	Witness string `json:"witness,omitempty"`
+	// Sum is the hash of the other fields, so that a damaged line is not taken for another checkpoint. Files of older
+	// versions lack it.
+	Sum string `json:"sum,omitempty"`
+}
+
+// sum is what Sum should be.
+func (l checkpointLine) sum() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%q\n%q", l.At.UTC().Format(time.RFC3339Nano), l.Note, l.Witness))
+	return hex.EncodeToString(sum[:16])
 }
 
 // OpenCheckpoints reads the kept checkpoints and holds the log against them: a log that lacks what they cover is
@@ -139,6 +149,9 @@ func readCheckpoints(path string) (f checkpointFile, err error) {
 			break
 		}
 		err := json.Unmarshal(line, &l)
+		if err == nil && l.Sum != "" && l.Sum != l.sum() {
+			err = errors.New("its sum is another one")
+		}
 		var cp tlog.Checkpoint
 		if err == nil {
 			cp, err = tlog.Peek([]byte(l.Note))
@@ -183,7 +196,9 @@ func encodeHeld(h Held) []byte {
 	var b bytes.Buffer
 	j := json.NewEncoder(&b)
 	j.SetEscapeHTML(false)
-	_ = j.Encode(checkpointLine{At: h.At, Note: string(h.Note), Witness: h.Witness}) // texts: cannot fail
+	line := checkpointLine{At: h.At, Note: string(h.Note), Witness: h.Witness}
+	line.Sum = line.sum()
+	_ = j.Encode(line) // texts: cannot fail
 	return b.Bytes()
 }
 

@@ -261,3 +261,28 @@ func TestThin(t *testing.T) {
 		t.Error("what a witness showed, or the last, is gone")
 	}
 }
+
+// A bit that flips in the file gives no checkpoint that was never signed: the log would be said to be cut.
+func TestFlippedCheckpoints(t *testing.T) {
+	o := newOffice(t)
+	l := open(t, o.log())
+	c := o.checkpoints(t, l)
+	for range 2 {
+		add(t, l, "trust.set", "")
+		_, err := c.Make()
+		ok(t, err)
+	}
+	signed, whole := c.List(), read(t, c.path)
+	for bit := range 8 * len(whole) {
+		flipped := slices.Clone(whole)
+		flipped[bit/8] ^= 1 << (bit % 8)
+		ok(t, os.WriteFile(c.path, flipped, 0o600))
+		found, err := readCheckpoints(c.path)
+		ok(t, err)
+		for _, h := range found.list {
+			if !slices.ContainsFunc(signed, func(s Held) bool { return s.Checkpoint == h.Checkpoint }) {
+				t.Fatalf("bit %d gave checkpoint %+v", bit, h.Checkpoint)
+			}
+		}
+	}
+}
