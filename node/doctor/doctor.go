@@ -4,6 +4,8 @@ package doctor
 
 import (
 	"context"
+	"fmt"
+	"sync"
 	"time"
 )
 
@@ -43,7 +45,79 @@ type Result struct {
 	TookMS int64 `json:"took_ms"`
 }
 
+// Good is the finding of a check that is content.
+func Good(format string, args ...any) Finding { return Finding{OK, fmt.Sprintf(format, args...), ""} }
+
+// None is the finding of a check that has nothing to look at.
+func None(format string, args ...any) Finding { return Finding{Skip, fmt.Sprintf(format, args...), ""} }
+
+// Odd is the finding of a check that warns.
+func Odd(fix, format string, args ...any) Finding {
+	return Finding{Warn, fmt.Sprintf(format, args...), fix}
+}
+
+// Bad is the finding of a check that failed.
+func Bad(fix, format string, args ...any) Finding {
+	return Finding{Fail, fmt.Sprintf(format, args...), fix}
+}
+
 // Examine runs checks side by side within Budget and gives results in the order of the checks. A check that panics has failed.
+// It does not wait for a check that ignores the end of its context, such as one whose disk hangs: that one's goroutine
+// ends when the disk answers, and what it finds is thrown away.
 func Examine(ctx context.Context, checks []Check) []Result {
-	panic("unwritten")
+	ctx, cancel := context.WithTimeout(ctx, Budget)
+	defer cancel()
+	results := make([]Result, len(checks))
+	var running sync.WaitGroup
+	for i, c := range checks {
+		running.Go(func() { results[i] = examine(ctx, c) })
+	}
+	running.Wait()
+	return results
+}
+
+// grace is how long after the end of its context a check may still deliver.
+const grace = 200 * time.Millisecond
+
+// examine runs one check and gives up on it when the time is over.
+func examine(ctx context.Context, c Check) Result {
+	start := time.Now()
+	found := make(chan Finding, 1)
+	go func() {
+		defer func() {
+			if fault := recover(); fault != nil {
+				found <- Bad("report this with 'tocsin debug bugreport'", "the check itself broke: %v", fault)
+			}
+		}()
+		found <- c.Run(ctx)
+	}()
+	f := wait(ctx, found)
+	return Result{Name: c.Name, Finding: f, TookMS: time.Since(start).Milliseconds()}
+}
+
+func wait(ctx context.Context, found <-chan Finding) Finding {
+	select {
+	case f := <-found:
+		return f
+	case <-ctx.Done():
+	}
+	late := time.NewTimer(grace)
+	defer late.Stop()
+	select {
+	case f := <-found:
+		return f
+	case <-late.C:
+		return Bad("see the log, and the disk and network that this check looks at", "not measured: no answer in time (%v)", ctx.Err())
+	}
+}
+
+// Worst is the worst state among results, OK for none; Skip counts as OK.
+func Worst(results []Result) State {
+	worst := OK
+	for _, r := range results {
+		if r.State == Fail || r.State == Warn && worst == OK {
+			worst = r.State
+		}
+	}
+	return worst
 }
