@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -27,7 +28,7 @@ func (t Tombstones) Add(id protocol.RecordID, object int, all bool) {
 // graves are the tombstones of records that the store may not know of: it keeps its own, but a store that was restored from an
 // earlier time lacks the latest ones.
 type graves struct {
-	mu     sync.Mutex // guards stones, which itself is never changed
+	mu     sync.Mutex // guards stones
 	stones Tombstones
 }
 
@@ -35,13 +36,29 @@ type graves struct {
 func (p *Pipeline) Remember(t Tombstones) {
 	p.graves.mu.Lock()
 	defer p.graves.mu.Unlock()
-	p.graves.stones = t
+	p.graves.stones = maps.Clone(t)
+}
+
+// dig remembers what was erased just now: a repair of the store may lose its own note of it.
+func (p *Pipeline) dig(id protocol.RecordID, leaves []int) {
+	p.graves.mu.Lock()
+	defer p.graves.mu.Unlock()
+	if p.graves.stones == nil {
+		p.graves.stones = make(Tombstones)
+	}
+	if leaves == nil {
+		p.graves.stones.Add(id, 0, true)
+	}
+	for _, leaf := range leaves {
+		p.graves.stones.Add(id, leaf, false)
+	}
 }
 
 // bury erases what was erased before of a record that has just been stored.
 func (p *Pipeline) bury(ctx context.Context, r *protocol.Record) error {
 	p.graves.mu.Lock()
 	objects, known := p.graves.stones[r.ID()]
+	objects = slices.Clone(objects)
 	p.graves.mu.Unlock()
 	if !known {
 		return nil
@@ -55,6 +72,7 @@ func (p *Pipeline) Erase(ctx context.Context, id protocol.RecordID, leaves []int
 	if err := p.d.Store.Erase(ctx, id, leaves, reason.ObjectErased); err != nil {
 		return err
 	}
+	p.dig(id, leaves)
 	log.Infow("erased on the operator's word", "record", id, "objects", leaves)
 	if p.d.Told.Pledged != nil {
 		p.d.Told.Pledged() // it may have been a pledge
