@@ -5,16 +5,18 @@ package access
 
 import (
 	"context"
-	"time"
+	"fmt"
+	"slices"
 
 	logging "github.com/ipfs/go-log/v2"
 
 	"tocsin/node/audit"
+	"tocsin/protocol/reason"
 )
 
 var log = logging.Logger("tocsin/access")
 
-// Role is how much somebody may do. Each role may do all that a lower one may.
+// Role is how much somebody may do. Each role may do all that a lower one may. Its text is its name.
 type Role uint8
 
 // The roles, lowest first.
@@ -31,102 +33,81 @@ const (
 	Owner
 )
 
+func roleNames() []string { return []string{"nobody", "viewer", "analyst", "operator", "owner"} }
+
+// String is the role's name.
+func (r Role) String() string {
+	if names := roleNames(); int(r) < len(names) {
+		return names[r]
+	}
+	return fmt.Sprintf("role %d", uint8(r))
+}
+
+// MarshalText gives the role's name.
+func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads the role's name; usage.invalid when it is none.
+func (r *Role) UnmarshalText(text []byte) (err error) {
+	*r, err = ParseRole(string(text))
+	return err
+}
+
+// ParseRole reads a role's name, any but nobody; usage.invalid when it is none.
+func ParseRole(name string) (Role, error) {
+	if i := slices.Index(roleNames(), name); i > int(Nobody) {
+		return Role(i), nil
+	}
+	return Nobody, reason.New(reason.UsageInvalid, fmt.Sprintf("role %.40q: want viewer, analyst, operator or owner", name))
+}
+
+// What Actor.Via says of the way in.
+const (
+	ViaSocket  = "socket"  // an account at the unix socket
+	ViaToken   = "token"   // a token
+	ViaSession = "session" // a browser, logged in by a code
+)
+
 // Principal is who makes a request.
 type Principal struct {
 	Role Role
-	// Actor is what the audit log says: for a token or a session made from one its User is the token's name.
+	// Actor is what the audit log says: for a token or a session made from one its User is the token's name, and its
+	// UID the account that the token goes back to, so that nobody is a second person to themselves.
 	Actor audit.Actor
 	// ID names the token or the session, "" at the socket.
 	ID string
+
+	at account // whose role is looked at again; set by AtSocket
 }
+
+// principalKey is the context's key for the principal.
+type principalKey struct{}
 
 // With carries a principal to what is done for them, and their actor to the audit log.
 func With(ctx context.Context, p Principal) context.Context {
-	panic("unwritten")
+	return context.WithValue(audit.WithActor(ctx, p.Actor), principalKey{}, p)
 }
 
 // Of is the principal of a request; the zero value, who may do nothing, when there is none.
 func Of(ctx context.Context) Principal {
-	panic("unwritten")
+	p, _ := ctx.Value(principalKey{}).(Principal)
+	return p
 }
 
-// Token is a named token, without its secret.
-type Token struct {
-	ID       string      `json:"id"`
-	Name     string      `json:"name"`
-	Role     Role        `json:"role"`
-	Created  time.Time   `json:"created"`
-	Expires  time.Time   `json:"expires"`
-	LastUsed time.Time   `json:"last_used,omitzero"` // to the hour
-	By       audit.Actor `json:"by"`
+// May refuses a principal whose role is less than what something needs: login.required for nobody, else role.denied.
+func (p Principal) May(least Role, what string) error {
+	switch {
+	case p.Role >= least:
+		return nil
+	case p.Role == Nobody:
+		return reason.New(reason.LoginRequired, what+": nobody is logged in")
+	}
+	return reason.New(reason.RoleDenied, fmt.Sprintf("%s: the role %s is needed, and %s has %s", what, least, p.name(), p.Role))
 }
 
-// Book holds tokens (a file with their hashes), one-time codes and sessions (in memory: a
-// restart logs browsers out). It may be used concurrently.
-type Book struct{}
-
-// Open reads the tokens in path, which may be absent. A damaged file gives state.damaged and is left as it is.
-func Open(path string, log *audit.Log) (*Book, error) {
-	panic("unwritten")
-}
-
-// Create makes a token and gives its secret, which is never shown again. Role is Viewer to Operator and not above the
-// principal of ctx (role.denied); expires is at most 366 days away. conflict when the name is taken.
-func (b *Book) Create(ctx context.Context, name string, role Role, expires time.Time, why string) (Token, string, error) {
-	panic("unwritten")
-}
-
-// Tokens lists those that are in force, by name.
-func (b *Book) Tokens() []Token {
-	panic("unwritten")
-}
-
-// Revoke ends a token and the sessions made from it at once; not.found when there is none.
-func (b *Book) Revoke(ctx context.Context, nameOrID, why string) (Token, error) {
-	panic("unwritten")
-}
-
-// Bearer is who a token's secret belongs to: login.required when it is none, login.expired when it is over,
-// request.rate after five failures in a minute from one place (an address, "socket" for the socket).
-func (b *Book) Bearer(secret, place string) (Principal, error) {
-	panic("unwritten")
-}
-
-// Code makes a one-time code of 60 seconds that logs a browser in as the principal of ctx with at most this role
-// (never Owner). It stands in the fragment of a link, so no server and no log ever sees it in a URL.
-func (b *Book) Code(ctx context.Context, role Role) (code string, expires time.Time, err error) {
-	panic("unwritten")
-}
-
-// Login turns a code into a session of 8 hours that is bound to the browser's user agent; a code works once. Errors as for Bearer.
-func (b *Book) Login(ctx context.Context, code, agent, place string) (session string, p Principal, expires time.Time, err error) {
-	panic("unwritten")
-}
-
-// Session is who a session's secret belongs to, for the same user agent: login.required, login.expired.
-func (b *Book) Session(secret, agent, place string) (Principal, error) {
-	panic("unwritten")
-}
-
-// Logout ends a session; one that is none is no error.
-func (b *Book) Logout(ctx context.Context, session string) {
-	panic("unwritten")
-}
-
-// Valid reports whether a principal may still do what it might when it came: streams ask every few
-// seconds, so that they end with the token, the session or the role they were opened with.
-func (b *Book) Valid(p Principal) bool {
-	panic("unwritten")
-}
-
-// Groups are the system groups that lower the role of an account at the socket; "" means none.
-type Groups struct{ Viewers, Analysts string }
-
-// DefaultGroups are tocsin-ro and tocsin-analyst.
-func DefaultGroups() Groups { return Groups{"tocsin-ro", "tocsin-analyst"} }
-
-// AtSocket is who an account is at the unix socket: the owner for the node's own account and root, else by group, viewers first, else an operator, since
-// only the socket's group gets there. An account that the system does not name is a viewer.
-func AtSocket(uid, owner int, g Groups) Principal {
-	panic("unwritten")
+// name says who is meant, for a message.
+func (p Principal) name() string {
+	if p.Actor.Via == ViaToken {
+		return "the token " + p.Actor.User
+	}
+	return p.Actor.String()
 }

@@ -1,0 +1,291 @@
+package access
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tocsin/node/audit"
+	"tocsin/protocol/reason"
+)
+
+// The bounds of tokens.
+const (
+	// MaxLife is how far away a token's end may be.
+	MaxLife = 366 * 24 * time.Hour
+	// MaxTokens is how many are in force at once.
+	MaxTokens = 256
+	// MaxName bounds a token's name.
+	MaxName = 64
+	// tokenID begins a token's id.
+	tokenID = "t-"
+	// overFor is how long a token that ended is remembered, so that its bearer hears why.
+	overFor = 30 * 24 * time.Hour
+)
+
+// Token is a named token, without its secret.
+type Token struct {
+	ID       string      `json:"id"`
+	Name     string      `json:"name"`
+	Role     Role        `json:"role"`
+	Created  time.Time   `json:"created"`
+	Expires  time.Time   `json:"expires"`
+	LastUsed time.Time   `json:"last_used,omitzero"` // to the hour
+	By       audit.Actor `json:"by"`
+}
+
+// held is a token with the hash of its secret.
+type held struct {
+	Token
+	Hash digest
+}
+
+func (h *held) digest() digest { return h.Hash }
+
+// principal is who bears the token.
+func (h *held) principal() Principal {
+	return Principal{Role: h.Role, ID: h.ID, Actor: audit.Actor{UID: h.By.UID, User: h.Name, Via: ViaToken}}
+}
+
+// Book holds tokens (a file with their hashes), one-time codes and sessions (in memory: a
+// restart logs browsers out). It may be used concurrently.
+type Book struct {
+	path  string
+	audit *audit.Log
+
+	change sync.Mutex // held while tokens are changed, audited and written; mu is taken inside, never the other way round
+
+	mu       sync.Mutex // guards what follows
+	tokens   []*held    // by name; replaced, never changed in place
+	codes    []*code
+	sessions []*session // oldest first
+	pace     pace
+	roles    map[account]seenRole
+}
+
+// Open reads the tokens in path, which may be absent. A damaged file gives state.damaged and is left as it is.
+func Open(path string, book *audit.Log) (*Book, error) {
+	tokens, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Book{path: path, audit: book, tokens: tokens, pace: pace{}, roles: map[account]seenRole{}}, nil
+}
+
+// Create makes a token and gives its secret, which is never shown again. Role is Viewer to Operator and not above the
+// principal of ctx (role.denied); expires is at most 366 days away, and not after the end of the token
+// that the principal came with. conflict when the name is taken.
+func (b *Book) Create(ctx context.Context, name string, role Role, expires time.Time, why string) (Token, string, error) {
+	p, now := Of(ctx), time.Now().UTC().Truncate(time.Second)
+	t := Token{ID: newID(tokenID), Name: name, Role: role, Created: now, Expires: expires.UTC().Truncate(time.Second), By: p.Actor}
+	b.change.Lock()
+	defer b.change.Unlock()
+	if err := b.mayCreate(p, t, now); err != nil {
+		return Token{}, "", err
+	}
+	secret, hash := newSecret(tokenMark)
+	next := append(b.remembered(now), &held{t, hash})
+	slices.SortFunc(next, func(a, c *held) int { return cmp.Compare(a.Name, c.Name) })
+	e := audit.Event{Action: "token.create", Target: name, Reason: why, Detail: map[string]string{
+		"token": t.ID, "role": role.String(), "expires": t.Expires.Format(time.RFC3339),
+	}}
+	if err := b.recorded(ctx, e, func() error { return b.keep(next) }); err != nil {
+		return Token{}, "", err
+	}
+	return t, secret, nil
+}
+
+// mayCreate holds a new token against the rules. change is held.
+func (b *Book) mayCreate(p Principal, t Token, now time.Time) error {
+	what := fmt.Sprintf("create token %.80q", t.Name)
+	switch {
+	case !isName(t.Name):
+		return reason.New(reason.UsageInvalid, fmt.Sprintf("%s: want a name of 1 to %d of a-z, 0-9, dot, hyphen and underscore, a letter or digit first", what, MaxName))
+	case t.Role < Viewer || t.Role > Operator:
+		return reason.New(reason.UsageInvalid, fmt.Sprintf("%s: want the role viewer, analyst or operator; what only the owner may do is done at the socket", what))
+	case !t.Expires.After(now):
+		return reason.New(reason.UsageInvalid, fmt.Sprintf("%s: it would be over already at %s", what, t.Expires.Format(time.RFC3339)))
+	case t.Expires.Sub(now) > MaxLife:
+		return reason.New(reason.UsageInvalid, fmt.Sprintf("%s: it would last until %s, at most 366 days are allowed", what, t.Expires.Format(time.DateOnly)))
+	}
+	if err := p.May(max(t.Role, Operator), what+" with the role "+t.Role.String()); err != nil {
+		return err
+	}
+	if end := b.end(p); !end.IsZero() && t.Expires.After(end) {
+		return reason.New(reason.UsageInvalid, fmt.Sprintf("%s: it would outlast what it is made with, which ends at %s; make it at the socket", what, end.Format(time.RFC3339)))
+	}
+	all := b.Tokens()
+	if slices.ContainsFunc(all, func(o Token) bool { return o.Name == t.Name }) {
+		return reason.New(reason.Conflict, what+": there is one of that name")
+	}
+	if len(all) >= MaxTokens {
+		return reason.New(reason.Conflict, fmt.Sprintf("%s: there are %d already; revoke one", what, len(all)))
+	}
+	return nil
+}
+
+// isName takes what names a token without being taken for anything else.
+func isName(name string) bool {
+	const word = "abcdefghijklmnopqrstuvwxyz0123456789"
+	return name != "" && len(name) <= MaxName && strings.Trim(name, word+".-_") == "" && strings.Contains(word, name[:1])
+}
+
+// end is when the token ends that a principal's power goes back to; zero for none.
+func (b *Book) end(p Principal) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if t := b.token(b.tokenOf(p.ID)); t != nil {
+		return t.Expires
+	}
+	return time.Time{}
+}
+
+// token gives one by id, nil for none. mu is held.
+func (b *Book) token(id string) *held {
+	for _, t := range b.tokens {
+		if t.ID == id {
+			return t
+		}
+	}
+	return nil
+}
+
+// Tokens lists those that are in force, by name.
+func (b *Book) Tokens() []Token {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out, now := []Token{}, time.Now()
+	for _, t := range b.tokens {
+		if t.Expires.After(now) {
+			out = append(out, t.Token)
+		}
+	}
+	return out
+}
+
+// Revoke ends a token and the sessions made from it at once; not.found when there is none.
+func (b *Book) Revoke(ctx context.Context, nameOrID, why string) (Token, error) {
+	b.change.Lock()
+	defer b.change.Unlock()
+	now := time.Now()
+	all := b.Tokens()
+	i := slices.IndexFunc(all, func(t Token) bool { return t.Name == nameOrID || t.ID == nameOrID })
+	if i < 0 {
+		return Token{}, reason.New(reason.NotFound, fmt.Sprintf("revoke token %.80q: there is none in force", nameOrID))
+	}
+	gone := all[i]
+	what := "revoke token " + gone.Name
+	if p := Of(ctx); p.ID != gone.ID { // everybody may end what they came with
+		if err := p.May(Operator, what); err != nil {
+			return Token{}, err
+		}
+	}
+	next := slices.DeleteFunc(b.remembered(now), func(t *held) bool { return t.ID == gone.ID })
+	e := audit.Event{Action: "token.revoke", Target: gone.Name, Reason: why, Detail: map[string]string{"token": gone.ID, "role": gone.Role.String()}}
+	err := b.recorded(ctx, e, func() error {
+		b.goBy(next)
+		b.endSessions(gone.ID)
+		// It is over now whatever becomes of the file; one that stays as it was brings the token back at the next start.
+		if err := write(b.path, next); err != nil {
+			return fmt.Errorf("%s: it is over, but comes back when the node starts again: %w", what, err)
+		}
+		return nil
+	})
+	return gone, err
+}
+
+// remembered are the tokens that are in force or have not been over for long, in a list of its own.
+func (b *Book) remembered(now time.Time) []*held {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(b.tokens), func(t *held) bool { return now.Sub(t.Expires) > overFor })
+}
+
+// keep writes the tokens and then goes by them. change is held.
+func (b *Book) keep(next []*held) error {
+	if err := write(b.path, next); err != nil {
+		return err
+	}
+	b.goBy(next)
+	return nil
+}
+
+func (b *Book) goBy(next []*held) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tokens = next
+}
+
+// recorded writes down what somebody asked for and then does it; what cannot be written down is not done.
+func (b *Book) recorded(ctx context.Context, e audit.Event, do func() error) error {
+	if _, err := b.audit.Append(ctx, e); err != nil {
+		return fmt.Errorf("nothing was done, since it cannot be written down: %w", err)
+	}
+	err := do()
+	if err != nil {
+		e.Action += ".failed"
+		e.Detail = maps.Clone(e.Detail)
+		e.Detail["error"] = err.Error()
+		if _, failed := b.audit.Append(context.WithoutCancel(ctx), e); failed != nil {
+			log.Errorw("what failed is not in the audit log", "action", e.Action, "target", e.Target, "err", failed)
+		}
+	}
+	return err
+}
+
+// Bearer is who a token's secret belongs to: login.required when it is none, login.expired when it is over,
+// request.rate after five failures in a minute from one place (an address, "socket" for the socket). A good
+// secret is taken also then: nobody can lock others out.
+func (b *Book) Bearer(secret, place string) (Principal, error) {
+	now, d := time.Now(), digestOf(secret)
+	b.mu.Lock()
+	t := find(b.tokens, (*held).digest, d)
+	switch {
+	case t == nil:
+		defer b.mu.Unlock()
+		return Principal{}, b.pace.fail(place, now, reason.New(reason.LoginRequired, "the token is none of this node"))
+	case !t.Expires.After(now):
+		defer b.mu.Unlock()
+		return Principal{}, reason.New(reason.LoginExpired, fmt.Sprintf("the token %s ended at %s", t.Name, t.Expires.Format(time.RFC3339)))
+	}
+	p, hour := t.principal(), now.UTC().Truncate(time.Hour)
+	stale := !t.LastUsed.Equal(hour)
+	b.mu.Unlock()
+	if stale {
+		b.used(t.ID, hour)
+	}
+	return p, nil
+}
+
+// used notes the hour in which a token was used. When that cannot be written only the note is lost; when
+// somebody changes tokens right now, the next use notes it.
+func (b *Book) used(id string, hour time.Time) {
+	if !b.change.TryLock() {
+		return
+	}
+	defer b.change.Unlock()
+	next := b.remembered(hour)
+	for i, t := range next {
+		if t.ID == id {
+			noted := *t
+			noted.LastUsed = hour
+			next[i] = &noted
+		}
+	}
+	b.goBy(next)
+	if err := write(b.path, next); err != nil {
+		log.Warnw("when a token was used could not be noted", "token", id, "err", err)
+	}
+}
+
+// Wait is how long a place should wait after request.rate.
+func (b *Book) Wait(place string) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.pace.wait(place, time.Now())
+}
