@@ -62,6 +62,7 @@ func CheckSocketPath(path string) error {
 // request is one call of the API.
 type request struct {
 	method, path string // path is escaped
+	root         bool   // path is not under Prefix
 	query        url.Values
 	body         io.Reader
 	size         int64 // of body, -1 when unknown
@@ -75,7 +76,11 @@ func (c *Client) do(ctx context.Context, r request) (*http.Response, error) {
 	if err := CheckSocketPath(c.socket); err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, r.method, "http://tocsin"+Prefix+r.path+"?"+r.query.Encode(), r.body)
+	under := Prefix
+	if r.root {
+		under = ""
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, "http://tocsin"+under+r.path+"?"+r.query.Encode(), r.body)
 	if err != nil {
 		return nil, NewProblem(reason.Internal, err.Error())
 	}
@@ -153,7 +158,11 @@ func call[T any](ctx context.Context, c *Client, method, path string, query url.
 
 // read gets an answer that is bytes.
 func (c *Client) read(ctx context.Context, path string) ([]byte, error) {
-	resp, err := c.do(ctx, request{method: http.MethodGet, path: path})
+	return c.readBytes(ctx, request{method: http.MethodGet, path: path})
+}
+
+func (c *Client) readBytes(ctx context.Context, r request) ([]byte, error) {
+	resp, err := c.do(ctx, r)
 	if err != nil {
 		return nil, err
 	}
