@@ -131,11 +131,9 @@ func (a *auditResource) newest(in *auditIn) (*body[api.List[api.AuditEntry]], er
 // auditList shows entries; next is not before the last of them, and 0 for the end.
 func auditList(entries []audit.Entry, next uint64) api.List[api.AuditEntry] {
 	list := api.List[api.AuditEntry]{Items: []api.AuditEntry{}}
-	for _, e := range entries {
-		list.Items = append(list.Items, api.AuditEntry{
-			Seq: e.Seq, At: e.At, Actor: api.AuditActor(e.Actor), Action: e.Action, Target: e.Target, Reason: e.Reason, Detail: e.Detail,
-			Prev: e.Prev.String(), Hash: e.Hash.String(),
-		})
+	for i := range entries {
+		e := &entries[i]
+		list.Items = append(list.Items, auditEntry(e))
 		if next != 0 {
 			next = max(next, e.Seq)
 		}
@@ -144,6 +142,14 @@ func auditList(entries []audit.Entry, next uint64) api.List[api.AuditEntry] {
 		list.Next = strconv.FormatUint(next, 10)
 	}
 	return list
+}
+
+// auditEntry shows one entry.
+func auditEntry(e *audit.Entry) api.AuditEntry {
+	return api.AuditEntry{
+		Seq: e.Seq, At: e.At, Actor: api.AuditActor(e.Actor), Action: e.Action, Target: e.Target, Reason: e.Reason, Detail: e.Detail,
+		Prev: e.Prev.String(), Hash: e.Hash.String(),
+	}
 }
 
 // wait returns when there is an entry behind a number, or nobody wrote one for a while.

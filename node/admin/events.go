@@ -1,18 +1,21 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"tocsin/node/access"
 	"tocsin/node/admin/api"
+	"tocsin/node/feed"
 	"tocsin/protocol/reason"
 	"tocsin/storage"
 )
@@ -22,24 +25,47 @@ const (
 	maxFollowers = 32
 	// heartbeat shows a follower that a quiet stream lives.
 	heartbeat = 15 * time.Second
-	// eventBatch is how many changes are read at a time.
-	eventBatch = 256
+	// askAgain is how often is asked whether a follower may still follow.
+	askAgain = 5 * time.Second
+	// retryMS is after how many milliseconds a browser that lost the stream asks again.
+	retryMS = 2000
+	// maxReplay is how far back a stream may begin by time.
+	maxReplay = 24 * time.Hour
 )
 
-// eventResource gives the change sequence, which is the node's only event bus. A
-// follower is a cursor into it: what it has not read stays there, so nothing is
-// ever dropped for a slow one.
+// eventResource gives the node's live events. A follower is a place in what is kept for all of them: the change
+// sequence and the audit log, which stay, and what was only seen as it happened, of which the newest is kept. Whoever is
+// too slow for that is told what is missing.
 type eventResource struct {
-	names names
-	store *storage.Store
-	slots chan struct{} // one taken per follower
+	names  names
+	store  *storage.Store
+	hub    *feed.Hub
+	facts  *eventFacts
+	access *access.Book  // nil where only the socket works
+	slots  chan struct{} // one taken per follower
+}
+
+func newEventResource(n names, d *Deps) *eventResource {
+	hub := d.Feed
+	if hub == nil { // what is durable can be followed all the same
+		hub = feed.New(feed.Sources{Store: d.Store, Audit: d.Audit})
+	}
+	return &eventResource{n, d.Store, hub, &eventFacts{store: d.Store, desk: d.Desk}, d.Access, make(chan struct{}, maxFollowers)}
 }
 
 func (e *eventResource) register(a huma.API) {
 	handle(a, huma.Operation{OperationID: "changes", Method: http.MethodGet, Path: "/changes", Summary: "A page of the change sequence"}, e.page)
 	handle(a, huma.Operation{
-		OperationID: "events", Method: http.MethodGet, Path: "/events", Summary: "Follow the change sequence (server-sent events)",
-		Description: "Each event's id is its number. Go on with Last-Event-ID or the parameter after; without either it begins with the next change.",
+		OperationID: "events", Method: http.MethodGet, Path: "/events", Summary: "Follow what happens (server-sent events)",
+		Description: "Each event's id is where to go on, as Last-Event-ID or the parameter after; it is opaque but for a stream of objects only, " +
+			"where it is the change's number. Without either it begins with what happens next, or with replay so long ago. Without kinds it is the change sequence, " +
+			"and events are named by the change's kind; with kinds they are named object, peer, mesh, review, sync, doctor and audit (the last two for operators). " +
+			"The event gap names what the reader missed: from, to and how many were dropped, -1 when nobody knows. " +
+			"The event problem says why the node ends the stream. The filters select objects only; " +
+			"what is not known of an object (it is gone) passes no filter by type, tlp, label or score.",
+		Responses: map[string]*huma.Response{"200": {
+			Description: "The stream", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
+		}},
 	}, e.follow)
 }
 
@@ -52,106 +78,204 @@ func (e *eventResource) page(_ context.Context, in *struct {
 		return nil, err
 	}
 	list := api.List[api.Event]{Items: []api.Event{}, Next: strconv.FormatUint(in.After, 10)}
-	for _, c := range changes {
-		list.Items = append(list.Items, e.show(c))
-		list.Next = strconv.FormatUint(c.Seq, 10)
+	for i := range changes {
+		list.Items = append(list.Items, e.names.event(&changes[i]))
+		list.Next = strconv.FormatUint(changes[i].Seq, 10)
 	}
 	return answer(list)
 }
 
-func (e *eventResource) follow(_ context.Context, in *struct {
-	After  string `query:"after" pattern:"^[0-9]*$"`
-	LastID string `header:"Last-Event-ID" pattern:"^[0-9]*$"`
-}) (*huma.StreamResponse, error) {
-	after := e.store.Sequence()
-	for _, text := range []string{in.After, in.LastID} { // the later wins: a stream that resumes
-		if text == "" {
-			continue
+// eventsIn is what to follow.
+type eventsIn struct {
+	After    string   `query:"after" maxLength:"96" doc:"an id of an event, or the number of a change"`
+	LastID   string   `header:"Last-Event-ID" maxLength:"96"`
+	Replay   string   `query:"replay" maxLength:"20" doc:"begin so long ago: 10m; 24h at most"`
+	Kinds    []string `query:"kinds" maxItems:"7" enum:"object,peer,mesh,review,sync,doctor,audit"`
+	MinScore int      `query:"min_score" minimum:"0" maximum:"100"`
+	Type     string   `query:"type" maxLength:"64"`
+	Topic    string   `query:"topic" maxLength:"128"`
+	Org      string   `query:"org" maxLength:"256"`
+	TLP      string   `query:"tlp" enum:",clear,green,amber,amber+strict,red"`
+	Country  string   `query:"country" maxLength:"2"`
+	Label    string   `query:"label" maxLength:"256"`
+}
+
+func (e *eventResource) follow(ctx context.Context, in *eventsIn) (*huma.StreamResponse, error) {
+	who := access.Principal{}
+	if e.access != nil {
+		who = access.Of(ctx)
+		if secret := slices.ContainsFunc(in.Kinds, func(k string) bool { return k == feed.KindAudit || k == feed.KindDoctor }); secret && who.Role < access.Operator {
+			return nil, reason.New(reason.RoleDenied, "follow events of the kinds audit or doctor: that takes an operator")
 		}
-		n, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			return nil, reason.Wrap(reason.UsageInvalid, "follow events", err)
-		}
-		after = n
+	}
+	filter, err := e.filter(in)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := e.begin(in)
+	if err != nil {
+		return nil, err
 	}
 	select {
 	case e.slots <- struct{}{}:
 	default:
 		return nil, reason.New(reason.Conflict, fmt.Sprintf("%d followers are connected already; stop one", maxFollowers))
 	}
+	s := &eventStream{eventResource: e, reader: reader, filter: filter, who: who, plain: len(in.Kinds) == 0}
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		defer func() { <-e.slots }()
 		r, w := humago.Unwrap(ctx)
-		err := e.stream(r.Context(), w, after)
-		if r.Context().Err() == nil {
-			log.Infow("follower let go", "err", err)
-		}
+		s.run(r.Context(), w)
 	}}, nil
 }
 
-// stream writes changes as they come until the follower leaves or stalls; the
-// error says which.
-func (e *eventResource) stream(ctx context.Context, w http.ResponseWriter, after uint64) error {
+// begin opens a reader at the latest place that is named: a stream that resumes repeats its first request.
+func (e *eventResource) begin(in *eventsIn) (*feed.Reader, error) {
+	at := in.LastID
+	if at == "" {
+		at = in.After
+	}
+	if at == "" && in.Replay != "" {
+		ago, err := time.ParseDuration(in.Replay)
+		if err != nil || ago <= 0 || ago > maxReplay {
+			return nil, reason.New(reason.UsageInvalid, fmt.Sprintf("replay %.20q: want a time such as 10m, of %d hours at most", in.Replay, maxReplay/time.Hour))
+		}
+		if at, err = e.hub.Since(time.Now().Add(-ago)); err != nil {
+			return nil, err
+		}
+	}
+	return e.hub.Follow(at, in.Kinds...)
+}
+
+// eventStream is one follower's stream.
+type eventStream struct {
+	*eventResource
+	reader *feed.Reader
+	filter eventFilter
+	who    access.Principal
+	// plain is set where no kinds were asked for: events are named by the change's kind.
+	plain bool
+	out   bytes.Buffer
+	told  string // the last id that was sent
+}
+
+// run writes events as they come until the follower leaves, stalls, or may follow no more.
+func (s *eventStream) run(ctx context.Context, w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
+	fmt.Fprintf(&s.out, "retry: %d\n\n", retryMS)
 	c := http.NewResponseController(w)
-	if err := c.Flush(); err != nil {
-		return err
-	}
-	for {
-		changes, err := e.store.Changes(after, eventBatch)
+	err := s.send(c, w)
+	asked, sent := time.Now(), time.Now()
+	for err == nil {
+		var events []feed.Event
+		events, err = s.reader.Next(ctx, min(askAgain, heartbeat-time.Since(sent)))
+		if err == nil && s.access != nil && time.Since(asked) >= askAgain {
+			asked = time.Now()
+			if !s.access.Valid(s.who) {
+				err = reason.New(reason.LoginExpired, "follow events: what this stream was opened with is over")
+			}
+		}
 		if err != nil {
-			return err
+			break
 		}
-		if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-			return err
+		for i := range events {
+			s.add(&events[i])
 		}
-		for _, change := range changes {
-			if err := writeEvent(w, e.show(change)); err != nil {
-				return err
-			}
-			after = change.Seq
+		if s.out.Len() == 0 && time.Since(sent) >= heartbeat {
+			s.out.WriteString(": heartbeat\n")
+			s.mark()
+			s.out.WriteString("\n")
 		}
-		if len(changes) == 0 {
-			if err := e.wait(ctx, w, after); err != nil {
-				return err
-			}
+		if s.out.Len() > 0 {
+			sent = time.Now()
+			err = s.send(c, w)
 		}
-		if err := c.Flush(); err != nil {
-			return err
-		}
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	log.Infow("follower let go", "err", err)
+	s.end(err)
+	_ = s.send(c, w) // one that has left needs no farewell
+}
+
+// mark tells where to go on when that is behind the last event: others were passed over.
+func (s *eventStream) mark() {
+	if at := s.reader.Cursor(); at != s.told {
+		s.told = at
+		fmt.Fprintf(&s.out, "id: %s\n", at)
 	}
 }
 
-// wait returns when there is something to read, or after a heartbeat.
-func (e *eventResource) wait(ctx context.Context, w http.ResponseWriter, after uint64) error {
-	beat, cancel := context.WithTimeout(ctx, heartbeat)
-	defer cancel()
-	err := e.store.Wait(beat, after)
+// send writes out what was gathered; a reader that stalls is let go.
+func (s *eventStream) send(c *http.ResponseController, w http.ResponseWriter) error {
+	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	if _, err := w.Write(s.out.Bytes()); err != nil {
+		return err
+	}
+	s.out.Reset()
+	return c.Flush()
+}
+
+// end says why the stream ends.
+func (s *eventStream) end(err error) {
+	s.out.Reset()
+	s.write("", api.EventProblem, problemOf("events", err))
+}
+
+// add writes one event if the filter lets it pass.
+func (s *eventStream) add(e *feed.Event) {
+	name := e.Kind
+	var data any
+	switch d := e.Data.(type) {
+	case feed.Gap:
+		data = api.Gap{Kind: api.EventGap, At: e.At, From: d.From, To: d.To, Dropped: d.Dropped}
+	case feed.Turn:
+		data = turned{e.At, d}
+	}
 	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(err, context.DeadlineExceeded):
-		_, err = fmt.Fprint(w, ": heartbeat\n\n")
-		return err
+	case e.Audit != nil:
+		data = auditEntry(e.Audit)
+	case e.Change != nil:
+		event, wanted := s.filter.object(e.Change)
+		if !wanted {
+			return
+		}
+		if s.plain {
+			name = e.Change.Kind
+		}
+		data = event
 	}
-	return err
+	s.told = e.ID
+	s.write(e.ID, name, data)
 }
 
-func writeEvent(w http.ResponseWriter, ev api.Event) error {
-	data, err := json.Marshal(ev)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", ev.Seq, ev.Kind, data)
-	return err
+// turned is a feed.Turn with its time, as api.Turn has it.
+type turned struct {
+	At time.Time `json:"at"`
+	feed.Turn
 }
 
-func (e *eventResource) show(c storage.Change) api.Event {
+func (s *eventStream) write(id, name string, data any) {
+	raw, err := json.Marshal(data)
+	if err != nil { // a state of a source that is no JSON is this node's fault, and hidden from nobody
+		log.Errorw("event cannot be written", "kind", name, "err", err)
+		name = api.EventProblem
+		raw, _ = json.Marshal(problemOf("events", err))
+	}
+	if id != "" {
+		fmt.Fprintf(&s.out, "id: %s\n", id)
+	}
+	fmt.Fprintf(&s.out, "event: %s\ndata: %s\n\n", name, raw)
+}
+
+// event shows a change.
+func (n names) event(c *storage.Change) api.Event {
 	return api.Event{
-		Seq: c.Seq, At: c.At, Kind: c.Kind, Record: c.Record.String(), Org: c.Org.String(), Petname: e.names.petname(c.Org),
+		Seq: c.Seq, At: c.At, Kind: c.Kind, Record: c.Record.String(), Org: c.Org.String(), Petname: n.petname(c.Org),
 		Topic: c.Topic.String(), Objects: c.Objects, Reason: string(c.Reason),
 	}
 }

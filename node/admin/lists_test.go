@@ -111,11 +111,9 @@ func TestEvents(t *testing.T) {
 // The number of followers has a limit; the next one is told, and a place becomes free again.
 func TestFollowerLimit(t *testing.T) {
 	b := newBench(t)
-	e := &eventResource{names{b.deps.Policy, b.deps.Identity, b.deps.Self}, b.deps.Store, make(chan struct{}, 1)}
-	in := &struct {
-		After  string `query:"after" pattern:"^[0-9]*$"`
-		LastID string `header:"Last-Event-ID" pattern:"^[0-9]*$"`
-	}{}
+	e := newEventResource(names{b.deps.Policy, b.deps.Identity, b.deps.Self}, &b.deps)
+	e.slots = make(chan struct{}, 1)
+	in := &eventsIn{}
 	_, err := e.follow(t.Context(), in)
 	ok(t, err)
 	_, err = e.follow(t.Context(), in)

@@ -226,7 +226,7 @@ func NewHandler(d Deps) http.Handler {
 	(&objectResource{n, find, d.Store, d.Identity}).register(a)
 	(&recordResource{n, find, d.Store, d.Identity}).register(a)
 	(&searchResource{n, d.Store}).register(a)
-	(&eventResource{n, d.Store, make(chan struct{}, maxFollowers)}).register(a)
+	newEventResource(n, &d).register(a)
 	(&quarantineResource{n, find, d.Store, d.Intake, d.Audit}).register(a)
 	(&eraseResource{n, find, d.Store, d.Intake, d.Audit}).register(a)
 	if d.Scrub != nil {

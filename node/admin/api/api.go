@@ -273,6 +273,10 @@ type Event struct {
 	Topic   string    `json:"topic"`
 	Objects int       `json:"objects"`
 	Reason  string    `json:"reason,omitempty"`
+	// Types, TLP and Score are what the objects are; in a stream only that is filtered by them, and as far as they are known.
+	Types []string `json:"types,omitempty"`
+	TLP   string   `json:"tlp,omitempty"`
+	Score *int     `json:"score,omitempty"`
 }
 
 // HeldItem is one held object.

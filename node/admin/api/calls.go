@@ -1,18 +1,13 @@
 package api
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"time"
-
-	"tocsin/protocol/reason"
 )
 
 // Status asks the node for its state; it answers while starting, too.
@@ -167,39 +162,6 @@ func (c *Client) Changes(ctx context.Context, after uint64, limit int) (*List[Ev
 		q.Set("limit", strconv.Itoa(limit))
 	}
 	return call[List[Event]](ctx, c, http.MethodGet, "/changes", q, nil)
-}
-
-// Events follows the change sequence: each is called for every change after a
-// number (nil for those from now on) until it returns an error, ctx ends or the node
-// stops. It returns nil when the node ended the stream.
-func (c *Client) Events(ctx context.Context, after *uint64, each func(Event) error) error {
-	q := url.Values{}
-	if after != nil {
-		q.Set("after", strconv.FormatUint(*after, 10))
-	}
-	resp, err := c.do(ctx, request{method: http.MethodGet, path: "/events", query: q, accept: "text/event-stream"})
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	lines := bufio.NewScanner(resp.Body)
-	for lines.Scan() {
-		data, ok := bytes.CutPrefix(lines.Bytes(), []byte("data: "))
-		if !ok {
-			continue // event names, ids, heartbeats
-		}
-		var e Event
-		if err := json.Unmarshal(data, &e); err != nil {
-			return NewProblem(reason.Internal, "read an event: "+err.Error())
-		}
-		if err := each(e); err != nil {
-			return err
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return c.dialProblem(ctx, fmt.Errorf("the stream broke off: %w", err))
-	}
-	return nil
 }
 
 // Publish sends STIX to be signed and spread. size is the body's length, or -1.

@@ -1,0 +1,161 @@
+package api
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"tocsin/protocol/reason"
+)
+
+// The names of events that are no kinds: what the reader missed, and why the node ends the stream.
+const (
+	EventGap     = "gap"
+	EventProblem = "problem"
+)
+
+// maxEvent bounds one line of the stream.
+const maxEvent = 1 << 20
+
+// Happening is one event as it comes. ID is the opaque cursor to go on with behind it, Data is by Kind: an Event
+// for "object", an AuditEntry for "audit", a Gap for "gap", a Turn for the others. A stream that asks for no kinds names changes by their own kind
+// ("accepted", "held"), and Data is an Event then.
+type Happening struct {
+	ID   string          `json:"id"`
+	Kind string          `json:"kind"`
+	Data json.RawMessage `json:"data"`
+}
+
+// Turn is how something that is only seen as it happens (a peer, a topic of the mesh, what waits for review,
+// catch-up, a check of the doctor) became otherwise; Was or Now is absent for what was not there, or is not any more.
+type Turn struct {
+	At   time.Time       `json:"at"`
+	Name string          `json:"name"`
+	Was  json.RawMessage `json:"was,omitempty"`
+	Now  json.RawMessage `json:"now,omitempty"`
+}
+
+// Gap is what a reader of events missed: Dropped counts events of any kind, -1 when nobody can know.
+type Gap struct {
+	Kind    string    `json:"kind"` // "gap"
+	At      time.Time `json:"at"`
+	From    string    `json:"from"`
+	To      string    `json:"to"`
+	Dropped int64     `json:"dropped"`
+}
+
+// EventParams says which events to follow. The zero value asks for the change sequence from now on.
+type EventParams struct {
+	// After is where to go on, an id of an event or the number of a change. Replay begins so long ago, where After is "".
+	After  string
+	Replay time.Duration
+	// Kinds are what to follow; none for the change sequence by itself.
+	Kinds []string
+	EventFilter
+}
+
+// EventFilter selects events about objects; others pass. Zero fields select all.
+type EventFilter struct {
+	// MinScore is the least score of any value that the record names.
+	MinScore int
+	// Type is a STIX type, TLP a marking, Label a label of an object, Country the two letters of the organisation's.
+	Type, Topic, Org, TLP, Country, Label string
+}
+
+func (p *EventParams) query() url.Values {
+	q := url.Values{}
+	for name, value := range map[string]string{
+		"after": p.After, "kinds": strings.Join(p.Kinds, ","), "type": p.Type, "topic": p.Topic, "org": p.Org,
+		"tlp": p.TLP, "country": p.Country, "label": p.Label,
+	} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if p.Replay != 0 {
+		q.Set("replay", p.Replay.String())
+	}
+	if p.MinScore != 0 {
+		q.Set("min_score", strconv.Itoa(p.MinScore))
+	}
+	return q
+}
+
+// Follow follows events: each is called for every one until it returns an error, ctx ends or the node
+// stops. It gives the id to go on with, which may be behind the last event where others were passed over,
+// and nil when the stream ended without a reason.
+func (c *Client) Follow(ctx context.Context, p EventParams, each func(Happening) error) (last string, err error) {
+	last = p.After
+	resp, err := c.do(ctx, request{method: http.MethodGet, path: "/events", query: p.query(), accept: "text/event-stream"})
+	if err != nil {
+		return last, err
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, maxEvent)
+	e := Happening{}
+	for lines.Scan() {
+		name, value, _ := bytes.Cut(lines.Bytes(), []byte(":"))
+		value = bytes.TrimPrefix(value, []byte(" "))
+		switch string(name) {
+		case "id":
+			last = string(value)
+		case "event":
+			e.Kind = string(value)
+		case "data":
+			e.Data = bytes.Clone(value)
+		case "": // the end of an event, or a comment
+			if len(lines.Bytes()) > 0 || e.Data == nil {
+				continue
+			}
+			e.ID = last
+			if err := deliver(e, each); err != nil {
+				return last, err
+			}
+			e = Happening{}
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return last, c.dialProblem(ctx, fmt.Errorf("the stream broke off: %w", err))
+	}
+	return last, nil
+}
+
+// deliver hands on an event; a problem ends the stream instead.
+func deliver(e Happening, each func(Happening) error) error {
+	if !json.Valid(e.Data) {
+		return NewProblem(reason.Internal, fmt.Sprintf("read an event: %.100q is no JSON", e.Data))
+	}
+	if e.Kind != EventProblem {
+		return each(e)
+	}
+	p := new(Problem)
+	if err := json.Unmarshal(e.Data, p); err != nil || p.Code == "" {
+		return NewProblem(reason.Internal, fmt.Sprintf("the node ended the stream with %.200q", e.Data))
+	}
+	return p
+}
+
+// Events follows the change sequence from behind a number, or with nil from now on. It ends as Follow does. What the
+// node could not give is an Event of kind "gap".
+func (c *Client) Events(ctx context.Context, after *uint64, each func(Event) error) error {
+	p := EventParams{}
+	if after != nil {
+		p.After = strconv.FormatUint(*after, 10)
+	}
+	_, err := c.Follow(ctx, p, func(h Happening) error {
+		var e Event
+		if err := json.Unmarshal(h.Data, &e); err != nil {
+			return NewProblem(reason.Internal, "read an event: "+err.Error())
+		}
+		return each(e)
+	})
+	return err
+}
