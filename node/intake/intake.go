@@ -79,6 +79,8 @@ type Told struct {
 	Forked func(f *protocol.ForkProof)
 	// Pledged says that vouches, commitments or advisories came or changed their fate.
 	Pledged func()
+	// Received gets each record that the way in was given, as far as it was judged, and why it was not stored.
+	Received func(e storage.Entry, err error)
 }
 
 // Pipeline is the way in. All methods may be called concurrently.
@@ -106,47 +108,58 @@ func New(d Deps) *Pipeline {
 // completes either later, but for what was erased here. What does not stand is stored as
 // held with that reason, but for records that this node makes itself: they are an error.
 func (p *Pipeline) Receive(ctx context.Context, r *protocol.Record, from string) (Outcome, error) {
+	v, err := p.receive(ctx, r, from)
+	if p.d.Told.Received != nil {
+		if v.entry.Record == nil {
+			v.entry.Record, v.entry.From = r, from
+		}
+		p.d.Told.Received(v.entry, err)
+	}
+	return v.Outcome, err
+}
+
+func (p *Pipeline) receive(ctx context.Context, r *protocol.Record, from string) (verdict, error) {
 	if p.d.Store.Has(r.ID()) && (r.HeaderOnly() || !p.d.Store.Lacks(r.ID())) {
-		return Outcome{}, reason.New(reason.DupHeld, "receive record "+r.ID().String()+": already held")
+		return verdict{}, reason.New(reason.DupHeld, "receive record "+r.ID().String()+": already held")
 	}
 	if from != Local && !r.Header().Expires.After(time.Now()) {
-		return Outcome{}, reason.New(reason.TimeExpired, "receive record "+r.ID().String()+": its storage life is over")
+		return verdict{}, reason.New(reason.TimeExpired, "receive record "+r.ID().String()+": its storage life is over")
 	}
 	level := p.level(r)
 	if level == trust.Blocked {
-		return Outcome{}, reason.New(reason.OrgBlocked, "receive record "+r.ID().String()+": "+r.Org().String()+" is blocked in the trust list")
+		return verdict{}, reason.New(reason.OrgBlocked, "receive record "+r.ID().String()+": "+r.Org().String()+" is blocked in the trust list")
 	}
 	if err := p.learn(r); err != nil {
-		return Outcome{}, fmt.Errorf("receive record %s: %w", r.ID(), err)
+		return verdict{}, fmt.Errorf("receive record %s: %w", r.ID(), err)
 	}
 	// What cannot be stored is not counted by the breakers either; a revocation is learned all the same.
 	if p.d.Room != nil {
 		if err := p.d.Room(level >= trust.Observed); err != nil {
-			return Outcome{}, fmt.Errorf("receive record %s: %w", r.ID(), err)
+			return verdict{}, fmt.Errorf("receive record %s: %w", r.ID(), err)
 		}
 	}
 	version := p.d.Standing.Version()
 	v, err := p.decide(r, level, from)
 	if err != nil {
-		return Outcome{}, fmt.Errorf("receive record %s: %w", r.ID(), err)
+		return verdict{}, fmt.Errorf("receive record %s: %w", r.ID(), err)
 	}
 	v.entry.Received, v.entry.From = time.Now(), from
 	if err := p.store(ctx, v.entry, level); err != nil {
 		if reason.Of(err) == reason.LogFork && from != Local { // a record of ours that went nowhere proves nothing
 			p.prove(r)
 		}
-		return Outcome{}, fmt.Errorf("receive record %s: %w", r.ID(), err)
+		return verdict{}, fmt.Errorf("receive record %s: %w", r.ID(), err)
 	}
 	if err := p.bury(ctx, r); err != nil {
-		return v.Outcome, fmt.Errorf("receive record %s: erase it again: %w", r.ID(), err)
+		return v, fmt.Errorf("receive record %s: erase it again: %w", r.ID(), err)
 	}
 	if err := p.settle(ctx, r, &v, version, from); err != nil {
-		return v.Outcome, fmt.Errorf("receive record %s: %w", r.ID(), err)
+		return v, fmt.Errorf("receive record %s: %w", r.ID(), err)
 	}
 	p.tell(r)
 	log.Debugw("record received", "record", r.ID(), "org", r.Org(), "from", from,
 		"state", v.State, "accepted", v.Accepted, "held", v.Held, "refused", v.Refused)
-	return v.Outcome, nil
+	return v, nil
 }
 
 // learn takes over what a record says that needs nobody's belief: statements and

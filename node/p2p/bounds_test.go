@@ -384,7 +384,7 @@ func FuzzSplitStatements(f *testing.F) {
 
 // TestResourceLimits: connections of one peer and inbound ones in all (NET-20).
 func TestResourceLimits(t *testing.T) {
-	rm := must[network.ResourceManager](t)(newResourceManager())
+	rm := must[network.ResourceManager](t)(newResourceManager(false))
 	defer func() { _ = rm.Close() }()
 	open := func(p peer.ID, i int) bool {
 		addr := must[multiaddr.Multiaddr](t)(multiaddr.NewMultiaddr(fmt.Sprintf("/ip4/10.%d.%d.1/tcp/1", i/250, i%250)))

@@ -48,7 +48,7 @@ type router struct {
 }
 
 // newRouter builds an instance; ctx ends it.
-func newRouter(ctx context.Context, h host.Host, id libp2pproto.ID, network string, p *peerTable, refused func(string, peer.ID, bool)) (*router, error) {
+func newRouter(ctx context.Context, h host.Host, id libp2pproto.ID, network string, p *peerTable, m *meter, refused func(string, peer.ID, bool)) (*router, error) {
 	flood := id == controlProtocol
 	filter := newSubscriptionFilter(network, flood)
 	r := &router{
@@ -86,6 +86,7 @@ func newRouter(ctx context.Context, h host.Host, id libp2pproto.ID, network stri
 		pubsub.WithPeerScoreInspect(inspect, inspectTick),
 		pubsub.WithPeerGater(peerGaterParams()),
 		pubsub.WithRawTracer(r.trace),
+		pubsub.WithRawTracer(m),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("start gossip %s: %w", id, err)

@@ -38,7 +38,7 @@ func newHost(cfg Config, gater *gater, meter metrics.Reporter) (host.Host, error
 	if cfg.Key == nil {
 		return nil, reason.New(reason.ConfigInvalid, "start host: no transport key")
 	}
-	resources, err := newResourceManager()
+	resources, err := newResourceManager(cfg.Metrics != nil)
 	if err != nil {
 		return nil, fmt.Errorf("start host: limits: %w", err)
 	}
@@ -60,8 +60,12 @@ func newHost(cfg Config, gater *gater, meter metrics.Reporter) (host.Host, error
 		libp2p.ConnectionManager(connections),
 		libp2p.ConnectionGater(gater),
 		libp2p.BandwidthReporter(meter),
-		// libp2p's metrics live in a process-wide registry.
-		libp2p.DisableMetrics(),
+	}
+	if cfg.Metrics != nil {
+		// Its counters are one set for the whole process, whatever registry shows them.
+		options = append(options, libp2p.PrometheusRegisterer(cfg.Metrics))
+	} else {
+		options = append(options, libp2p.DisableMetrics())
 	}
 	h, err := libp2p.New(append(options, cfg.Options...)...)
 	if err != nil {

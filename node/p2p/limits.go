@@ -239,7 +239,7 @@ func (s *recentSet[K, V]) add(k K, v V) (old V, added bool) {
 }
 
 // resourceLimits are the network stack's own limits, with the library's rules per address kept.
-func newResourceManager() (network.ResourceManager, error) {
+func newResourceManager(measured bool) (network.ResourceManager, error) {
 	base := rcmgr.DefaultLimits
 	libp2p.SetDefaultServiceLimits(&base)
 	limits := rcmgr.PartialLimitConfig{
@@ -253,5 +253,8 @@ func newResourceManager() (network.ResourceManager, error) {
 			Streams: peerStreams, StreamsInbound: peerStreams, StreamsOutbound: peerStreams,
 		},
 	}.Build(base.Scale(resourceMemory, fileDescriptors))
-	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits), rcmgr.WithMetricsDisabled())
+	if !measured {
+		return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits), rcmgr.WithMetricsDisabled())
+	}
+	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"tocsin/protocol"
@@ -38,6 +39,8 @@ type Config struct {
 	// Options are appended to the host's own libp2p options (for tests on
 	// simulated links).
 	Options []libp2p.Option
+	// Metrics is where libp2p's, the mesh's and gossip's metrics are registered; nil for nowhere.
+	Metrics prometheus.Registerer
 }
 
 // Incoming is a record that passed Verify, as gossip delivered it.
@@ -74,6 +77,8 @@ type Deps struct {
 	Invited func(ctx context.Context, from []byte, q InviteRequest) (InviteAnswer, error)
 	// Witness cosigns the checkpoint of a peer, by its transport id in binary form; nil when this node witnesses nothing.
 	Witness func(ctx context.Context, from []byte, q WitnessRequest) (WitnessAnswer, error)
+	// Refused is told of each message that gossip did not take, and why; it must return at once, and may be nil.
+	Refused func(protocol.Topic, error)
 }
 
 // Host is a running p2p host. Methods may be called concurrently after New.
@@ -101,6 +106,7 @@ type talk struct {
 	streams  *streamServers
 	arrivals chan string
 	sent     *buckets[peer.ID] // bytes in exchanges
+	metrics  *gossipMetrics
 }
 
 // How often the node's own identity record is announced.
@@ -121,7 +127,7 @@ func New(cfg Config, deps Deps) (*Host, error) {
 		peers:   newPeerTable(&deps),
 		topics:  newTopicTable(),
 		waiting: newWaitingRoom(),
-		talk:    talk{arrivals: make(chan string, maxArrivals), sent: newBuckets[peer.ID]()},
+		talk:    talk{arrivals: make(chan string, maxArrivals), sent: newBuckets[peer.ID](), metrics: newGossipMetrics()},
 	}
 	kept := make([]peer.AddrInfo, 0, len(cfg.Peers))
 	for _, addr := range cfg.Peers {
@@ -141,7 +147,7 @@ func New(cfg Config, deps Deps) (*Host, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	h.stop = stop
 	h.streams = newStreamServers(lower, h.peers.blocked, h.services()...)
-	if err := h.startGossip(ctx, meter); err != nil {
+	if err := errors.Join(h.startGossip(ctx, meter), h.register(cfg.Metrics)); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	for _, info := range kept {
@@ -170,10 +176,10 @@ func (h *Host) services() []service {
 // startGossip builds both instances and joins the configured topics; ctx ends the instances.
 func (h *Host) startGossip(ctx context.Context, meter *writeMeter) error {
 	var err error
-	if h.control, err = newRouter(ctx, h.host, controlProtocol, h.network, h.peers, h.refused); err != nil {
+	if h.control, err = newRouter(ctx, h.host, controlProtocol, h.network, h.peers, h.metrics.router("control", h.host.ID()), h.refused); err != nil {
 		return err
 	}
-	if h.data, err = newRouter(ctx, h.host, dataProtocol, h.network, h.peers, h.refused); err != nil {
+	if h.data, err = newRouter(ctx, h.host, dataProtocol, h.network, h.peers, h.metrics.router("data", h.host.ID()), h.refused); err != nil {
 		return err
 	}
 	meter.control.Store(h.control.trace)

@@ -209,11 +209,19 @@ func (h *Host) refuse(r waitingRecord, err error) {
 		h.waiting.put(d, r)
 		return
 	}
+	h.tell(r.topic, err)
 	if protocol.VerdictOf(err) == protocol.Reject {
 		log.Infow("peer sent an invalid record", "peer", r.from, "topic", r.topic, "code", reason.Of(err), "err", err)
 		return
 	}
 	log.Debugw("record ignored", "peer", r.from, "topic", r.topic, "code", reason.Of(err), "err", err)
+}
+
+// tell says what was not taken to whoever counts it.
+func (h *Host) tell(t protocol.Topic, err error) {
+	if h.deps.Refused != nil {
+		h.deps.Refused(t, err)
+	}
 }
 
 // validationResult says a verdict in pubsub's words.

@@ -339,6 +339,7 @@ func (h *Host) goOn(ctx context.Context, w waitingRecord, work *errgroup.Group) 
 	if err != nil {
 		invalid := protocol.VerdictOf(err) == protocol.Reject
 		h.refused(j.path, w.from, invalid)
+		h.tell(w.topic, err)
 		log.Infow("record refused after its chain came", "peer", w.from, "topic", w.topic, "code", reason.Of(err), "err", err)
 		return
 	}
