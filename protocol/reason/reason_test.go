@@ -65,6 +65,7 @@ func TestEveryConstantHasOneEntry(t *testing.T) {
 	}
 }
 
+// RSN-01: the form of a code.
 func TestEntriesAreSentences(t *testing.T) {
 	dotted := regexp.MustCompile(`^[a-z0-9]+(\.[a-z0-9]+)?$`)
 	for _, e := range All() {

@@ -321,7 +321,7 @@ var catalogue = []Entry{
 		"Use the address that 'tocsin ui --print' shows, or add the name to admin_hosts in tocsin.toml."},
 	{OriginForeign, BlameUs,
 		"A page of another origin caused the request.",
-		"Open the admin port directly; pages elsewhere cannot use it. Programs leave out Origin and Sec-Fetch-Site."},
+		"Open the admin port directly; pages elsewhere cannot use it; programs leave out Origin and Sec-Fetch-Site."},
 	{StateChanged, BlameUs,
 		"Somebody else changed it since it was read.",
 		"Read it again, look at what differs, and send the change with the new ETag in If-Match."},
