@@ -113,6 +113,7 @@ func (n *Node) newKeeper(cfg Config, chains *identity.Book) *upkeep.Keeper {
 	return upkeep.New(upkeep.Deps{
 		Store: n.Store, Intake: n.intake, Outbox: n.Outbox, Own: n.own,
 		QuarantineAge: time.Duration(cfg.QuarantineDays) * 24 * time.Hour,
+		Vacuumed:      n.metrics.Vacuumed,
 		Books: upkeep.Books{
 			Policy: n.Policy, Identity: chains, Standing: n.Standing, Breakers: n.breakers,
 			Pledges: n.pledges, Review: n.review, Audit: n.Audit,
@@ -128,7 +129,8 @@ func (n *Node) told() intake.Told {
 			n.Outbox.SawFork(f)
 			n.keeper.Forked(f)
 		},
-		Pledged: func() { n.keeper.Pledged() },
+		Pledged:  func() { n.keeper.Pledged() },
+		Received: n.arrived,
 	}
 }
 

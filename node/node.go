@@ -22,6 +22,7 @@ import (
 	"tocsin/node/custody"
 	"tocsin/node/intake"
 	"tocsin/node/invite"
+	"tocsin/node/metrics"
 	"tocsin/node/outbox"
 	"tocsin/node/p2p"
 	"tocsin/node/pledges"
@@ -97,6 +98,12 @@ type duties struct {
 	scrub   *scrub.Keeper
 	backups *backup.Runner
 	proofs
+	watching
+}
+
+// watching is what shows how the node fares.
+type watching struct {
+	metrics *metrics.Metrics
 }
 
 // New opens what the node needs in paths and wires it: node.running when
@@ -110,6 +117,7 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 			n = nil
 		}
 	}()
+	n.metrics = n.newMetrics(o)
 	cfg = cfg.WithDefaults()
 	if err := cfg.Validate(); err != nil {
 		return n, err
@@ -162,7 +170,7 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 		return n, err
 	}
 	n.keeper = n.newKeeper(cfg, chains)
-	if err = n.openBackups(paths, cfg, chains, o); err != nil {
+	if err = errors.Join(n.openBackups(paths, cfg, chains, o), n.watchMetrics()); err != nil {
 		return n, err
 	}
 	if !o.NoAdmin {

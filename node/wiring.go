@@ -29,6 +29,7 @@ func (n *Node) host(cfg Config, o Options, set *settings.Book, keys *keystore.Ke
 		Peers:   set.Peers(cfg.Peers),
 		MDNS:    cfg.MDNS,
 		Options: o.P2P,
+		Metrics: n.registry(o),
 	}, p2p.Deps{
 		Chains:        chains.Chains,
 		AddStatements: n.intake.Learn,
@@ -41,6 +42,7 @@ func (n *Node) host(cfg Config, o Options, set *settings.Book, keys *keystore.Ke
 		RecordAt:      n.recordAt,
 		Invited:       n.invited,
 		Witness:       n.cosign,
+		Refused:       n.notTaken,
 	})
 }
 

@@ -53,6 +53,8 @@ type Deps struct {
 	// QuarantineAge is how long a record is held as a whole before it is dropped; 0
 	// means the constant of that name.
 	QuarantineAge time.Duration
+	// Vacuumed is told how long a vacuum of the store took; may be nil.
+	Vacuumed func(took time.Duration)
 	Books
 }
 
@@ -225,7 +227,10 @@ func (k *Keeper) vacuum(ctx context.Context) error {
 	if err != nil || !due {
 		return err
 	}
-	_, err = k.d.Store.Vacuum(ctx)
+	began := time.Now()
+	if _, err = k.d.Store.Vacuum(ctx); err == nil && k.d.Vacuumed != nil {
+		k.d.Vacuumed(time.Since(began))
+	}
 	return err
 }
 
