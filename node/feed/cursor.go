@@ -104,7 +104,7 @@ func (h *Hub) Since(at time.Time) (string, error) {
 	if fault != nil {
 		return "", fmt.Errorf("find what happened since %s: %w", at.Format(time.RFC3339), fault)
 	}
-	if at.Before(h.started) {
+	if at.UnixMilli() < h.started.UnixMilli() {
 		c.boot, c.live = none, 0
 	} else {
 		c.live = h.live.since(at)

@@ -151,7 +151,7 @@ func (r *Reader) gather() ([]Event, error) {
 	}
 }
 
-// earliest is the stretch whose next event happened first; nil when all are used up, or one that goes on is.
+// earliest is the stretch whose next event happened first, to the millisecond, which is how the audit log counts; nil when all are used up, or one that goes on is.
 func earliest(all []*stretch) *stretch {
 	var first *stretch
 	for _, s := range all {
@@ -159,7 +159,7 @@ func earliest(all []*stretch) *stretch {
 		case len(s.events) == 0 && s.more:
 			return nil
 		case len(s.events) == 0:
-		case first == nil || s.events[0].At.Before(first.events[0].At):
+		case first == nil || s.events[0].At.UnixMilli() < first.events[0].At.UnixMilli():
 			first = s
 		}
 	}
