@@ -75,8 +75,8 @@ var layers = map[string]layer{
 	"node/review": {6, own("protocol", "protocol/reason", "node/audit", "node/durable"), own(logging)},
 	"node/policy": {6, own("protocol", "protocol/reason", "protocol/trust", "node/audit", "node/durable"), own(logging)},
 	// how two organisations that never met find each other
-	"node/invite":    {7, own("protocol", "protocol/reason", "node/durable", "node/identity"), own(logging)},
-	"node/p2p":       {5, own("protocol", "protocol/reason", "protocol/trust"), own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", cbor, logging, group, "golang.org/x/time/rate", "github.com/prometheus/client_golang")},
+	"node/invite": {7, own("protocol", "protocol/reason", "node/durable", "node/identity"), own(logging)},
+	"node/p2p":    {5, own("protocol", "protocol/reason", "protocol/trust"), own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", cbor, logging, group, "golang.org/x/time/rate", "github.com/prometheus/client_golang")},
 	// who may do what at the admin port
 	"node/access": {6, own("protocol/reason", "node/audit", "node/durable"), own(logging)},
 	// one stream of what happens, made of the change sequence, the audit log and what is only seen as it happens
@@ -113,7 +113,8 @@ var layers = map[string]layer{
 	"node/custody": {9, own("protocol", "protocol/reason", "storage", "node/audit", "node/identity", "node/keystore", "node/outbox"), own(logging)},
 	"node/upkeep":  {10, own("protocol", "protocol/reason", "protocol/trust", "storage", "node/audit", "node/belief", "node/breaker", "node/pledges", "node/identity", "node/intake", "node/outbox", "node/policy", "node/review", "node/scores", "node/standing", "node/warnings"), own(logging, group)},
 	"node/admin":   {10, own("node/access", "node/doctor", "node/feed", "node/logs", "node/metrics", "node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "node/tlog", "protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/outbox", "node/policy", "node/settings", "node/audit", "node/custody", "node/invite", "node/keystore", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/warn"), own("github.com/danielgtaylor/huma/v2", "golang.org/x/sys/unix", "golang.org/x/net/netutil", logging)},
-	"node":         {11, own("node/access", "node/doctor", "node/feed", "node/logs", "node/metrics", "protocol", "protocol/reason", "protocol/trust", "storage", "node/admin", "node/admin/api", "node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "node/belief", "node/durable", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/upkeep", "node/audit", "node/breaker", "node/custody", "node/invite", "node/pledges", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/stix"), own(libp2p, "github.com/multiformats/go-multiaddr", logging, group, toml, "github.com/adrg/xdg", "github.com/gofrs/flock", "github.com/prometheus/client_golang")}, // prometheus: the registry's type
+	// prometheus: the type of the registry
+	"node": {11, own("node/access", "node/doctor", "node/feed", "node/logs", "node/metrics", "protocol", "protocol/reason", "protocol/trust", "storage", "node/admin", "node/admin/api", "node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "node/belief", "node/durable", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/upkeep", "node/audit", "node/breaker", "node/custody", "node/invite", "node/pledges", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/stix"), own(libp2p, "github.com/multiformats/go-multiaddr", logging, group, toml, "github.com/adrg/xdg", "github.com/gofrs/flock", "github.com/prometheus/client_golang")},
 	"node/nodetest": {12, own("node/access", "node/doctor", "node/feed", "node/logs", "node/metrics", "node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "protocol/recon", "protocol", "protocol/pattern", "protocol/protocoltest", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/custody", "node/identity", "node/intake", "node/outbox", "node/p2p", "node/policy", "node/keystore", "node/admin/api", "node/audit", "node/belief", "node/invite", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/warn"),
 		own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", "github.com/marcopolo/simnet", cbor)},
 	// width counts terminal columns, so that tables with CJK text stay tables
@@ -123,6 +124,8 @@ var layers = map[string]layer{
 	// three contenders in one program: it measures the product's real code
 	"cmd/bench": {12, own("node/backup", "node/catchup", "protocol/recon", "protocol", "protocol/pattern", "protocol/protocoltest", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/audit", "node/breaker", "node/scores", "node/standing", "node/warnings", "protocol/warn"),
 		own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/dgraph-io/badger/v4", "filippo.io/age", logging, group)},
+	// alerts, dashboards and their tests: no code
+	"deploy/monitoring": {12, nil, nil},
 	// what kills, starves and damages real processes, and counts what is lost
 	"cmd/rig": {12, own("protocol", "protocol/pattern", "protocol/protocoltest", "protocol/reason", "protocol/stix", "storage", "node", "node/admin/api", "node/durable", "node/keystore", "node/outbox"), own(logging, group, "golang.org/x/sys/unix")},
 }
