@@ -293,12 +293,14 @@ func (b *bundleResource) showBundle(l bundle.Listing) api.Bundle {
 	return out
 }
 
-func (b *bundleResource) list(context.Context, *nothing) (*body[api.List[api.Bundle]], error) {
+func (b *bundleResource) list(_ context.Context, in *pageIn) (*body[api.List[api.Bundle]], error) {
 	list := api.List[api.Bundle]{Items: []api.Bundle{}}
 	for _, l := range b.bundles.List.All() {
 		list.Items = append(list.Items, b.showBundle(l))
 	}
-	return answer(list)
+	return paged("bundles", list, *in, func(b api.Bundle) string {
+		return fmt.Sprintf("%s%020d%s", newestFirst(b.At), ^b.Increment, b.ID)
+	})
 }
 
 func (b *bundleResource) show(_ context.Context, in *idIn) (*body[api.Bundle], error) {
@@ -317,7 +319,7 @@ func (b *bundleResource) heads(context.Context, *nothing) (*body[api.BundleHeads
 	return answer(api.BundleHeads{Text: text, Logs: n})
 }
 
-func (b *bundleResource) series(context.Context, *nothing) (*body[api.List[api.BundleSeries]], error) {
+func (b *bundleResource) series(_ context.Context, in *pageIn) (*body[api.List[api.BundleSeries]], error) {
 	list := api.List[api.BundleSeries]{Items: []api.BundleSeries{}}
 	for _, s := range b.bundles.List.AllSeries() {
 		item := api.BundleSeries{
@@ -328,5 +330,5 @@ func (b *bundleResource) series(context.Context, *nothing) (*body[api.List[api.B
 		}
 		list.Items = append(list.Items, item)
 	}
-	return answer(list)
+	return paged("bundle-series", list, *in, func(s api.BundleSeries) string { return newestFirst(s.At) + s.Series })
 }

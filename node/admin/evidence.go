@@ -2,8 +2,8 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -68,15 +68,12 @@ func (e *evidenceResource) pack(ctx context.Context, in *idIn) (*rawOut, error) 
 	return &rawOut{mediaEvidence, raw}, nil
 }
 
-func (e *evidenceResource) list(context.Context, *nothing) (*body[api.List[api.Checkpoint]], error) {
+func (e *evidenceResource) list(_ context.Context, in *pageIn) (*body[api.List[api.Checkpoint]], error) {
 	list := api.List[api.Checkpoint]{Items: []api.Checkpoint{}}
-	for _, h := range slices.Backward(e.Checkpoints.List()) {
-		if len(list.Items) == api.DefaultPage {
-			break
-		}
+	for _, h := range e.Checkpoints.List() {
 		list.Items = append(list.Items, e.show(h))
 	}
-	return answer(list)
+	return paged("checkpoints", list, *in, func(c api.Checkpoint) string { return fmt.Sprintf("%020d%s%s", ^c.Size, newestFirst(c.At), c.Root) })
 }
 
 func (e *evidenceResource) make(ctx context.Context, _ *nothing) (*body[api.Checkpoint], error) {
@@ -102,7 +99,7 @@ func (e *evidenceResource) show(h audit.Held) api.Checkpoint {
 	return out
 }
 
-func (e *evidenceResource) witnessed(context.Context, *nothing) (*body[api.List[api.Witnessed]], error) {
+func (e *evidenceResource) witnessed(_ context.Context, in *pageIn) (*body[api.List[api.Witnessed]], error) {
 	list := api.List[api.Witnessed]{Items: []api.Witnessed{}}
 	for _, w := range e.Witness.List() {
 		cp, err := tlog.Peek([]byte(w.Note))
@@ -114,5 +111,5 @@ func (e *evidenceResource) witnessed(context.Context, *nothing) (*body[api.List[
 			Conflict: w.Conflict, Why: w.Why, ConflictAt: w.ConflictAt,
 		})
 	}
-	return answer(list)
+	return paged("witnessed", list, *in, func(w api.Witnessed) string { return w.Origin })
 }

@@ -47,12 +47,12 @@ func (v *inviteResource) register(a huma.API) {
 	handle(a, huma.Operation{OperationID: "invite-cancel", Method: http.MethodDelete, Path: "/invites/{handle}", Summary: "End an invitation"}, v.cancel)
 }
 
-func (v *inviteResource) list(context.Context, *nothing) (*body[api.List[api.Invite]], error) {
+func (v *inviteResource) list(_ context.Context, in *pageIn) (*body[api.List[api.Invite]], error) {
 	list := api.List[api.Invite]{Items: []api.Invite{}}
 	for _, p := range v.desk.List() {
 		list.Items = append(list.Items, v.show(p))
 	}
-	return answer(list)
+	return paged("invites", list, *in, func(i api.Invite) string { return newestFirst(i.At) + i.Handle })
 }
 
 func (v *inviteResource) create(ctx context.Context, in *struct{ Body api.InviteCreate }) (*body[api.Invite], error) {

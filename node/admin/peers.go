@@ -30,12 +30,12 @@ func (p *peerResource) register(a huma.API) {
 	handle(a, huma.Operation{OperationID: "peers-remove", Method: http.MethodDelete, Path: "/peers/{id}", Summary: "Stop keeping a peer"}, p.remove)
 }
 
-func (p *peerResource) list(context.Context, *nothing) (*body[api.List[api.Peer]], error) {
+func (p *peerResource) list(_ context.Context, in *pageIn) (*body[api.List[api.Peer]], error) {
 	list := api.List[api.Peer]{Items: []api.Peer{}}
 	for _, info := range p.mesh.Peers() {
 		list.Items = append(list.Items, p.show(info))
 	}
-	return answer(list)
+	return paged("peers", list, *in, func(p api.Peer) string { return p.ID })
 }
 
 // add connects first, so that an address that means nothing changes nothing. One

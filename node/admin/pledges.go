@@ -178,6 +178,7 @@ func commitment(in api.PledgeRequest, until time.Time) ([]byte, error) {
 }
 
 func (p *pledgeResource) list(_ context.Context, in *struct {
+	pageIn
 	Org  string `query:"org"`
 	Kind string `query:"kind" enum:"vouch,commitment,advisory"`
 }) (*body[api.List[api.Pledge]], error) {
@@ -189,7 +190,9 @@ func (p *pledgeResource) list(_ context.Context, in *struct {
 		}
 	}
 	list := api.List[api.Pledge]{Items: []api.Pledge{}}
-	for _, kind := range pledgeKinds() {
+	place := map[string]int{}
+	for i, kind := range pledgeKinds() {
+		place[kind.String()] = i
 		if in.Kind != "" && in.Kind != kind.String() {
 			continue
 		}
@@ -204,7 +207,9 @@ func (p *pledgeResource) list(_ context.Context, in *struct {
 			}
 		}
 	}
-	return answer(list)
+	return paged("pledges", list, in.pageIn, func(pl api.Pledge) string {
+		return fmt.Sprintf("%d\x00%s\x00%s", place[pl.Kind], pl.Org, pl.Subject)
+	})
 }
 
 // newest reads the pledges of a kind: of each author about each subject the newest,

@@ -33,13 +33,12 @@ func (q *quarantineResource) register(a huma.API) {
 }
 
 func (q *quarantineResource) list(_ context.Context, in *struct {
-	Cursor string `query:"cursor"`
-	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
-	Org    string `query:"org" maxLength:"512"`
-	Code   string `query:"code" maxLength:"64"`
-	Query  string `query:"q" maxLength:"4096"`
+	pageIn
+	Org   string `query:"org" maxLength:"512"`
+	Code  string `query:"code" maxLength:"64"`
+	Query string `query:"q" maxLength:"4096"`
 }) (*body[api.List[api.HeldItem]], error) {
-	after, err := parseCursor(in.Cursor)
+	after, err := readRefCursor("quarantine", in.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +59,7 @@ func (q *quarantineResource) list(_ context.Context, in *struct {
 		})
 	}
 	if next != (storage.Ref{}) {
-		list.Next = fmt.Sprintf("%s#%d", next.Record, next.Index)
+		list.Next = refCursor("quarantine", next)
 	}
 	return answer(list)
 }
@@ -74,19 +73,6 @@ func (q *quarantineResource) filter(org, code, text string) (f storage.HeldFilte
 	}
 	f.Reason, f.Text = reason.Code(code), text
 	return f, nil
-}
-
-func parseCursor(text string) (storage.Ref, error) {
-	if text == "" {
-		return storage.Ref{}, nil
-	}
-	record, index, _ := strings.Cut(text, "#")
-	id, err := protocol.ParseRecordID(record)
-	n, err2 := strconv.Atoi(index)
-	if err != nil || err2 != nil {
-		return storage.Ref{}, reason.New(reason.UsageInvalid, fmt.Sprintf("cursor %q: pass on what the page before gave", text))
-	}
-	return storage.Ref{Record: id, Index: n}, nil
 }
 
 func (q *quarantineResource) decide(ctx context.Context, in *struct{ Body api.Decision }) (*body[api.Decided], error) {

@@ -1,10 +1,8 @@
 package admin
 
 import (
-	"cmp"
 	"context"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +26,7 @@ func (s *scoreResource) register(a huma.API) {
 }
 
 func (s *scoreResource) list(_ context.Context, in *struct {
+	pageIn
 	Org string `query:"org" maxLength:"512"`
 }) (*body[api.List[api.Scorecard]], error) {
 	var org protocol.OrgID
@@ -44,10 +43,9 @@ func (s *scoreResource) list(_ context.Context, in *struct {
 	for _, c := range s.scores.Cards(org, time.Now()) {
 		out.Items = append(out.Items, s.card(c))
 	}
-	slices.SortStableFunc(out.Items, func(a, b api.Scorecard) int {
-		return cmp.Or(strings.Compare(strings.ToLower(a.Petname), strings.ToLower(b.Petname)), strings.Compare(a.Org, b.Org), strings.Compare(a.Topic, b.Topic))
+	return paged("scorecards", out, in.pageIn, func(c api.Scorecard) string {
+		return strings.ToLower(c.Petname) + "\x00" + c.Org + "\x00" + c.Topic
 	})
-	return answer(out)
 }
 
 func (s *scoreResource) card(c scores.Card) api.Scorecard {

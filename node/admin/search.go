@@ -32,15 +32,14 @@ type searchResource struct {
 }
 
 type searchIn struct {
-	Query  string    `query:"q" maxLength:"4096"`
-	Type   string    `query:"type"`
-	Topic  string    `query:"topic"`
-	Org    string    `query:"org"`
-	State  string    `query:"state" enum:",accepted,held,not-evaluated,withdrawn,refused"`
-	Since  time.Time `query:"since"`
-	Until  time.Time `query:"until"`
-	Limit  int       `query:"limit" default:"100" minimum:"1" maximum:"1000"`
-	Cursor string    `query:"cursor"`
+	pageIn
+	Query string    `query:"q" maxLength:"4096"`
+	Type  string    `query:"type"`
+	Topic string    `query:"topic"`
+	Org   string    `query:"org"`
+	State string    `query:"state" enum:",accepted,held,not-evaluated,withdrawn,refused"`
+	Since time.Time `query:"since"`
+	Until time.Time `query:"until"`
 }
 
 func (s *searchResource) register(a huma.API) {
@@ -133,14 +132,14 @@ func (s *searchResource) scan(ctx context.Context, q *query, in *searchIn, list 
 				continue
 			}
 			if len(list.Items) == in.Limit {
-				list.Next = fmt.Sprintf("%d.%d", seq, h.Index)
+				list.Next = arrivalCursor("search", seq, h.Index)
 				return answer(list)
 			}
 			list.Items = append(list.Items, s.show(h))
 		}
 	}
 	if w.at > 0 {
-		list.Next = fmt.Sprintf("%d.0", w.at)
+		list.Next = arrivalCursor("search", w.at, 0)
 	}
 	return answer(list)
 }
@@ -154,13 +153,11 @@ func (s *searchResource) show(h storage.Hit) api.Object {
 
 // start reads a cursor: the change to begin with, and the first object of its record.
 func (s *searchResource) start(cursor string) (seq uint64, index int, err error) {
-	if cursor == "" {
-		return s.store.Sequence(), 0, nil
+	seq, index, going, err := readArrivalCursor("search", cursor)
+	if err == nil && !going {
+		seq = s.store.Sequence()
 	}
-	if _, err := fmt.Sscanf(cursor, "%d.%d", &seq, &index); err != nil {
-		return 0, 0, reason.New(reason.UsageInvalid, fmt.Sprintf("cursor %q: pass on what the page before gave", cursor))
-	}
-	return seq, index, nil
+	return seq, index, err
 }
 
 // walk steps back through the records of the change sequence.

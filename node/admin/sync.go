@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -139,17 +140,17 @@ func (s *syncResource) callers() func(id string) api.PeerCalled {
 }
 
 func (s *syncResource) gaps(_ context.Context, in *struct {
-	Limit int  `query:"limit" minimum:"1" maximum:"10000" default:"100"`
-	All   bool `query:"all"`
+	pageIn
+	All bool `query:"all"`
 }) (*body[api.List[api.KeyLog]], error) {
 	list := api.List[api.KeyLog]{Items: []api.KeyLog{}}
 	if in.All {
 		for _, l := range s.store.Logs() {
 			list.Items = append(list.Items, s.log(l))
 		}
-		return answer(list)
+		return paged("sync-logs", list, in.pageIn, logKey)
 	}
-	for _, g := range s.store.Gaps(in.Limit, nil) {
+	for _, g := range s.store.Gaps(maxGaps, nil) {
 		l, ok := s.store.Head(g.Org, g.Key, g.Topic)
 		if !ok {
 			l = storage.Log{Org: g.Org, Key: g.Key, Topic: g.Topic}
@@ -158,7 +159,12 @@ func (s *syncResource) gaps(_ context.Context, in *struct {
 		entry.From, entry.To = g.From, g.To
 		list.Items = append(list.Items, entry)
 	}
-	return answer(list)
+	return paged("sync-gaps", list, in.pageIn, logKey)
+}
+
+// logKey is the order of key logs and of what they lack.
+func logKey(l api.KeyLog) string {
+	return fmt.Sprintf("%s\x00%s\x00%s\x00%020d", l.Org, l.Key, l.Topic, l.From)
 }
 
 func (s *syncResource) log(l storage.Log) api.KeyLog {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -32,7 +31,7 @@ func (t *topicResource) register(a huma.API) {
 	handle(a, huma.Operation{OperationID: "topics-leave", Method: http.MethodDelete, Path: "/topics/{name}", Summary: "Leave a topic"}, t.leave)
 }
 
-func (t *topicResource) list(context.Context, *nothing) (*body[api.List[api.Topic]], error) {
+func (t *topicResource) list(_ context.Context, in *pageIn) (*body[api.List[api.Topic]], error) {
 	list := api.List[api.Topic]{Items: []api.Topic{}}
 	joined := map[protocol.Topic]bool{}
 	for _, info := range t.mesh.Topics() {
@@ -44,8 +43,7 @@ func (t *topicResource) list(context.Context, *nothing) (*body[api.List[api.Topi
 			list.Items = append(list.Items, api.Topic{Name: topic.String()})
 		}
 	}
-	slices.SortFunc(list.Items, func(a, b api.Topic) int { return strings.Compare(a.Name, b.Name) })
-	return answer(list)
+	return paged("topics", list, *in, func(t api.Topic) string { return t.Name })
 }
 
 func (t *topicResource) join(ctx context.Context, in *topicIn) (*body[api.Topic], error) {

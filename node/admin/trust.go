@@ -34,7 +34,13 @@ type orgIn struct {
 	Org string `path:"org"`
 }
 
+type trustAddIn struct {
+	ifMatch
+	Body api.TrustEntry
+}
+
 type trustSetIn struct {
+	ifMatch
 	Org  string `path:"org"`
 	Body api.TrustEntry
 }
@@ -47,31 +53,34 @@ func (t *trustResource) register(a huma.API) {
 	handle(a, huma.Operation{OperationID: "trust-remove", Method: http.MethodDelete, Path: "/trust/{org}", Summary: "Take an organisation off the list"}, t.remove)
 }
 
-func (t *trustResource) list(context.Context, *nothing) (*body[api.List[api.TrustEntry]], error) {
+func (t *trustResource) list(_ context.Context, in *pageIn) (*tagged[api.List[api.TrustEntry]], error) {
+	inForce := t.policy.List()
 	list := api.List[api.TrustEntry]{Items: []api.TrustEntry{}}
-	for _, e := range t.policy.List().Entries() {
+	for _, e := range inForce.Entries() {
 		list.Items = append(list.Items, t.entry(t.stated(e)))
 	}
-	slices.SortFunc(list.Items, func(a, b api.TrustEntry) int {
-		return cmp.Or(strings.Compare(strings.ToLower(a.Petname), strings.ToLower(b.Petname)), strings.Compare(a.Org, b.Org))
-	})
-	return answer(list)
+	page, err := paged("trust", list, *in, func(e api.TrustEntry) string { return strings.ToLower(e.Petname) + "\x00" + e.Org })
+	if err != nil {
+		return nil, err
+	}
+	return answerTagged(listTag(inForce), page.Body)
 }
 
 // show tells what is known of an organisation; one that nobody lists has level unknown.
-func (t *trustResource) show(_ context.Context, in *orgIn) (*body[api.TrustEntry], error) {
+func (t *trustResource) show(_ context.Context, in *orgIn) (*tagged[api.TrustEntry], error) {
 	org, err := t.names.resolve(in.Org)
 	if err != nil {
 		return nil, err
 	}
-	e, listed := t.policy.List().Entry(org)
+	list := t.policy.List()
+	e, listed := list.Entry(org)
 	if _, known := t.names.identity.Chains().Org(org); !listed && !known {
 		return nil, unlisted(fmt.Sprintf("organisation %s is neither listed nor known", org))
 	}
 	if !listed {
 		e = trust.Entry{Org: org, Level: trust.Unknown}
 	}
-	return answer(t.entry(t.stated(e)))
+	return answerTagged(entryTag(list, org), t.entry(t.stated(e)))
 }
 
 // stated is an entry as people wrote it; what machines took away is shown beside it.
@@ -82,7 +91,8 @@ func (t *trustResource) stated(e trust.Entry) trust.Entry {
 	return e
 }
 
-func (t *trustResource) add(ctx context.Context, in *struct{ Body api.TrustEntry }) (*body[api.TrustEntry], error) {
+// add takes the tag of the whole list in If-Match.
+func (t *trustResource) add(ctx context.Context, in *trustAddIn) (*tagged[api.TrustEntry], error) {
 	org, err := t.names.resolve(in.Body.Org)
 	if err != nil {
 		return nil, err
@@ -90,10 +100,11 @@ func (t *trustResource) add(ctx context.Context, in *struct{ Body api.TrustEntry
 	if e, listed := t.policy.List().Entry(org); listed {
 		return nil, reason.New(reason.Conflict, fmt.Sprintf("organisation %s is listed already as %q, level %s; change it with trust set", org, e.Petname, e.Level))
 	}
-	return t.put(ctx, trust.Entry{Org: org}, in.Body)
+	seen := func(l *trust.List) error { return in.matches("the trust list", listTag(l)) }
+	return t.put(ctx, trust.Entry{Org: org}, in.Body, seen)
 }
 
-func (t *trustResource) set(ctx context.Context, in *trustSetIn) (*body[api.TrustEntry], error) {
+func (t *trustResource) set(ctx context.Context, in *trustSetIn) (*tagged[api.TrustEntry], error) {
 	org, err := t.names.resolve(in.Org)
 	if err != nil {
 		return nil, err
@@ -102,20 +113,20 @@ func (t *trustResource) set(ctx context.Context, in *trustSetIn) (*body[api.Trus
 	if !listed {
 		return nil, reason.New(reason.NotFound, fmt.Sprintf("organisation %s is not listed; list it with trust add", org))
 	}
-	return t.put(ctx, e, in.Body)
+	return t.put(ctx, e, in.Body, in.ofEntry(org))
 }
 
 // put lays what the request says over an entry and puts it in force. What was
 // held only because its organisation was not listed is judged again; that goes on
-// when the client leaves, since the list has changed already.
-func (t *trustResource) put(ctx context.Context, e trust.Entry, in api.TrustEntry) (*body[api.TrustEntry], error) {
+// when the client leaves, since the list has changed already. seen refuses what the client did not see.
+func (t *trustResource) put(ctx context.Context, e trust.Entry, in api.TrustEntry, seen func(*trust.List) error) (*tagged[api.TrustEntry], error) {
 	if e.Org == t.names.self.Org {
 		return nil, reason.New(reason.Conflict, "this is the node's own organisation: it is believed without being listed")
 	}
 	if err := t.change(&e, in); err != nil {
 		return nil, err
 	}
-	if err := applyOrQueue(ctx, t.policy, t.queue, e, in.Reason); err != nil {
+	if err := applyOrQueue(ctx, t.policy, t.queue, policy.Edit{Entry: e, Why: in.Reason, If: seen}); err != nil {
 		return nil, err
 	}
 	accepted, err := t.intake.Rejudge(context.WithoutCancel(ctx), intake.Curable()...)
@@ -123,13 +134,15 @@ func (t *trustResource) put(ctx context.Context, e trust.Entry, in api.TrustEntr
 		return nil, fmt.Errorf("the entry for %s is in force; judge what is held again: %w", e.Org, err)
 	}
 	log.Infow("trust entry set", "org", e.Org, "petname", e.Petname, "level", e.Level, "accepted", accepted)
-	inForce, _ := t.policy.List().Entry(e.Org) // what a lowered level cannot have went with it
-	return answer(t.entry(inForce))
+	list := t.policy.List()
+	inForce, _ := list.Entry(e.Org) // what a lowered level cannot have went with it
+	return answerTagged(entryTag(list, e.Org), t.entry(inForce))
 }
 
 // applyOrQueue puts an entry in force, or queues it for the second person whom the list asks for.
-func applyOrQueue(ctx context.Context, p *policy.Book, q *review.Queue, e trust.Entry, why string) error {
-	err := p.Apply(ctx, policy.Edit{Entry: e, Why: why})
+func applyOrQueue(ctx context.Context, p *policy.Book, q *review.Queue, ed policy.Edit) error {
+	e := ed.Entry
+	err := p.Apply(ctx, ed)
 	if reason.Of(err) != reason.ApprovalNeeded {
 		return err
 	}
@@ -228,6 +241,7 @@ func (t *trustResource) knownTopic(name string) error {
 }
 
 func (t *trustResource) remove(ctx context.Context, in *struct {
+	ifMatch
 	Org    string `path:"org"`
 	Reason string `query:"reason" maxLength:"1000"`
 }) (*body[api.Removed], error) {
@@ -238,7 +252,7 @@ func (t *trustResource) remove(ctx context.Context, in *struct {
 	if _, listed := t.policy.List().Entry(org); !listed {
 		return nil, unlisted(fmt.Sprintf("remove trust entry %s: no such entry", org))
 	}
-	if err := t.policy.Remove(ctx, org, in.Reason); err != nil {
+	if err := t.policy.RemoveIf(ctx, org, in.Reason, in.ofEntry(org)); err != nil {
 		return nil, err
 	}
 	return answer(api.Removed{Removed: org.String()})

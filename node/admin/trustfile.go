@@ -40,16 +40,17 @@ func (f *trustFileResource) register(a huma.API) {
 // maxTrustBody is room for a trust list of the largest size inside JSON.
 const maxTrustBody = 9 << 20
 
-func (f *trustFileResource) export(context.Context, *nothing) (*body[api.TrustText], error) {
-	out := api.TrustText{Name: "trust.toml", TOML: string(f.policy.List().Encode())}
+func (f *trustFileResource) export(context.Context, *nothing) (*tagged[api.TrustText], error) {
+	list := f.policy.List()
+	out := api.TrustText{Name: "trust.toml", TOML: string(list.Encode())}
 	for _, org := range f.policy.Overlaid() {
 		out.Overlaid = append(out.Overlaid, cmp.Or(f.names.petname(org), org.String()))
 	}
-	return answer(out)
+	return answerTagged(listTag(list), out)
 }
 
 // reload reads the operator's file; when it is refused, what was in force stays.
-func (f *trustFileResource) reload(ctx context.Context, _ *nothing) (*body[api.TrustText], error) {
+func (f *trustFileResource) reload(ctx context.Context, _ *nothing) (*tagged[api.TrustText], error) {
 	if err := f.policy.Reload(ctx); err != nil {
 		return nil, err
 	}
@@ -87,8 +88,19 @@ func (f *trustFileResource) diff(_ context.Context, in *struct{ Body api.TrustTe
 	return answer(list)
 }
 
+type trustImportIn struct {
+	ifMatch
+	Body api.TrustText
+}
+
 // queueFile never applies anything: an imported list is somebody's proposal.
-func (f *trustFileResource) queueFile(ctx context.Context, in *struct{ Body api.TrustText }) (*body[api.ReviewItem], error) {
+func (f *trustFileResource) queueFile(ctx context.Context, in *trustImportIn) (*body[api.ReviewItem], error) {
+	if err := in.seen(ctx); err != nil {
+		return nil, err
+	}
+	if err := in.matches("the trust list", listTag(f.policy.List())); err != nil {
+		return nil, err
+	}
 	list, merged, err := f.read(in.Body)
 	if err != nil {
 		return nil, err
@@ -127,12 +139,18 @@ func differences(before, after *trust.List) []string {
 	return lines
 }
 
-func (f *trustFileResource) log(_ context.Context, in *struct {
-	Limit int `query:"limit" default:"50" minimum:"1" maximum:"1000"`
-}) (*body[api.List[api.TrustChange]], error) {
-	entries, err := f.audit.Last(in.Limit, audit.Filter{Action: "trust"})
+func (f *trustFileResource) log(_ context.Context, in *pageIn) (*body[api.List[api.TrustChange]], error) {
+	before, _, _, err := readArrivalCursor("trust-log", in.Cursor)
 	if err != nil {
 		return nil, err
+	}
+	entries, err := f.audit.Last(in.Limit+1, audit.Filter{Action: "trust", Before: before})
+	if err != nil {
+		return nil, err
+	}
+	more := len(entries) > in.Limit
+	if more {
+		entries = entries[1:]
 	}
 	list := api.List[api.TrustChange]{Items: []api.TrustChange{}}
 	for _, e := range slices.Backward(entries) {
@@ -141,6 +159,9 @@ func (f *trustFileResource) log(_ context.Context, in *struct {
 			c.Name = f.names.petname(org)
 		}
 		list.Items = append(list.Items, c)
+	}
+	if more {
+		list.Next = arrivalCursor("trust-log", entries[0].Seq, 0)
 	}
 	return answer(list)
 }

@@ -29,13 +29,18 @@ func (w *warningResource) register(a huma.API) {
 	handle(a, huma.Operation{OperationID: "warnings-reload", Method: http.MethodPost, Path: "/warnings/reload", Summary: "Read the folder of warning lists again"}, w.reload)
 }
 
-func (w *warningResource) list(context.Context, *nothing) (*body[api.WarningLists], error) {
+func (w *warningResource) list(_ context.Context, in *pageIn) (*body[api.WarningLists], error) {
 	out := api.WarningLists{Items: []api.WarningList{}, Folder: w.book.Folder(), Version: w.book.Version()}
 	for _, l := range w.book.Lists() {
 		out.Items = append(out.Items, api.WarningList{
 			Name: l.Name, File: l.File, Type: l.Type, Hard: l.Weight >= warn.Hard, Entries: l.Entries, Skipped: l.Skipped,
 		})
 	}
+	page, err := paged("warnings", api.List[api.WarningList]{Items: out.Items}, *in, func(l api.WarningList) string { return l.Name + "\x00" + l.File })
+	if err != nil {
+		return nil, err
+	}
+	out.Items, out.Next = page.Body.Items, page.Body.Next
 	return answer(out)
 }
 
@@ -61,9 +66,9 @@ func showWarning(h warn.Hit) api.Warning {
 	return api.Warning{List: h.List, Entry: h.Entry, Weight: float64(h.Weight) / 10_000, Hard: h.Weight >= warn.Hard}
 }
 
-func (w *warningResource) reload(ctx context.Context, in *nothing) (*body[api.WarningLists], error) {
+func (w *warningResource) reload(ctx context.Context, _ *nothing) (*body[api.WarningLists], error) {
 	if err := recorded(ctx, w.audit, audit.Event{Action: "warnings.reload", Target: w.book.Folder()}, w.book.Reload); err != nil {
 		return nil, err
 	}
-	return w.list(ctx, in)
+	return w.list(ctx, &pageIn{Limit: api.MaxPage})
 }

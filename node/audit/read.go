@@ -29,6 +29,8 @@ type Filter struct {
 	User string
 	// Since is included, Until is not.
 	Since, Until time.Time
+	// Before is a number that entries are below, 0 for none.
+	Before uint64
 }
 
 // selects reports whether the filter lets an entry through; Text was looked for before.
@@ -38,6 +40,7 @@ func (f *Filter) selects(e *Entry) bool {
 		f.Target != "" && !strings.Contains(strings.ToLower(e.Target), strings.ToLower(f.Target)),
 		f.UID != nil && e.Actor.UID != *f.UID,
 		f.User != "" && e.Actor.User != f.User,
+		f.Before != 0 && e.Seq >= f.Before,
 		!f.Since.IsZero() && e.At.Before(f.Since),
 		!f.Until.IsZero() && !e.At.Before(f.Until):
 		return false

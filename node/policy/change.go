@@ -21,6 +21,8 @@ type Edit struct {
 	Why string
 	// Approver is a second person who agreed, nil for none.
 	Approver *audit.Actor
+	// If, which may be nil, is asked with the list in force while nobody else changes it; its error refuses the edit.
+	If func(*trust.List) error
 }
 
 // Apply puts an entry in force, durably, on behalf of the actor of ctx, and writes to the
@@ -32,6 +34,11 @@ type Edit struct {
 func (b *Book) Apply(ctx context.Context, ed Edit) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if ed.If != nil {
+		if err := ed.If(b.List()); err != nil {
+			return err
+		}
+	}
 	now := time.Now()
 	e := ed.Entry
 	before, _ := b.List().Entry(e.Org)

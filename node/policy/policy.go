@@ -138,8 +138,17 @@ func checkDay(e trust.Entry, now time.Time) error {
 // Remove takes an entry out, durably, on behalf of the actor of ctx: not.found when nobody lists it, conflict when
 // it stands in the operator's own file, which is never rewritten.
 func (b *Book) Remove(ctx context.Context, org protocol.OrgID, why string) error {
+	return b.RemoveIf(ctx, org, why, func(*trust.List) error { return nil })
+}
+
+// RemoveIf is Remove where the list in force is as the caller expects: seen is asked while nobody
+// else changes it, and its error refuses the removal.
+func (b *Book) RemoveIf(ctx context.Context, org protocol.OrgID, why string, seen func(*trust.List) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if err := seen(b.List()); err != nil {
+		return err
+	}
 	if _, ok := b.operator.Entry(org); ok {
 		return reason.New(reason.Conflict, fmt.Sprintf("remove trust entry %s: it stands in %s, which only you change: edit the file, or block the organisation", org, b.operatorFile))
 	}

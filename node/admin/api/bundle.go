@@ -182,7 +182,7 @@ func (c *Client) ImportBundle(ctx context.Context, in io.Reader) (*BundleImporte
 
 // Bundles lists the bundles that the node wrote and read, newest first.
 func (c *Client) Bundles(ctx context.Context) (*List[Bundle], error) {
-	return call[List[Bundle]](ctx, c, http.MethodGet, "/bundles", nil, nil)
+	return pages[Bundle](ctx, c, "/bundles", nil, 0)
 }
 
 // Bundle shows one by its id or at least eight digits of it.
@@ -204,5 +204,5 @@ func (c *Client) BundleHeads(ctx context.Context) (*BundleHeads, error) {
 
 // BundleSeries lists the series of increments that came, and what never did.
 func (c *Client) BundleSeries(ctx context.Context) (*List[BundleSeries], error) {
-	return call[List[BundleSeries]](ctx, c, http.MethodGet, "/bundles/series", nil, nil)
+	return pages[BundleSeries](ctx, c, "/bundles/series", nil, 0)
 }

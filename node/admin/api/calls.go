@@ -17,7 +17,7 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 
 // Peers lists connected and kept peers.
 func (c *Client) Peers(ctx context.Context) (*List[Peer], error) {
-	return call[List[Peer]](ctx, c, http.MethodGet, "/peers", nil, nil)
+	return pages[Peer](ctx, c, "/peers", nil, 0)
 }
 
 // AddPeer connects to a peer and keeps it. A peer that cannot be reached now is
@@ -33,7 +33,7 @@ func (c *Client) RemovePeer(ctx context.Context, peerID string) (*Removed, error
 
 // Topics lists joined and known topics.
 func (c *Client) Topics(ctx context.Context) (*List[Topic], error) {
-	return call[List[Topic]](ctx, c, http.MethodGet, "/topics", nil, nil)
+	return pages[Topic](ctx, c, "/topics", nil, 0)
 }
 
 // JoinTopic joins a topic; joining twice is no error.
@@ -48,7 +48,7 @@ func (c *Client) LeaveTopic(ctx context.Context, name string) (*Topic, error) {
 
 // Trust lists the trust list in force.
 func (c *Client) Trust(ctx context.Context) (*List[TrustEntry], error) {
-	return call[List[TrustEntry]](ctx, c, http.MethodGet, "/trust", nil, nil)
+	return pages[TrustEntry](ctx, c, "/trust", nil, 0)
 }
 
 // TrustEntry shows what the list says of an organisation (full id or unique prefix).

@@ -69,5 +69,5 @@ func (c *Client) MakeCheckpoint(ctx context.Context) (*Checkpoint, error) {
 
 // Witnessed lists what this node holds of others' audit logs.
 func (c *Client) Witnessed(ctx context.Context) (*List[Witnessed], error) {
-	return call[List[Witnessed]](ctx, c, http.MethodGet, "/checkpoints/witnessed", nil, nil)
+	return pages[Witnessed](ctx, c, "/checkpoints/witnessed", nil, 0)
 }

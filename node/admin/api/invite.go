@@ -65,7 +65,7 @@ type Invite struct {
 
 // Invites lists the invitations that were made and accepted here, newest first.
 func (c *Client) Invites(ctx context.Context) (*List[Invite], error) {
-	return call[List[Invite]](ctx, c, http.MethodGet, "/invites", nil, nil)
+	return pages[Invite](ctx, c, "/invites", nil, 0)
 }
 
 // CreateInvite makes an invitation.

@@ -104,5 +104,5 @@ func (c *Client) Pledges(ctx context.Context, org, kind string) (*List[Pledge], 
 			q.Set(name, value)
 		}
 	}
-	return call[List[Pledge]](ctx, c, http.MethodGet, "/pledges", q, nil)
+	return pages[Pledge](ctx, c, "/pledges", q, 0)
 }

@@ -38,7 +38,7 @@ type Reviewed struct {
 
 // Review lists what waits, oldest first.
 func (c *Client) Review(ctx context.Context) (*List[ReviewItem], error) {
-	return call[List[ReviewItem]](ctx, c, http.MethodGet, "/review", nil, nil)
+	return pages[ReviewItem](ctx, c, "/review", nil, 0)
 }
 
 // ReviewItem shows one item (its id or a unique part at its beginning).

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 	"time"
 )
@@ -56,5 +55,5 @@ func (c *Client) Scorecards(ctx context.Context, org string) (*List[Scorecard], 
 	if org != "" {
 		q.Set("org", org)
 	}
-	return call[List[Scorecard]](ctx, c, http.MethodGet, "/scorecards", q, nil)
+	return pages[Scorecard](ctx, c, "/scorecards", q, 0)
 }

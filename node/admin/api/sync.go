@@ -146,8 +146,10 @@ func (c *Client) SyncNow(ctx context.Context, peer string) (*Sync, error) {
 
 // SyncGaps lists at most limit runs of missing places or, with all, key logs, whatever they lack.
 func (c *Client) SyncGaps(ctx context.Context, limit int, all bool) (*List[KeyLog], error) {
-	q := url.Values{"limit": {strconv.Itoa(limit)}, "all": {strconv.FormatBool(all)}}
-	return call[List[KeyLog]](ctx, c, http.MethodGet, "/sync/gaps", q, nil)
+	if all {
+		limit = 0
+	}
+	return pages[KeyLog](ctx, c, "/sync/gaps", url.Values{"all": {strconv.FormatBool(all)}}, limit)
 }
 
 // SyncVerify asks up to peers peers what they hold and compares.

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"strconv"
 )
 
 // WarningList is one warning list in force.
@@ -22,6 +24,8 @@ type WarningLists struct {
 	Items   []WarningList `json:"items"`
 	Folder  string        `json:"folder"`
 	Version uint64        `json:"version"`
+	// Next is the cursor of the next page.
+	Next string `json:"next,omitempty"`
 }
 
 // WarningItem says which lists name a value.
@@ -36,7 +40,21 @@ type WarningItem struct {
 
 // Warnings lists the warning lists in force.
 func (c *Client) Warnings(ctx context.Context) (*WarningLists, error) {
-	return call[WarningLists](ctx, c, http.MethodGet, "/warnings", nil, nil)
+	q := url.Values{"limit": {strconv.Itoa(MaxPage)}}
+	out := &WarningLists{Items: []WarningList{}}
+	for {
+		page, err := call[WarningLists](ctx, c, http.MethodGet, "/warnings", q, nil)
+		if err != nil {
+			return nil, err
+		}
+		items := append(out.Items, page.Items...)
+		*out = *page
+		out.Items = items
+		if page.Next == "" {
+			return out, nil
+		}
+		q.Set("cursor", page.Next)
+	}
 }
 
 // CheckWarnings asks which lists name values, in order.

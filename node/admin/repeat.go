@@ -1,0 +1,182 @@
+package admin
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"tocsin/node/admin/api"
+	"tocsin/node/audit"
+	"tocsin/node/once"
+	"tocsin/protocol/reason"
+)
+
+// headerKey names a request that must not be done twice, headerReplayed an answer that was given before.
+const (
+	headerKey      = "Idempotency-Key"
+	headerReplayed = "Idempotency-Replayed"
+)
+
+// repeatable are the operations that take an Idempotency-Key: those that sign and send. Those that send several records
+// keep a refusal, too, since some may be out; the others are free to be tried again.
+func repeatable(operation string) (keyed, keepsRefusals bool) {
+	switch operation {
+	case "publish", "opinion", "pledge", "checkpoint-make":
+		return true, false
+	case "sighting":
+		return true, true
+	}
+	return false, false
+}
+
+// repeat does an operation once for each key, and gives the same answer to whoever repeats the request (ADM-42).
+func (s *surface) repeat(ctx huma.Context, next func(huma.Context)) {
+	key := ctx.Header(headerKey)
+	if key == "" || s.once == nil {
+		next(ctx)
+		return
+	}
+	r, w := humago.Unwrap(ctx)
+	req, err := keyedRequest(r, key)
+	if err != nil {
+		writeProblem(w, problemOf(ctx.Operation().OperationID, err))
+		return
+	}
+	before, err := s.once.Begin(req, time.Now())
+	if err == nil && before != nil {
+		err = again(w, r, req, before, bodyLimit(ctx.Operation()))
+		before = nil
+		if err == nil {
+			return
+		}
+	}
+	if err != nil {
+		writeProblem(w, problemOf(ctx.Operation().OperationID, err))
+		return
+	}
+	s.first(ctx, req, next)
+}
+
+// first does the operation and keeps what was answered. What panicked is kept as such: nobody knows how far it came.
+func (s *surface) first(ctx huma.Context, req once.Request, next func(huma.Context)) {
+	r, w := humago.Unwrap(ctx)
+	sent := &hashedBody{ReadCloser: r.Body, hash: sha256.New()}
+	doing := r.WithContext(ctx.Context())
+	doing.Body = sent
+	told := &toldWriter{ResponseWriter: w, status: http.StatusOK}
+	broken := api.NewProblem(reason.Internal, "the first request with this key broke off; see in the audit log what came of it, and use a new key")
+	raw, _ := json.Marshal(broken) // a problem can be written
+	answer := &once.Answer{Status: broken.Status, Type: broken.ContentType(""), Body: raw}
+	defer func() {
+		if answer != nil {
+			answer.Sent = fmt.Sprintf("%x", sent.hash.Sum(nil))
+		}
+		if err := s.once.End(req, answer, time.Now()); err != nil {
+			log.Errorw("an answer could not be kept for who repeats the request", "operation", ctx.Operation().OperationID, "err", err)
+		}
+	}()
+	next(humago.NewContext(ctx.Operation(), doing, told))
+	_, keepsRefusals := repeatable(ctx.Operation().OperationID)
+	answer = told.answer(keepsRefusals)
+}
+
+// keyedRequest says what a key stands for.
+func keyedRequest(r *http.Request, key string) (once.Request, error) {
+	if len(key) > once.MaxKey || strings.ContainsFunc(key, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return once.Request{}, reason.New(reason.UsageInvalid, fmt.Sprintf("%s: want 1 to %d visible ASCII characters", headerKey, once.MaxKey))
+	}
+	who := audit.ActorOf(r.Context())
+	return once.Request{
+		Who: fmt.Sprintf("%s:%d:%s", who.Via, who.UID, who.User), Key: key,
+		What: r.Method + " " + r.URL.EscapedPath() + "?" + r.URL.Query().Encode() + " " + r.Header.Get("Accept"),
+	}, nil
+}
+
+// bodyLimit is how much of a repeated body is looked at.
+func bodyLimit(op *huma.Operation) int64 {
+	if op.OperationID == "publish" {
+		return api.MaxPublishBytes
+	}
+	return max(op.MaxBodyBytes, 1<<20)
+}
+
+// again gives the kept answer to the same request; key.reused to one with another body.
+func again(w http.ResponseWriter, r *http.Request, req once.Request, a *once.Answer, limit int64) error {
+	h := sha256.New()
+	n, err := io.Copy(h, io.LimitReader(r.Body, limit+1))
+	if err != nil {
+		return fmt.Errorf("read the repeated request: %w", err)
+	}
+	if n > limit || fmt.Sprintf("%x", h.Sum(nil)) != a.Sent {
+		return reason.New(reason.KeyReused, fmt.Sprintf("idempotency key %q came with another body before", req.Key))
+	}
+	if a.TooLong {
+		return reason.New(reason.Conflict, fmt.Sprintf("idempotency key %q: it is done, and the answer was too long to be kept; the audit log says what came of it", req.Key))
+	}
+	w.Header().Set("Content-Type", a.Type)
+	w.Header().Set(headerReplayed, "true")
+	w.WriteHeader(a.Status)
+	_, _ = w.Write(a.Body) // a client that left needs no answer
+	return nil
+}
+
+// hashedBody is a request's body that is hashed as it is read: it may be too large to be kept.
+type hashedBody struct {
+	io.ReadCloser
+	hash hash.Hash
+}
+
+func (b *hashedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.hash.Write(p[:n])
+	return n, err
+}
+
+// toldWriter passes an answer on and keeps it as far as it may be kept; of a stream of lines only the last.
+type toldWriter struct {
+	http.ResponseWriter
+	status int
+	kept   bytes.Buffer
+}
+
+// Unwrap lets the server's own writer be found, for deadlines and flushing.
+func (t *toldWriter) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+
+func (t *toldWriter) WriteHeader(status int) {
+	t.status = status
+	t.ResponseWriter.WriteHeader(status)
+}
+
+func (t *toldWriter) Write(p []byte) (int, error) {
+	if t.lines() {
+		t.kept.Reset()
+	}
+	if room := once.MaxBody + 1 - t.kept.Len(); room > 0 {
+		t.kept.Write(p[:min(room, len(p))])
+	}
+	return t.ResponseWriter.Write(p)
+}
+
+func (t *toldWriter) lines() bool { return t.Header().Get("Content-Type") == api.MediaNDJSON }
+
+// answer is what to keep: nil when nothing was done.
+func (t *toldWriter) answer(keepsRefusals bool) *once.Answer {
+	status := t.status
+	var line api.PublishLine
+	if t.lines() && json.Unmarshal(t.kept.Bytes(), &line) == nil && line.Problem != nil {
+		status = line.Problem.Status
+	}
+	if status >= 400 && status < 500 && !keepsRefusals {
+		return nil
+	}
+	return &once.Answer{Status: t.status, Type: t.Header().Get("Content-Type"), Body: t.kept.Bytes()}
+}

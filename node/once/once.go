@@ -1,0 +1,223 @@
+// Package once remembers what was answered to requests that must not be done twice,
+// by the key that the client gave each. It knows no HTTP beyond a status and a body, and does nothing itself.
+package once
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	logging "github.com/ipfs/go-log/v2"
+
+	"tocsin/node/durable"
+	"tocsin/protocol/reason"
+)
+
+var log = logging.Logger("tocsin/once")
+
+const (
+	// Life is how long a key is remembered.
+	Life = 24 * time.Hour
+	// MaxKeys bounds the keys that are remembered at a time: one every nine seconds for a whole day.
+	MaxKeys = 10_000
+	// MaxBody bounds an answer that is kept; of a longer one only the fact is.
+	MaxBody = 256 << 10
+	// MaxKey bounds a key, in bytes.
+	MaxKey = 128
+	// maxFile is room for the largest answer as JSON.
+	maxFile = 2*MaxBody + 4096
+	suffix  = ".json"
+	// tidyEvery is how often keys that are over are looked for; only when another one comes.
+	tidyEvery = time.Hour
+)
+
+// Request is what a key stands for.
+type Request struct {
+	// Who sent it: keys of different people have nothing to do with each other.
+	Who string
+	Key string
+	// What is the operation with its parameters, without the body.
+	What string
+}
+
+// Answer is what the first request was answered.
+type Answer struct {
+	Status int    `json:"status"`
+	Type   string `json:"type"`
+	Body   []byte `json:"body,omitempty"`
+	// TooLong says that the body was not kept.
+	TooLong bool `json:"too_long,omitempty"`
+	// Sent is the digest of the request's body.
+	Sent string `json:"sent"`
+}
+
+// entry is one file. Without an answer the request was under way when it was written.
+type entry struct {
+	At     time.Time `json:"at"`
+	What   string    `json:"what"`
+	Answer *Answer   `json:"answer,omitempty"`
+}
+
+// Book remembers, one file for each key, so that nothing is lost in a power cut. It may be used concurrently.
+type Book struct {
+	dir string
+	mu  sync.Mutex
+	// at is when each key came, by its file's name; guarded by mu.
+	at map[string]time.Time
+	// running are the keys whose first request this process is working on; guarded by mu.
+	running map[string]bool
+	tidied  time.Time // guarded by mu
+}
+
+// Open reads which keys are remembered in a folder, which it makes when it is absent. Files that cannot be read are
+// taken for requests under way: their keys are refused, as nobody knows what came of them.
+func Open(dir string) (*Book, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of answers: %w", err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the folder of answers: %w", err)
+	}
+	b := &Book{dir: dir, at: map[string]time.Time{}, running: map[string]bool{}}
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), suffix) {
+			continue
+		}
+		info, err := f.Info()
+		if err != nil {
+			continue // removed meanwhile
+		}
+		b.at[f.Name()] = info.ModTime()
+		if e, err := b.read(f.Name()); err == nil {
+			b.at[f.Name()] = e.At
+		}
+	}
+	return b, nil
+}
+
+// nameOf is the file of a key. Keys are other people's text: only their digest becomes a name.
+func nameOf(r Request) string {
+	d := sha256.Sum256([]byte(r.Who + "\x00" + r.Key))
+	return hex.EncodeToString(d[:]) + suffix
+}
+
+// Begin notes that a request is under way, durably, and gives nil: the caller does it and then calls End. For a key that
+// was answered it gives that answer, which the caller compares with the body sent now. key.reused says that the key came with
+// another operation, conflict that the first request is still under way or was when the node stopped, request.rate that too many keys are remembered.
+func (b *Book) Begin(r Request, now time.Time) (*Answer, error) {
+	name := nameOf(r)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if at, known := b.at[name]; known && now.Sub(at) < Life {
+		return b.before(name, r)
+	}
+	if now.Sub(b.tidied) > tidyEvery || len(b.at) >= MaxKeys {
+		b.forget(now)
+		b.tidied = now
+	}
+	if len(b.at) >= MaxKeys {
+		return nil, reason.New(reason.RequestRate, fmt.Sprintf("%d idempotency keys came within a day, which is as many as are remembered", MaxKeys))
+	}
+	if err := b.write(name, entry{At: now.UTC(), What: r.What}); err != nil {
+		return nil, err
+	}
+	b.at[name], b.running[name] = now, true
+	return nil, nil
+}
+
+// before gives what came of a key's first request. The caller holds mu.
+func (b *Book) before(name string, r Request) (*Answer, error) {
+	if b.running[name] {
+		return nil, reason.New(reason.Conflict, fmt.Sprintf("idempotency key %q: its first request is still under way; ask again when that is answered", r.Key))
+	}
+	e, err := b.read(name)
+	if err == nil && e.What != r.What {
+		return nil, reason.New(reason.KeyReused, fmt.Sprintf("idempotency key %q came with another request before", r.Key))
+	}
+	if err != nil || e.Answer == nil {
+		return nil, reason.New(reason.Conflict, fmt.Sprintf("idempotency key %q: the node stopped while its first request was under way; see in the audit log what came of it, and use a new key", r.Key))
+	}
+	return e.Answer, nil
+}
+
+// End keeps the answer of a request that Begin noted, durably; nil forgets the key: nothing was done.
+func (b *Book) End(r Request, a *Answer, now time.Time) error {
+	name := nameOf(r)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.running, name)
+	if a == nil {
+		delete(b.at, name)
+		return b.remove(name)
+	}
+	kept := *a
+	if len(kept.Body) > MaxBody {
+		kept.Body, kept.TooLong = nil, true
+	}
+	return b.write(name, entry{At: now.UTC(), What: r.What, Answer: &kept})
+}
+
+// forget lets go of keys that are over. The caller holds mu.
+func (b *Book) forget(now time.Time) {
+	for name, at := range b.at {
+		if now.Sub(at) < Life || b.running[name] {
+			continue
+		}
+		delete(b.at, name)
+		if err := b.remove(name); err != nil {
+			log.Warnw("an answer that is over stays on the disk", "file", name, "err", err)
+		}
+	}
+}
+
+func (b *Book) remove(name string) error {
+	err := os.Remove(filepath.Join(b.dir, name))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("forget an idempotency key: %w", err)
+	}
+	return nil
+}
+
+func (b *Book) write(name string, e entry) error {
+	raw, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("keep an answer: %w", err)
+	}
+	return durable.Write(filepath.Join(b.dir, name), raw, 0o600)
+}
+
+func (b *Book) read(name string) (entry, error) {
+	path := filepath.Join(b.dir, name)
+	info, err := os.Stat(path)
+	if err != nil {
+		return entry{}, fmt.Errorf("read an answer: %w", err)
+	}
+	if info.Size() > maxFile {
+		return entry{}, reason.New(reason.InputSize, fmt.Sprintf("read answer %s: it has %d bytes", path, info.Size()))
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return entry{}, fmt.Errorf("read an answer: %w", err)
+	}
+	return decode(raw)
+}
+
+// decode reads a file's bytes.
+func decode(raw []byte) (e entry, err error) {
+	if err := json.Unmarshal(raw, &e); err != nil {
+		return entry{}, fmt.Errorf("read an answer: %w", err)
+	}
+	if a := e.Answer; e.At.IsZero() || a != nil && (a.Status < 100 || a.Status > 599 || len(a.Body) > MaxBody) {
+		return entry{}, errors.New("read an answer: it says what no answer says")
+	}
+	return e, nil
+}
