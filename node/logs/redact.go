@@ -303,3 +303,23 @@ func kindOf(key string) string {
 	}
 	return word
 }
+
+// Setting is a text of the configuration: where it is not told it is replaced whole.
+func (r *Redactor) Setting(key, text string, told bool) string {
+	if told || text == "" {
+		return r.Text(text)
+	}
+	return r.mark(kindOf(key), text)
+}
+
+// Metrics takes out of Prometheus's text the values of labels that look like anything but a word or a number.
+func (r *Redactor) Metrics(raw []byte) []byte {
+	label := regexp.MustCompile(`="((?:[^"\\]|\\.)*)"`)
+	return label.ReplaceAllFunc(raw, func(m []byte) []byte {
+		inner := string(m[2 : len(m)-1])
+		if text := r.Text(inner); text != inner {
+			return []byte(`="` + text + `"`)
+		}
+		return m
+	})
+}

@@ -62,3 +62,8 @@ func (c *Client) Trace(ctx context.Context, seconds int) ([]byte, error) {
 func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
 	return c.readBytes(ctx, request{method: http.MethodGet, path: "/metrics", root: true})
 }
+
+// Raw gives a resource's answer as it came, for reports.
+func (c *Client) Raw(ctx context.Context, resource string) ([]byte, error) {
+	return c.read(ctx, resource)
+}
