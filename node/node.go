@@ -22,6 +22,7 @@ import (
 	"tocsin/node/custody"
 	"tocsin/node/intake"
 	"tocsin/node/invite"
+	"tocsin/node/logs"
 	"tocsin/node/metrics"
 	"tocsin/node/outbox"
 	"tocsin/node/p2p"
@@ -50,6 +51,8 @@ type Options struct {
 	Version string
 	// P2P is appended to the host's libp2p options.
 	P2P []libp2p.Option
+	// Logs is the process's book of log levels; nil leaves its resources out.
+	Logs *logs.Book
 }
 
 // Node is a wired node. New starts nothing; Run works; Close releases.
