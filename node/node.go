@@ -20,6 +20,7 @@ import (
 	"tocsin/node/breaker"
 	"tocsin/node/catchup"
 	"tocsin/node/custody"
+	"tocsin/node/feed"
 	"tocsin/node/intake"
 	"tocsin/node/invite"
 	"tocsin/node/logs"
@@ -107,6 +108,7 @@ type duties struct {
 // watching is what shows how the node fares.
 type watching struct {
 	metrics *metrics.Metrics
+	feed    *feed.Hub
 }
 
 // New opens what the node needs in paths and wires it: node.running when
@@ -177,6 +179,7 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 		return n, err
 	}
 	if !o.NoAdmin {
+		n.feed = n.newFeed()
 		n.admin, err = n.adminServer(paths, cfg, o, set, keys, chains)
 	}
 	return n, err
@@ -216,6 +219,7 @@ func (n *Node) Run(ctx context.Context, ready func()) (err error) {
 	g.Go(func() error { return n.runProofs(ctx) })
 	g.Go(func() error { return n.backups.Run(ctx) })
 	if n.admin != nil {
+		g.Go(func() error { return n.feed.Run(ctx) })
 		g.Go(func() error { return n.admin.Run(ctx) })
 	}
 	n.running.Store(true)

@@ -86,10 +86,11 @@ func (n *Node) adminServer(paths Paths, cfg Config, o Options, set *settings.Boo
 			CatchUp: &admin.CatchUp{Status: n.catchup.Status, Now: n.catchup.Now, Digests: n.catchup.Digests},
 			Proofs:  &admin.Proofs{Desk: n.evidence, Checkpoints: n.checkpoints, Cosigner: n.cosigner, Witness: n.witness}},
 		Actions: admin.Actions{
-			Publish: n.Outbox.Publish,
-			Pledge:  n.Outbox.Pledge,
-			Sweep:   n.keeper.Sweep,
-			Space:   n.spaceLeft,
+			Watching: admin.Watching{Feed: n.feed},
+			Publish:  n.Outbox.Publish,
+			Pledge:   n.Outbox.Pledge,
+			Sweep:    n.keeper.Sweep,
+			Space:    n.spaceLeft,
 			Commitment: func(org protocol.OrgID) (protocol.Commitment, bool) {
 				c, ok := n.pledges.Commitment(org, time.Now())
 				return c.Commitment, ok

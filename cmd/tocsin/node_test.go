@@ -114,7 +114,7 @@ func TestStrangeAnswers(t *testing.T) {
 	}
 }
 
-// A stream that breaks off or ends leaves nobody to follow: exit code 4, and where it ended.
+// A stream that breaks off or ends leaves nobody to follow: exit code 4 for whoever does not want to wait, and where it ended.
 func TestTailEnds(t *testing.T) {
 	for _, abort := range []bool{false, true} {
 		dir := fakeNode(t, func(w http.ResponseWriter, r *http.Request) {
@@ -128,11 +128,11 @@ func TestTailEnds(t *testing.T) {
 				panic(http.ErrAbortHandler)
 			}
 		})
-		exit, out, errs := capture(t, strings.NewReader(""), "tail", "-o", "jsonl", "--data", dir)
+		exit, out, errs := capture(t, strings.NewReader(""), "tail", "-o", "jsonl", "--reconnect=false", "--data", dir)
 		if exit != exitNoNode || countJSON(t, out) != 1 {
 			t.Errorf("abort %v: exit %d, %s%s", abort, exit, out, errs)
 		}
-		if !strings.Contains(errs, `"code":"node.absent"`) || !abort && !strings.Contains(errs, "tocsin tail --after 1'") {
+		if !strings.Contains(errs, `"code":"node.absent"`) || !strings.Contains(errs, "tocsin tail --after 1'") {
 			t.Errorf("abort %v: stderr %s", abort, errs)
 		}
 	}

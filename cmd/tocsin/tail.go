@@ -1,12 +1,13 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,38 +15,64 @@ import (
 	"tocsin/protocol/reason"
 )
 
+// tailing is what tail was asked for.
+type tailing struct {
+	api.EventParams
+	limit     int
+	once      bool
+	reconnect bool
+}
+
 func newTailCommand(g *globals) *cobra.Command {
-	var after uint64
-	var limit int
-	var once bool
+	t := &tailing{}
 	c := &cobra.Command{
 		Use:   "tail",
 		Short: "Follow what comes in, as it comes",
 		Long: `Follow the node's change sequence: what was accepted, held, released, rejected or
 expired. It begins with the next change, or behind number --after: the numbers
 have no gaps and survive restarts, so a reader that keeps the last one misses nothing.
--o jsonl prints one change a line; -o json prints those that are there, and ends.
-When the node stops, tail ends with exit code 4 and says where to go on.`,
+--replay 10m begins with what happened in the last ten minutes.
+
+--kinds chooses what to follow: object, peer, mesh, review, sync, doctor, audit. Objects and
+audit entries are kept; of the others the node keeps the newest in memory, for 24 hours
+at most. What you missed is shown as a gap, never left out in silence. The filters (--min-score,
+--type, --topic, --org, --tlp, --country, --label) select objects only.
+
+-o jsonl prints one change a line, or with --kinds one event (id, kind, data); -o json prints the
+changes that are there, and ends. When the node stops, tail waits for it and goes on where
+it was; with --reconnect=false it ends with exit code 4 and says where to go on.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if g.format == "json" || once {
-				return g.withNode(cmd.Context(), func(ctx context.Context, c *api.Client) error {
-					return g.changes(ctx, c, after, limit)
-				})
-			}
-			var from *uint64
-			if cmd.Flags().Changed("after") {
-				from = &after
-			}
-			return g.withNodeOpen(cmd.Context(), func(ctx context.Context, c *api.Client) error {
-				return g.follow(ctx, c, from, limit)
-			})
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return g.tail(cmd, t) },
 	}
-	c.Flags().Uint64Var(&after, "after", 0, "begin behind this change")
-	c.Flags().IntVar(&limit, "limit", 0, "end after this many changes")
-	c.Flags().BoolVar(&once, "once", false, "print what is there, and end")
+	f := c.Flags()
+	f.StringVar(&t.After, "after", "", "begin behind this change, or the event with this id")
+	f.DurationVar(&t.Replay, "replay", 0, "begin so long ago, 24h at most")
+	f.StringSliceVar(&t.Kinds, "kinds", nil, "what to follow, separated by commas")
+	f.IntVar(&t.MinScore, "min-score", 0, "only objects with a value of this score or more")
+	f.StringVar(&t.Type, "type", "", "only objects of this STIX type")
+	f.StringVar(&t.Topic, "topic", "", "only this topic")
+	f.StringVar(&t.Org, "org", "", "only of this organisation: petname, id or its first 8 digits")
+	f.StringVar(&t.TLP, "tlp", "", "only with this marking")
+	f.StringVar(&t.Country, "country", "", "only of organisations of this country (two letters)")
+	f.StringVar(&t.Label, "label", "", "only objects with this label")
+	f.IntVar(&t.limit, "limit", 0, "end after this many events")
+	f.BoolVar(&t.once, "once", false, "print the changes that are there, and end")
+	f.BoolVar(&t.reconnect, "reconnect", true, "when the node stops wait for it and go on")
 	return c
+}
+
+func (g *globals) tail(cmd *cobra.Command, t *tailing) error {
+	number, err := strconv.ParseUint(t.After, 10, 64)
+	if t.After != "" && err != nil && !strings.Contains(t.After, ".") {
+		return usagef("--after %q: want a whole number from 0 on, or the id of an event", t.After)
+	}
+	if g.format != "json" && !t.once {
+		return g.withNodeOpen(cmd.Context(), func(ctx context.Context, c *api.Client) error { return g.follow(ctx, c, t) })
+	}
+	if len(t.Kinds) > 0 || t.Replay != 0 || t.EventFilter != (api.EventFilter{}) || strings.Contains(t.After, ".") {
+		return usagef("--once and -o json show the change sequence alone, from a number: use -o jsonl, and --limit for an end")
+	}
+	return g.withNode(cmd.Context(), func(ctx context.Context, c *api.Client) error { return g.changes(ctx, c, number, t.limit) })
 }
 
 // changes prints what is there behind a number, page by page.
@@ -69,8 +96,8 @@ func (g *globals) changes(ctx context.Context, c *api.Client, after uint64, limi
 		}
 	}
 	return emitList(g, all, func(w io.Writer) {
-		for _, e := range all.Items {
-			g.showEvent(w, e)
+		for i := range all.Items {
+			g.showEvent(w, &all.Items[i])
 		}
 	})
 }
@@ -78,54 +105,63 @@ func (g *globals) changes(ctx context.Context, c *api.Client, after uint64, limi
 // errEnough ends a stream that has given what was asked for.
 var errEnough = errors.New("enough")
 
-func (g *globals) follow(ctx context.Context, c *api.Client, after *uint64, limit int) error {
-	n := 0
-	var last uint64
-	err := c.Events(ctx, after, func(e api.Event) error {
-		n++
-		last = e.Seq
-		if g.format == "jsonl" {
-			if err := writeJSON(g.out, e); err != nil {
+// The times between two attempts to find the node again.
+const (
+	firstRetry = 250 * time.Millisecond
+	lastRetry  = 5 * time.Second
+)
+
+// follow prints events until it was enough, somebody ends it, or the node is gone and nobody wants to wait.
+func (g *globals) follow(ctx context.Context, c *api.Client, t *tailing) error {
+	n, away, pause := 0, false, firstRetry
+	p := t.EventParams
+	for {
+		last, err := c.Follow(ctx, p, func(h api.Happening) error {
+			pause = firstRetry
+			if err := g.showHappening(h, len(t.Kinds) == 0); err != nil {
 				return err
 			}
-		} else {
-			g.showEvent(g.out, e)
+			if n++; n == t.limit {
+				return errEnough
+			}
+			return nil
+		})
+		switch code := reason.Of(err); {
+		case errors.Is(err, errEnough):
+			return nil
+		case ctx.Err() != nil:
+			return exitWith(exitInterrupted) // Ctrl-C is how people end it: nothing to report
+		case err != nil && code != reason.NodeNotFound && code != reason.NodeStarting:
+			return err
+		case !t.reconnect:
+			return nodeGone(last)
 		}
-		if n == limit {
-			return errEnough
+		if last != "" {
+			p.After, p.Replay = last, 0 // a gap in what follows says what the node itself forgot
 		}
-		return nil
-	})
-	switch {
-	case errors.Is(err, errEnough):
-		return nil
-	case ctx.Err() != nil:
-		return exitWith(exitInterrupted) // Ctrl-C is how people end it: nothing to report
-	case err == nil:
-		return nodeGone(after, last)
+		if !away {
+			g.hint("The node is gone; tail goes on when it is back (Ctrl-C ends it).")
+			away = true
+		}
+		select {
+		case <-ctx.Done():
+			return exitWith(exitInterrupted)
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, lastRetry)
+		if _, err := c.Status(ctx); err == nil {
+			g.hint("The node is back.")
+			away = false
+		}
 	}
-	return err
 }
 
 // nodeGone tells whoever follows that there is nobody to follow any more, and where to go on.
-func nodeGone(after *uint64, last uint64) error {
+func nodeGone(last string) error {
 	resume := "tocsin tail"
-	switch {
-	case last > 0:
-		resume = fmt.Sprintf("tocsin tail --after %d", last)
-	case after != nil:
-		resume = fmt.Sprintf("tocsin tail --after %d", *after)
+	if last != "" {
+		resume += " --after " + last
 	}
 	return api.NewProblem(reason.NodeNotFound, "follow changes: the node has stopped").
 		WithFix(fmt.Sprintf("Go on with '%s' once it runs again.", resume))
-}
-
-func (g *globals) showEvent(w io.Writer, e api.Event) {
-	color := map[string]string{"accepted": colorGood, "released": colorGood, "held": colorWarn, "rejected": colorBad}[e.Kind]
-	fmt.Fprintf(w, "%s  %s  %s  %s on %s  %s", g.stamp(e.At), g.paint(fmt.Sprintf("%-8s", clean(e.Kind)), color),
-		count(e.Objects, "object"), clean(cmp.Or(e.Petname, short(e.Org))), clean(e.Topic), short(e.Record))
-	if e.Reason != "" {
-		fmt.Fprintf(w, "  %s", clean(e.Reason))
-	}
-	fmt.Fprintln(w)
 }

@@ -163,7 +163,9 @@ type eventStream struct {
 func (s *eventStream) run(ctx context.Context, w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
-	fmt.Fprintf(&s.out, "retry: %d\n\n", retryMS)
+	fmt.Fprintf(&s.out, "retry: %d\n", retryMS)
+	s.mark() // whoever loses the stream before the first event goes on from here
+	s.out.WriteString("\n")
 	c := http.NewResponseController(w)
 	err := s.send(c, w)
 	asked, sent := time.Now(), time.Now()
