@@ -59,6 +59,15 @@ type Config struct {
 	BackupRecipients []string `toml:"backup_recipients" koanf:"backup_recipients"`
 	// BackupKeep is how many full backups are kept, with what hangs on them. Default 7.
 	BackupKeep int `toml:"backup_keep" koanf:"backup_keep"`
+	// Admin are the addresses of the admin port besides the socket, as IP:PORT; ["off"] is none. One that is not loopback
+	// needs a certificate. Default: port 8470 of 127.0.0.1 and [::1], with --data a free port of both.
+	Admin []string `toml:"admin" koanf:"admin"`
+	// AdminHosts are further names of the admin port, NAME or NAME:PORT: a request for another host is refused. Default none.
+	AdminHosts []string `toml:"admin_hosts" koanf:"admin_hosts"`
+	// AdminTLSCert and AdminTLSKey are the PEM files of the admin port's certificate, beside tocsin.toml unless absolute;
+	// they are read anew when they change. Default none.
+	AdminTLSCert string `toml:"admin_tls_cert" koanf:"admin_tls_cert"`
+	AdminTLSKey  string `toml:"admin_tls_key" koanf:"admin_tls_key"`
 }
 
 // defaultWarningLists is the folder that need not be there.
@@ -131,6 +140,9 @@ func (c *Config) Validate() error {
 	}
 	if strings.ContainsFunc(c.WarningLists, unicode.IsControl) {
 		return invalid("warninglists", c.WarningLists, errors.New("want the name of a folder"))
+	}
+	if err := c.validateAdmin(); err != nil {
+		return err
 	}
 	return c.validateBackups()
 }
@@ -241,6 +253,9 @@ func (p Paths) State() string { return p.Data + "/state" }
 
 // TrustState is the part of the trust list that commands changed.
 func (p Paths) TrustState() string { return p.State() + "/trust.toml" }
+
+// Answers is the folder of what was answered to requests that must not be done twice.
+func (p Paths) Answers() string { return p.State() + "/answers" }
 
 // Audit is the audit log.
 func (p Paths) Audit() string { return p.State() + "/audit.log" }

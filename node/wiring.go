@@ -13,6 +13,7 @@ import (
 	"tocsin/node/audit"
 	"tocsin/node/identity"
 	"tocsin/node/keystore"
+	"tocsin/node/once"
 	"tocsin/node/p2p"
 	"tocsin/node/settings"
 	"tocsin/protocol"
@@ -63,6 +64,10 @@ func (n *Node) adminServer(paths Paths, cfg Config, o Options, set *settings.Boo
 	if err != nil {
 		return nil, err
 	}
+	answers, err := once.Open(paths.Answers())
+	if err != nil {
+		return nil, err
+	}
 	return admin.New(paths.Socket(), admin.Deps{
 		Self: admin.Self{
 			Org:     n.own,
@@ -86,11 +91,13 @@ func (n *Node) adminServer(paths Paths, cfg Config, o Options, set *settings.Boo
 			CatchUp: &admin.CatchUp{Status: n.catchup.Status, Now: n.catchup.Now, Digests: n.catchup.Digests},
 			Proofs:  &admin.Proofs{Desk: n.evidence, Checkpoints: n.checkpoints, Cosigner: n.cosigner, Witness: n.witness}},
 		Actions: admin.Actions{
-			Watching: admin.Watching{Feed: n.feed},
-			Publish:  n.Outbox.Publish,
-			Pledge:   n.Outbox.Pledge,
-			Sweep:    n.keeper.Sweep,
-			Space:    n.spaceLeft,
+			Watching:   admin.Watching{Logs: o.Logs, Port: cfg.adminPort(paths), Feed: n.feed, Metrics: n.metrics.Handler(), Requested: n.metrics.Requested, Streaming: n.metrics.Streaming},
+			Once:       answers,
+			Configured: func() []api.Setting { return settingsOf(cfg, o.Origins) },
+			Publish:    n.Outbox.Publish,
+			Pledge:     n.Outbox.Pledge,
+			Sweep:      n.keeper.Sweep,
+			Space:      n.spaceLeft,
 			Commitment: func(org protocol.OrgID) (protocol.Commitment, bool) {
 				c, ok := n.pledges.Commitment(org, time.Now())
 				return c.Commitment, ok

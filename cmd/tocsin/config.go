@@ -74,7 +74,11 @@ func loadConfig(g *globals) (node.Config, origins, error) {
 		return node.Config{}, nil, reason.Wrap(reason.ConfigInvalid, "read the configuration", err)
 	}
 	cfg = cfg.WithDefaults()
-	return cfg, l.from, cfg.Validate()
+	cfg.Admin = cfg.AdminAddrs(paths)
+	if err := cfg.Validate(); err != nil {
+		return cfg, l.from, err
+	}
+	return cfg, l.from, cfg.CheckAdmin(paths)
 }
 
 // configFiles lists tocsin.toml and conf.d/*.toml, those that exist.

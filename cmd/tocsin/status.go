@@ -56,6 +56,13 @@ func (g *globals) showStatus(w io.Writer, s *api.Status) {
 		}
 		fmt.Fprintf(w, "%-9s %s\n", label, clean(a))
 	}
+	for i, a := range s.Admin {
+		label := "Admin"
+		if i > 0 {
+			label = ""
+		}
+		fmt.Fprintf(w, "%-9s %s\n", label, clean(a))
+	}
 	fmt.Fprintf(w, "Mesh      %s on network %s · %s\n", count(s.Peers, "peer"), clean(s.Network), count(len(s.Topics), "topic"))
 	if s.Space != nil && s.Space.Degraded != "" {
 		fmt.Fprintln(w, "Store     closed, not read")

@@ -25,12 +25,12 @@ func degraded(r *http.Request, s *api.Space) *api.Problem {
 		return nil
 	}
 	resource, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, api.Prefix), "/"), "/")
-	// Peers and topics are the mesh's and the settings', and can be changed as well; the others are read.
-	open := []string{"peers", "topics"}
+	// These do not touch the store, and can be changed as well; the others are read.
+	open := []string{"peers", "topics", "login", "logout", "tokens", "login-codes", "log-levels"}
 	if r.Method == http.MethodGet {
-		open = append(open, "status", "audit", "trust", "warnings")
+		open = append(open, "status", "audit", "trust", "warnings", "openapi.yaml", "reasons", "doctor", "build", "config", "diagnostics")
 	}
-	if slices.Contains(open, resource) {
+	if slices.Contains(open, resource) || r.URL.Path == "/metrics" {
 		return nil
 	}
 	return api.NewProblem(reason.StoreFull, fmt.Sprintf("%s %s: the node runs without its store: %s", r.Method, r.URL.Path, s.Degraded))

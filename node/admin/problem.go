@@ -22,9 +22,10 @@ func answer[T any](v T) (*body[T], error) { return &body[T]{v}, nil }
 // nothing is the input of requests without parameters.
 type nothing struct{}
 
-// handle registers a plain function for one operation; its errors become problems.
+// handle registers a plain function for one operation, for those whose role it needs; its errors become problems.
 func handle[I, O any](a huma.API, op huma.Operation, h func(context.Context, *I) (*O, error)) {
 	op.Path = api.Prefix + op.Path
+	op.Middlewares = append(huma.Middlewares{demanding(op.OperationID)}, op.Middlewares...)
 	huma.Register(a, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := h(ctx, in)
 		if err != nil {
@@ -53,6 +54,10 @@ func toProblem(_ huma.Context, _ string, v any) (any, error) {
 	switch {
 	case e.Status == http.StatusRequestEntityTooLarge:
 		code = reason.InputSize
+	case e.Status == http.StatusRequestTimeout:
+		code = reason.TimedOut
+	case e.Status == http.StatusUnsupportedMediaType:
+		code = reason.MediaType
 	case e.Status >= http.StatusInternalServerError:
 		code = reason.Internal
 	}

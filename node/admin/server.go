@@ -8,16 +8,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	stdlog "log"
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	logging "github.com/ipfs/go-log/v2"
-	"golang.org/x/net/netutil"
 
 	"tocsin/node/access"
 	"tocsin/node/admin/api"
@@ -31,6 +32,7 @@ import (
 	"tocsin/node/intake"
 	"tocsin/node/invite"
 	"tocsin/node/logs"
+	"tocsin/node/once"
 	"tocsin/node/outbox"
 	"tocsin/node/policy"
 	"tocsin/node/review"
@@ -47,9 +49,10 @@ var log = logging.Logger("tocsin/admin")
 
 // The limits of the port. It serves people and scripts on one machine.
 const (
-	maxConnections  = 64
-	maxHeaderBytes  = 128 << 10
+	maxConnections  = 64 // of one listener
+	maxHeaderBytes  = 32 << 10
 	headerTimeout   = 5 * time.Second  // a header comes at once or not at all
+	bodyTimeout     = 10 * time.Second // for a body's first bytes; see paced
 	idleTimeout     = 2 * time.Minute  // between requests of one connection
 	shutdownTimeout = 2 * time.Second  // for requests under way; the whole node has five seconds
 	writeTimeout    = 30 * time.Second // for one write of a stream: a reader that stalls is let go
@@ -114,7 +117,13 @@ type Watching struct {
 	Checks func() []doctor.Check
 	// Metrics answers GET /metrics.
 	Metrics http.Handler
-	Logs    *logs.Book
+	// Requested counts an answered request by the pattern that it matched, "" for none; Streaming counts clients that begin (1)
+	// and cease (-1) to follow events. Both are set or none.
+	Requested func(route string, code int)
+	Streaming func(n int)
+	Logs      *logs.Book
+	// Port is where the port listens besides the socket.
+	Port Port
 }
 
 // Actions are what the resources have the node do, and what shows how it fares.
@@ -128,6 +137,10 @@ type Actions struct {
 	Sweep func(context.Context) error
 	// Space says how much room there is, nil where nobody watches; the field may be nil.
 	Space func() *api.Space
+	// Configured is the configuration in force; it may be nil.
+	Configured func() []api.Setting
+	// Once remembers what was answered to requests with an idempotency key; it may be nil.
+	Once *once.Book
 	// Publish is the way out.
 	Publish func(context.Context, outbox.Request) (outbox.Result, error)
 }
@@ -181,35 +194,49 @@ type TopicInfo struct {
 	LastRecord time.Time
 }
 
-// Server is the admin port. New binds the socket, Run serves, Close releases.
+// Server is the admin port. New binds its doors, Run serves, Close releases.
 type Server struct {
-	socket   string
-	listener net.Listener
-	handler  http.Handler
-	running  func() bool
-	space    func() *api.Space
-	closing  sync.Once
-	people   people
+	doors   []*door
+	handler http.Handler
+	access  *access.Book
+	counted func(http.Handler) http.Handler
+	running func() bool
+	space   func() *api.Space
+	times   times
+	closing sync.Once
 }
 
-// New binds the socket and wires the resources; nothing is answered before Run.
+// times are how long a client may take for the header of a request, and for the body before any of it came.
+type times struct{ header, body time.Duration }
+
+// New binds the socket and the addresses of the port and wires the resources; nothing is answered before Run.
 func New(socket string, d Deps) (*Server, error) {
-	l, err := listen(socket)
+	doors, err := openDoors(socket, d.Port)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{socket: socket, listener: l, running: d.Running, space: d.roomLeft}
+	for _, one := range doors {
+		if !one.socket {
+			d.Port.bound = append(d.Port.bound, one.name)
+		}
+	}
+	s := &Server{doors: doors, access: d.Access, counted: d.counted, running: d.Running, space: d.roomLeft}
 	s.handler = s.guard(NewHandler(d))
 	return s, nil
 }
 
 // NewHandler wires the resources without a listener.
 func NewHandler(d Deps) http.Handler {
-	mux := http.NewServeMux()
-	a := humago.New(mux, apiConfig(d.Self.Version))
+	return routed(routes(d).patterns.ServeMux)
+}
+
+// routes registers every resource that the node has.
+func routes(d Deps) *surface {
+	a := newSurface(d)
+	mux := a.patterns
 	n := names{policy: d.Policy, identity: d.Identity, self: d.Self}
 	find := finder{store: d.Store}
-	(&statusResource{d.Self, d.Store, d.Mesh, d.Desk, d.Keys, d.Running, d.roomLeft, d.Backups, d.Scrub, d.CatchUp}).register(a)
+	(&statusResource{d.Self, d.Store, d.Mesh, d.Desk, d.Keys, d.Running, d.roomLeft, d.Backups, d.Scrub, d.CatchUp, d.Port.bound}).register(a)
 	(&peerResource{n, d.Mesh, d.Settings, d.Audit}).register(a)
 	(&topicResource{d.Mesh, d.Settings, d.Audit}).register(a)
 	(&trustResource{n, d.Policy, d.Review, d.Intake, d.Mesh.Topics}).register(a)
@@ -226,6 +253,8 @@ func NewHandler(d Deps) http.Handler {
 	(&objectResource{n, find, d.Store, d.Identity}).register(a)
 	(&recordResource{n, find, d.Store, d.Identity}).register(a)
 	(&searchResource{n, d.Store}).register(a)
+	(&insightResource{objectResource{n, find, d.Store, d.Identity}, d.Desk}).register(a)
+	(&overviewResource{n, d.Mesh, d.Policy, d.Configured}).register(a)
 	newEventResource(n, &d).register(a)
 	(&quarantineResource{n, find, d.Store, d.Intake, d.Audit}).register(a)
 	(&eraseResource{n, find, d.Store, d.Intake, d.Audit}).register(a)
@@ -249,72 +278,106 @@ func NewHandler(d Deps) http.Handler {
 	if d.Proofs != nil {
 		(&evidenceResource{n, find, d.Identity, d.Audit, *d.Proofs}).register(a)
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeProblem(w, api.NewProblem(reason.NotFound, fmt.Sprintf("%s %s: no such resource", r.Method, r.URL.Path)))
-	})
-	return mux
+	if d.Access != nil {
+		(&loginResource{d.Access}).register(a)
+		(&tokenResource{d.Access, d.Port}).register(a)
+	}
+	registerReasons(a)
+	if d.Checks != nil {
+		(&doctorResource{d.Checks, make(chan struct{}, maxExaminations)}).register(a)
+	}
+	if d.Logs != nil {
+		(&logResource{d.Logs, d.Audit, make(chan struct{}, 1)}).register(a)
+	}
+	if d.Metrics != nil {
+		mux.Handle("GET /metrics", demands("metrics", d.Metrics))
+		a.describeMetrics()
+	}
+	registerDescription(a)
+	mux.Handle("/", missing(mux.ServeMux))
+	return a
 }
 
 // apiConfig describes the API. Documentation pages would load scripts from the
 // internet and schema links echo the Host header; both are off.
-func apiConfig(version string) huma.Config {
-	c := huma.DefaultConfig("tocsin admin API", version)
-	c.OpenAPIPath = api.Prefix + "/openapi"
+func apiConfig() huma.Config {
+	c := huma.DefaultConfig("tocsin admin API", "1")
+	c.OpenAPIPath = "" // registerDescription has it: it needs a login
 	c.DocsPath = ""
 	c.SchemasPath = ""
 	c.CreateHooks = nil
-	c.Transformers = []huma.Transformer{toProblem}
+	c.Transformers = []huma.Transformer{toProblem, linkNext}
 	return c
 }
 
-// Run serves until ctx ends or the listener fails. Requests under way then get
+// Run serves until ctx ends or a listener fails. Requests under way then get
 // shutdownTimeout; streams end at once, because their context is ctx.
 func (s *Server) Run(ctx context.Context) error {
-	server := &http.Server{
-		Handler:           s.handler,
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ConnContext:       withPeer,
+	done := make(chan error, len(s.doors))
+	servers := make([]*http.Server, len(s.doors))
+	for i, d := range s.doors {
+		servers[i] = s.server(ctx, d)
+		go func() { done <- fmt.Errorf("serve the admin port at %s: %w", d.name, servers[i].Serve(d)) }()
 	}
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(netutil.LimitListener(credentialed{s.listener}, maxConnections)) }()
+	var failed error
 	select {
-	case err := <-done:
-		return fmt.Errorf("serve admin socket %s: %w", s.socket, err)
+	case failed = <-done:
+		done <- nil // so that each is waited for below
 	case <-ctx.Done():
 	}
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
-	if err := server.Shutdown(bounded); err != nil {
-		log.Infow("requests were cut off", "err", err)
-		_ = server.Close() // the listener is closed already; connections have no error to give
+	var leaving sync.WaitGroup
+	for _, server := range servers {
+		leaving.Go(func() {
+			if err := server.Shutdown(bounded); err != nil {
+				log.Infow("requests were cut off", "err", err)
+				_ = server.Close() // the listener is closed already; connections have no error to give
+			}
+		})
 	}
-	<-done
-	return nil
+	leaving.Wait()
+	for range servers {
+		<-done
+	}
+	return failed
 }
 
-// Close releases the socket. It may be called after Run returned, and more than once.
+// server is what answers at one door.
+func (s *Server) server(ctx context.Context, d *door) *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true) // the limits count connections, and HTTP/2 has many requests in one
+	return &http.Server{
+		Handler:                      s.counted(s.gate(d)),
+		ReadHeaderTimeout:            s.times.header,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeaderBytes,
+		Protocols:                    &protocols,
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     stdlog.New(io.Discard, "", 0), // what strangers do wrong is no news
+		BaseContext:                  func(net.Listener) context.Context { return ctx },
+		ConnContext:                  withPeer,
+	}
+}
+
+// Close releases the listeners. It may be called after Run returned, and more than once.
 func (s *Server) Close() error {
-	var err error
-	s.closing.Do(func() { err = s.listener.Close() })
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
+	var errs []error
+	s.closing.Do(func() {
+		for _, d := range s.doors {
+			if err := d.Close(); !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
+		}
+	})
+	return errors.Join(errs...)
 }
 
-// guard says whose work a request is, answers only the status while the node starts, and turns a panic of a
-// handler into an answer: the node goes on, and the operator hears of it.
+// guard answers only the status while the node starts, what needs no store while it runs without one, and turns a
+// panic of a handler into an answer: the node goes on, and the operator hears of it.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			if fault := recover(); fault != nil {
-				log.Errorw("handler panicked", "method", r.Method, "path", r.URL.Path, "fault", fault, "stack", string(debug.Stack()))
-				writeProblem(w, api.NewProblem(reason.Internal, fmt.Sprintf("%s %s: %v", r.Method, r.URL.Path, fault)))
-			}
-		}()
+		defer answerPanic(w, r)
 		if !s.running() && r.URL.Path != api.Prefix+"/status" {
 			writeProblem(w, api.NewProblem(reason.NodeStarting, "the node is still starting"))
 			return
@@ -323,6 +386,34 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			writeProblem(w, p)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(audit.WithActor(r.Context(), s.people.actor(r))))
+		next.ServeHTTP(w, r)
 	})
+}
+
+// answerPanic turns a panic into an answer.
+func answerPanic(w http.ResponseWriter, r *http.Request) {
+	if fault := recover(); fault != nil {
+		log.Errorw("handler panicked", "request", audit.RequestOf(r.Context()), "method", r.Method, "path", r.URL.Path, "fault", fault, "stack", string(debug.Stack()))
+		writeProblem(w, api.NewProblem(reason.Internal, fmt.Sprintf("%s %s: %v", r.Method, r.URL.Path, fault)))
+	}
+}
+
+// missing answers what no resource takes: which methods it has, if it has any.
+func missing(mux *http.ServeMux) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var has []string
+		for _, method := range methods() {
+			other := r.Clone(r.Context())
+			other.Method = method
+			if _, pattern := mux.Handler(other); pattern != "/" && pattern != "" {
+				has = append(has, method)
+			}
+		}
+		if len(has) == 0 {
+			writeProblem(w, api.NewProblem(reason.NotFound, fmt.Sprintf("%s %s: no such resource", r.Method, r.URL.Path)))
+			return
+		}
+		w.Header().Set("Allow", strings.Join(has, ", "))
+		writeProblem(w, api.NewProblem(reason.MethodUnknown, fmt.Sprintf("%s %s: it has %s", r.Method, r.URL.Path, strings.Join(has, ", "))))
+	}
 }

@@ -26,6 +26,7 @@ type statusResource struct {
 	backups *backup.Runner // nil in tests
 	scrub   *scrub.Keeper  // nil in tests
 	catchUp *CatchUp       // nil in tests
+	ports   []string       // where the admin port listens besides the socket
 }
 
 func (s *statusResource) register(a huma.API) {
@@ -37,7 +38,7 @@ func (s *statusResource) get(context.Context, *nothing) (*body[api.Status], erro
 		Org: s.self.Org.String(), Node: s.self.Node, PeerID: s.self.PeerID,
 		Name: s.self.Name, Country: s.self.Country, Words: identity.Words(s.self.Org),
 		Network: s.self.Network, Version: s.self.Version, Started: s.self.Started,
-		Addrs: []string{}, Topics: []string{}, State: api.StateStarting,
+		Addrs: []string{}, Topics: []string{}, State: api.StateStarting, Admin: append([]string{}, s.ports...),
 	}
 	if !s.running() {
 		return answer(st)

@@ -77,7 +77,7 @@ func (l *Log) Append(ctx context.Context, e Event) (Entry, error) {
 	if err := ctx.Err(); err != nil {
 		return Entry{}, fmt.Errorf("write %s to the audit log: %w", e.Action, err)
 	}
-	e, err := e.bounded()
+	e, err := e.from(ctx).bounded()
 	if err != nil {
 		return Entry{}, err
 	}

@@ -23,6 +23,8 @@ type Status struct {
 	Country string   `json:"country"`
 	Words   []string `json:"words"`
 	Addrs   []string `json:"addrs"`
+	// Admin are the addresses of the admin port besides the socket, as IP:PORT.
+	Admin []string `json:"admin"`
 	// Peers are connected, Unreached are kept and are not.
 	Peers     int      `json:"peers"`
 	Unreached int      `json:"unreached"`
