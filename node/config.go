@@ -260,6 +260,9 @@ func (p Paths) Answers() string { return p.State() + "/answers" }
 // Audit is the audit log.
 func (p Paths) Audit() string { return p.State() + "/audit.log" }
 
+// Access is the file of the tokens of the admin port.
+func (p Paths) Access() string { return p.State() + "/access.json" }
+
 // Store is the folder of the record store.
 func (p Paths) Store() string { return p.Data + "/store" }
 

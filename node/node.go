@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p"
 	"golang.org/x/sync/errgroup"
 
+	"tocsin/node/access"
 	"tocsin/node/admin"
 	"tocsin/node/audit"
 	"tocsin/node/backup"
@@ -50,6 +51,8 @@ type Options struct {
 	NoAdmin bool
 	// Version is the program's version, as the admin port shows it.
 	Version string
+	// Origins says where each key of the configuration comes from, for who asks the node; nil where nobody knows.
+	Origins map[string]string
 	// P2P is appended to the host's libp2p options.
 	P2P []libp2p.Option
 	// Logs is the process's book of log levels; nil leaves its resources out.
@@ -109,6 +112,7 @@ type duties struct {
 type watching struct {
 	metrics *metrics.Metrics
 	feed    *feed.Hub
+	access  *access.Book // nil where its file is damaged
 }
 
 // New opens what the node needs in paths and wires it: node.running when
@@ -179,8 +183,7 @@ func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
 		return n, err
 	}
 	if !o.NoAdmin {
-		n.feed = n.newFeed()
-		n.admin, err = n.adminServer(paths, cfg, o, set, keys, chains)
+		err = n.openAdmin(paths, cfg, o, set, keys, chains)
 	}
 	return n, err
 }

@@ -106,8 +106,10 @@ func (b *Book) mayCreate(p Principal, t Token, now time.Time) error {
 	switch {
 	case !isName(t.Name):
 		return reason.New(reason.UsageInvalid, fmt.Sprintf("%s: want a name of 1 to %d of a-z, 0-9, dot, hyphen and underscore, a letter or digit first", what, MaxName))
-	case t.Role < Viewer || t.Role > Operator:
-		return reason.New(reason.UsageInvalid, fmt.Sprintf("%s: want the role viewer, analyst or operator; what only the owner may do is done at the socket", what))
+	case t.Role < Viewer:
+		return reason.New(reason.UsageInvalid, what+": want the role viewer, analyst or operator")
+	case t.Role > Operator:
+		return reason.New(reason.RoleDenied, what+": no token has the role owner; what only the owner may do is done at the socket")
 	case !t.Expires.After(now):
 		return reason.New(reason.UsageInvalid, fmt.Sprintf("%s: it would be over already at %s", what, t.Expires.Format(time.RFC3339)))
 	case t.Expires.Sub(now) > MaxLife:
@@ -180,10 +182,8 @@ func (b *Book) Revoke(ctx context.Context, nameOrID, why string) (Token, error) 
 	}
 	gone := all[i]
 	what := "revoke token " + gone.Name
-	if p := Of(ctx); p.ID != gone.ID { // everybody may end what they came with
-		if err := p.May(Operator, what); err != nil {
-			return Token{}, err
-		}
+	if err := Of(ctx).May(Operator, what); err != nil {
+		return Token{}, err
 	}
 	next := slices.DeleteFunc(b.remembered(now), func(t *held) bool { return t.ID == gone.ID })
 	e := audit.Event{Action: "token.revoke", Target: gone.Name, Reason: why, Detail: map[string]string{"token": gone.ID, "role": gone.Role.String()}}

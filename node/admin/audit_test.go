@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/node/access"
 	"tocsin/node/admin/api"
 	"tocsin/node/audit"
 	"tocsin/node/outbox"
@@ -273,28 +274,32 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, os.ErrClosed }
 
 // A connection that names nobody is nobody's, and what an account is called is asked once.
 func TestPeople(t *testing.T) {
-	if got := withPeer(t.Context(), &net.UnixConn{}).Value(uidKey{}); got != nil {
+	if got := withPeer(t.Context(), &net.UnixConn{}).Value(peerKey{}); got != nil {
 		t.Errorf("a bare connection is of %v", got)
 	}
 	var p people
-	if name := p.name(audit.UIDUnknown); name != "" {
-		t.Errorf("nobody is called %q", name)
+	now := time.Now()
+	if who := p.of(audit.UIDUnknown, now); who.Role != access.Viewer || who.Actor.User != "" {
+		t.Errorf("nobody is %+v", who)
 	}
 	me, err := user.Current()
 	ok(t, err)
-	if name := p.name(os.Geteuid()); name != me.Username {
-		t.Errorf("I am called %q, want %q", name, me.Username)
+	if who := p.of(os.Geteuid(), now); who.Actor.User != me.Username || who.Role != access.Owner {
+		t.Errorf("I am %+v, want %q", who, me.Username)
 	}
-	p.names[os.Geteuid()] = "remembered"
-	if name := p.name(os.Geteuid()); name != "remembered" {
-		t.Errorf("asked again: %q", name)
+	p.known[os.Geteuid()] = person{access.Principal{Role: access.Analyst}, now.Add(personFor)}
+	if who := p.of(os.Geteuid(), now); who.Role != access.Analyst {
+		t.Errorf("asked again: %+v", who)
+	}
+	if who := p.of(os.Geteuid(), now.Add(personFor)); who.Role != access.Owner {
+		t.Errorf("not asked again: %+v", who)
 	}
 	for uid := range maxPeople + 10 {
-		p.names[1<<20+uid] = "x"
+		p.known[1<<20+uid] = person{}
 	}
 	const nobody = 1<<31 - 7
-	if name := p.name(nobody); name != "" || len(p.names) != 1 {
-		t.Errorf("an account that is not there is called %q, %d are remembered", name, len(p.names))
+	if who := p.of(nobody, now); who.Role != access.Viewer || who.Actor.User != "" || len(p.known) != 1 {
+		t.Errorf("an account that is not there is %+v, %d are remembered", who, len(p.known))
 	}
 }
 

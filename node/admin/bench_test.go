@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/node/access"
 	"tocsin/node/admin/api"
 	"tocsin/node/audit"
 	"tocsin/node/belief"
@@ -278,4 +280,11 @@ func refused(t *testing.T, err error, code reason.Code) {
 		raw, _ := json.Marshal(p)
 		t.Fatalf("problem %s, want code %s", raw, code)
 	}
+}
+
+// asOwner has a handler believe that whoever asks is the owner.
+func asOwner(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(access.With(r.Context(), access.Principal{Role: access.Owner})))
+	})
 }

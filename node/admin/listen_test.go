@@ -104,7 +104,7 @@ func TestDegraded(t *testing.T) {
 	ok(t, c.Ready(t.Context()))
 	_, err := c.Peers(t.Context())
 	ok(t, err)
-	h := NewHandler(d)
+	h := asOwner(NewHandler(d))
 	s := &Server{running: d.Running, space: d.roomLeft}
 	for request, full := range map[string]bool{
 		"GET status": false, "GET peers": false, "POST peers": false, "DELETE peers/x": false, "GET topics": false, "GET trust": false, "GET audit": false,
@@ -134,7 +134,7 @@ func TestPanicIsAnAnswer(t *testing.T) {
 // What is no resource, no JSON, too long or out of range is a problem object.
 func TestFrameworkErrorsAreProblems(t *testing.T) {
 	b := newBench(t)
-	h := NewHandler(b.deps)
+	h := asOwner(NewHandler(b.deps))
 	for _, c := range []struct {
 		method, path, body string
 		status             int
@@ -173,7 +173,7 @@ func TestFrameworkErrorsAreProblems(t *testing.T) {
 // No page of documentation that loads anything from elsewhere, no schema links.
 func TestNothingFromElsewhere(t *testing.T) {
 	b := newBench(t)
-	h := NewHandler(b.deps)
+	h := asOwner(NewHandler(b.deps))
 	for path, want := range map[string]int{
 		"/docs": http.StatusNotFound, "/schemas/Status.json": http.StatusNotFound, "/api/v1/openapi.json": http.StatusOK, "/api/v1/status": http.StatusOK,
 	} {

@@ -4,17 +4,21 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"os/user"
-	"strconv"
+	"os"
 	"sync"
 	"syscall"
+	"time"
 
+	"tocsin/node/access"
 	"tocsin/node/audit"
 )
 
 // credentialed is the socket's listener: the address of each connection says which account
 // is at its other end, as the system had it when the connection was made.
-type credentialed struct{ net.Listener }
+type credentialed struct {
+	net.Listener
+	most access.Role // nobody who comes in here may do more
+}
 
 // Accept reads the credentials of the process that connected.
 func (l credentialed) Accept() (net.Conn, error) {
@@ -29,7 +33,7 @@ func (l credentialed) Accept() (net.Conn, error) {
 			uid = audit.UIDUnknown
 		}
 	}
-	return peerConn{c, peerAddr{c.RemoteAddr(), uid}}, nil
+	return peerConn{c, peerAddr{c.RemoteAddr(), uid, l.most}}, nil
 }
 
 // peerConn is a connection with credentials. They travel in its address, which every
@@ -45,57 +49,71 @@ func (c peerConn) RemoteAddr() net.Addr { return c.addr }
 // peerAddr is an address and the account behind it.
 type peerAddr struct {
 	net.Addr
-	uid int
+	uid  int
+	most access.Role
 }
 
-// uidKey is the context's key for the account at the other end of a connection.
-type uidKey struct{}
+// peerKey is the context's key for the account at the other end of a connection.
+type peerKey struct{}
 
 // withPeer is the server's ConnContext.
 func withPeer(ctx context.Context, c net.Conn) context.Context {
 	if a, ok := c.RemoteAddr().(peerAddr); ok {
-		return context.WithValue(ctx, uidKey{}, a.uid)
+		return context.WithValue(ctx, peerKey{}, a)
 	}
 	return ctx
 }
 
-// maxPeople bounds the names that are remembered.
-const maxPeople = 1000
+// The bounds of people.
+const (
+	maxPeople = 1000
+	// personFor is how long an account has the name and role that the system gave it.
+	personFor = 2 * time.Second
+)
 
-// people knows what accounts are called. It may be used concurrently.
+// people knows who accounts are. It may be used concurrently.
 type people struct {
 	mu    sync.Mutex
-	names map[int]string // guarded by mu
+	known map[int]person // guarded by mu
 }
 
-// actor is the person behind a request: unknown when the connection has no account.
-func (p *people) actor(r *http.Request) audit.Actor {
-	uid, ok := r.Context().Value(uidKey{}).(int)
+// person is an account as the system had it.
+type person struct {
+	access.Principal
+	until time.Time
+}
+
+// principal is the account behind a request. A connection without an account is of nobody whom the system names.
+func (p *people) principal(r *http.Request) access.Principal {
+	peer, ok := r.Context().Value(peerKey{}).(peerAddr)
 	if !ok {
-		uid = audit.UIDUnknown
+		peer.uid = audit.UIDUnknown
 	}
-	return audit.Actor{UID: uid, User: p.name(uid), Via: "socket"}
+	return lowered(r, p.of(peer.uid, time.Now()))
 }
 
-// name looks an account up once. Without a name it has its number.
-func (p *people) name(uid int) string {
-	if uid < 0 {
-		return ""
+// lowered is a principal, also one with a token, with no more than the socket lets them do that they came in by.
+func lowered(r *http.Request, who access.Principal) access.Principal {
+	if peer, ok := r.Context().Value(peerKey{}).(peerAddr); ok {
+		who.Role = min(who.Role, peer.most)
 	}
+	return who
+}
+
+// of looks an account up, seldom.
+func (p *people) of(uid int, now time.Time) access.Principal {
 	p.mu.Lock()
-	name, ok := p.names[uid]
+	one, ok := p.known[uid]
 	p.mu.Unlock()
-	if ok {
-		return name
+	if ok && one.until.After(now) {
+		return one.Principal
 	}
-	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
-		name = u.Username
-	}
+	one = person{access.AtSocket(uid, os.Geteuid(), access.DefaultGroups()), now.Add(personFor)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.names == nil || len(p.names) >= maxPeople {
-		p.names = make(map[int]string)
+	if p.known == nil || len(p.known) >= maxPeople {
+		p.known = make(map[int]person)
 	}
-	p.names[uid] = name
-	return name
+	p.known[uid] = one
+	return one.Principal
 }

@@ -17,7 +17,7 @@ import (
 // nothing of where in a request or in which schema they stand.
 func TestValidationSpeaksPlainly(t *testing.T) {
 	b := newBench(t)
-	h := NewHandler(b.deps)
+	h := asOwner(NewHandler(b.deps))
 	for _, c := range []struct{ method, path, body, want string }{
 		{"GET", "/search?state=odd", "", `state "odd": want one of accepted, held, not-evaluated, withdrawn, refused`},
 		{"GET", "/search?limit=5000", "", `limit 5000: want at most 1000`},

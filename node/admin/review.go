@@ -38,12 +38,12 @@ func (v *reviewResource) register(a huma.API) {
 	handle(a, huma.Operation{OperationID: "review-decide", Method: http.MethodPost, Path: "/review/{id}", Summary: "Accept or reject it"}, v.decide)
 }
 
-func (v *reviewResource) list(context.Context, *nothing) (*body[api.List[api.ReviewItem]], error) {
+func (v *reviewResource) list(_ context.Context, in *pageIn) (*body[api.List[api.ReviewItem]], error) {
 	list := api.List[api.ReviewItem]{Items: []api.ReviewItem{}}
 	for _, i := range v.queue.List(time.Now()) {
 		list.Items = append(list.Items, v.names.item(i))
 	}
-	return answer(list)
+	return paged("review", list, *in, func(i api.ReviewItem) string { return oldestFirst(i.Created) + i.ID })
 }
 
 func (v *reviewResource) show(_ context.Context, in *idIn) (*body[api.ReviewItem], error) {
@@ -81,6 +81,11 @@ func (v *reviewResource) decide(ctx context.Context, in *struct {
 	i, err := v.queue.Find(in.ID, time.Now())
 	if err != nil {
 		return nil, err
+	}
+	if in.Body.Accept {
+		if err := mayAccept(ctx, i); err != nil {
+			return nil, err
+		}
 	}
 	out := api.Reviewed{ID: i.ID, Accepted: in.Body.Accept, Effect: "Nothing changes."}
 	e := audit.Event{Action: "review.reject", Target: i.ID, Reason: in.Body.Reason, Detail: map[string]string{"title": i.Title}}
@@ -154,7 +159,7 @@ func (v *reviewResource) promote(ctx context.Context, i review.Item, why string)
 		e.Scopes = raised(e.Scopes, p.Topic, level)
 	}
 	var queued *api.Problem
-	switch err := applyOrQueue(ctx, v.policy, v.queue, e, why); {
+	switch err := applyOrQueue(ctx, v.policy, v.queue, policy.Edit{Entry: e, Why: why}); {
 	case errors.As(err, &queued):
 		// The first of two people has agreed: what is left of the proposal waits for the second.
 		return queued.Detail + ". " + queued.Fix, nil
