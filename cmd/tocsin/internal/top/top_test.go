@@ -78,7 +78,7 @@ func two() []any {
 	}
 }
 
-var gone = errors.New("no node answers on /run/tocsin/admin.sock: start it with tocsin run, or name its folder with --data")
+var errGone = errors.New("no node answers on /run/tocsin/admin.sock: start it with tocsin run, or name its folder with --data")
 
 // Screens, as they are at 80 by 24 unless they say otherwise.
 func TestScreens(t *testing.T) {
@@ -88,14 +88,14 @@ func TestScreens(t *testing.T) {
 		"wide":      append(two(), tea.WindowSizeMsg{Width: 132, Height: 30}),
 		"small":     append(two(), tea.WindowSizeMsg{Width: 40, Height: 10}),
 		"too-small": append(two(), tea.WindowSizeMsg{Width: 39, Height: 24}),
-		"gone":      append(two(), Looked{Err: gone, At: t0.Add(time.Second)}, Looked{Err: gone, At: t0.Add(90 * time.Second)}),
-		"never":     {Looked{Err: gone, At: t0}},
+		"gone":      append(two(), Looked{Err: errGone, At: t0.Add(time.Second)}, Looked{Err: errGone, At: t0.Add(90 * time.Second)}),
+		"never":     {Looked{Err: errGone, At: t0}},
 		"detail":    append(two(), "tab", "down", "down", "enter"),
 		"help":      append(two(), "?"),
 		"filter":    append(two(), "f", "r", "a", "n", "x", "backspace"),
 		"sorted":    append(two(), "tab", "s", "s"),
 		"paused":    append(two(), "p", Looked{Snapshot: snapshot(900), At: t0.Add(time.Second)}),
-		"degraded": {Looked{At: t0, Snapshot: &Snapshot{Status: &api.Status{Name: "N", State: api.StateDegraded, Started: t0, Space: &api.Space{Level: "stop", Degraded: "3 MB are free, 40 MB are needed"}}}}},
+		"degraded":  {Looked{At: t0, Snapshot: &Snapshot{Status: &api.Status{Name: "N", State: api.StateDegraded, Started: t0, Space: &api.Space{Level: "stop", Degraded: "3 MB are free, 40 MB are needed"}}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := feedModel(testModel(), msgs...)
@@ -165,7 +165,7 @@ func TestGoneAndBack(t *testing.T) {
 	if s := strings.Join(m.lines(), "\n"); !strings.Contains(s, "in 40/min") || strings.Contains(s, "gone") {
 		t.Fatalf("before:\n%s", s)
 	}
-	feedModel(m, Looked{Err: gone, At: t0.Add(time.Minute)})
+	feedModel(m, Looked{Err: errGone, At: t0.Add(time.Minute)})
 	if s := strings.Join(m.lines(), "\n"); !strings.Contains(s, "✗ gone") || !strings.Contains(s, "no node answers") || !strings.Contains(s, "southport") {
 		t.Errorf("gone:\n%s", s)
 	}
