@@ -106,6 +106,9 @@ var exitCodes = map[reason.Code]int{
 	reason.NodeNotFound:   exitNoNode,
 	reason.NodeStarting:   exitNoNode,
 	reason.AccessDenied:   exitDenied,
+	reason.RoleDenied:     exitDenied,
+	reason.LoginExpired:   exitDenied,
+	reason.LoginRequired:  exitDenied,
 	reason.KeyFile:        exitFailed, // this node's own files are damaged: nothing was verified
 	reason.IdentityFile:   exitFailed,
 	reason.NotFound:       exitNotFound,

@@ -90,7 +90,11 @@ const (
 	identityLine = "AGE-SECRET-KEY-"
 )
 
-func passedOver(name string) bool { return name == stateFile || strings.HasSuffix(name, ".key") }
+// passedOver leaves out private keys, which are sealed apart, what only this folder of backups means, and the tokens of the admin
+// port: a restored node would let in again whose token was revoked since.
+func passedOver(name string) bool {
+	return name == stateFile || name == tokensFile || strings.HasSuffix(name, ".key")
+}
 
 // open is a file as it is at this moment: files are replaced as a whole, and what only grows
 // is taken up to its last whole line.

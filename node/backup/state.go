@@ -16,6 +16,9 @@ import (
 // none: after a restore the first backup is a full one.
 const stateFile = "state/backup.json"
 
+// tokensFile is where the admin port keeps its tokens.
+const tokensFile = "state/access.json"
+
 // memory is the content of stateFile.
 type memory struct {
 	// Recipients are those that were made at the first backup, when the configuration named none.

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tocsin/node/admin/api"
+	"tocsin/node/durable"
+	"tocsin/protocol/reason"
+)
+
+func newTokenCommand(g *globals) *cobra.Command {
+	return group("token", "Tokens for programs and people that use the admin port", newTokenListCommand(g), newTokenCreateCommand(g), newTokenRevokeCommand(g))
+}
+
+func newTokenListCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the tokens in force: role, end, newest use, and who made them",
+		Long: `List the tokens in force. The newest use is told to the hour. Secrets are kept nowhere and cannot be listed.
+
+Exit codes: 0 listed, 4 no node answers, 5 not an operator.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return g.withNode(cmd.Context(), func(ctx context.Context, c *api.Client) error {
+				list, err := c.Tokens(ctx)
+				if err != nil {
+					return err
+				}
+				return emitList(g, *list, func(w io.Writer) { g.showTokens(w, list.Items) })
+			})
+		},
+	}
+}
+
+// soonOver is when a token's end is worth a colour.
+const soonOver = 14 * 24 * time.Hour
+
+func (g *globals) showTokens(w io.Writer, tokens []api.Token) {
+	if len(tokens) == 0 {
+		fmt.Fprintln(w, "No tokens.")
+		g.hint("Make one: tocsin token create NAME --role viewer --expires 90d")
+		return
+	}
+	now := time.Now()
+	var rows [][]cell
+	for _, t := range tokens {
+		used := "never"
+		if !t.LastUsed.IsZero() {
+			used = g.when(t.LastUsed, now)
+		}
+		row := plain(t.Name, t.Role, g.when(t.Expires, now), used, actorText(t.By), t.ID)
+		if t.Expires.Sub(now) < soonOver {
+			row[2].color = colorWarn
+		}
+		rows = append(rows, row)
+	}
+	g.table(w, []string{"NAME", "ROLE", "ENDS", "USED", "MADE BY", "ID"}, rows)
+}
+
+// actorText names who acted.
+func actorText(a api.AuditActor) string {
+	if a.User == "" {
+		return fmt.Sprintf("uid %d", a.UID)
+	}
+	if a.Via == "token" {
+		return "token " + a.User
+	}
+	return a.User
+}
+
+func newTokenCreateCommand(g *globals) *cobra.Command {
+	var r api.TokenCreate
+	var life, out string
+	c := &cobra.Command{
+		Use:   "create NAME",
+		Short: "Make a token, and show its secret once",
+		Long: `Make a token with which a program or a person uses the admin port over TCP. NAME says what it is for: the audit log has
+it as who acted. The secret is shown now and never again; the node keeps a hash. Send it as 'Authorization: Bearer SECRET'.
+
+Roles: viewer reads; analyst publishes, sights, disputes and decides what waits for review; operator also changes trust,
+peers, topics, tokens and backups. What only the owner may do (keys, erasure) is done at the socket; no token does it.
+
+Exit codes: 0 made, 2 usage error, 4 no node answers, 5 not an operator, 9 the name is taken, or FILE exists.`,
+		Example: "  tocsin token create prometheus --role viewer --expires 365d --out /etc/prometheus/tocsin.token\n  tocsin token create siem --role analyst --expires 90d --reason 'ticket 4711'",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := named("a token", args[0]); err != nil {
+				return err
+			}
+			d, err := parseSpan(life)
+			if err != nil || d == 0 {
+				return usagef("--expires %q: want a span such as 90d, 366d at most", life)
+			}
+			if r.Role == "" {
+				return usagef("--role is missing: viewer, analyst or operator")
+			}
+			if err := absentFile(out); err != nil {
+				return err
+			}
+			r.Name, r.Expires = args[0], time.Now().Add(d)
+			return g.createToken(cmd.Context(), r, out)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&r.Role, "role", "", "viewer, analyst or operator")
+	f.StringVar(&life, "expires", "90d", "how long it is good for, such as 90d (366d at most)")
+	f.StringVar(&r.Reason, "reason", "", "why, for the audit log")
+	f.StringVar(&out, "out", "", "write the secret to this new file, readable by its owner only, and do not show it")
+	return c
+}
+
+// absentFile refuses a file that is there, before anything is made that would be lost with it.
+func absentFile(path string) error {
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return reason.New(reason.Conflict, "write the token to "+path+": it exists already")
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fileError(err)
+	}
+	return nil
+}
+
+func (g *globals) createToken(ctx context.Context, r api.TokenCreate, out string) error {
+	return g.withNode(ctx, func(ctx context.Context, c *api.Client) error {
+		t, err := c.CreateToken(ctx, r)
+		if err != nil {
+			return err
+		}
+		if out != "" {
+			if err := durable.Write(out, []byte(t.Secret+"\n"), 0o600); err != nil {
+				return fmt.Errorf("the token %s was made, but nobody has its secret now: revoke it: %w", t.Name, fileError(err))
+			}
+			t.Secret = ""
+		}
+		return g.emit(t, func(w io.Writer) {
+			if out == "" {
+				fmt.Fprintln(w, t.Secret)
+				g.hint("This secret of %s (%s, until %s) is not shown again.", clean(t.Name), t.Role, g.stamp(t.Expires))
+				return
+			}
+			fmt.Fprintf(w, "Made %s (%s, until %s); its secret is in %s\n", clean(t.Name), t.Role, g.stamp(t.Expires), clean(out))
+		})
+	})
+}
+
+func newTokenRevokeCommand(g *globals) *cobra.Command {
+	var why string
+	c := &cobra.Command{
+		Use:   "revoke NAME",
+		Short: "End a token at once, and the browser sessions made from it",
+		Long: `End a token at once, given by name or id, with the browser sessions and event streams that came by it. Tokens that were made
+with it stay: 'tocsin token list' says who made which.
+
+Exit codes: 0 ended, 4 no node answers, 5 not an operator, 6 there is no such token.`,
+		Example: "  tocsin token revoke siem --reason 'laptop lost'",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := named("a token", args[0]); err != nil {
+				return err
+			}
+			return g.withNode(cmd.Context(), func(ctx context.Context, c *api.Client) error {
+				t, err := c.RevokeToken(ctx, args[0], why)
+				if err != nil {
+					return err
+				}
+				return g.emit(t, func(w io.Writer) { fmt.Fprintf(w, "Revoked %s (%s)\n", clean(t.Name), t.Role) })
+			})
+		},
+	}
+	c.Flags().StringVar(&why, "reason", "", "why, for the audit log")
+	return c
+}
