@@ -30,7 +30,7 @@ func (l *loginResource) register(a huma.API) {
 
 // entrance reports whether a request is one of those that who is not logged in may make.
 func entrance(r *http.Request) bool {
-	return r.Method == http.MethodPost && slices.Contains([]string{api.Prefix + "/login", api.Prefix + "/logout"}, r.URL.Path)
+	return r.Method == http.MethodPost && slices.Contains([]string{api.Prefix + "/login", api.Prefix + "/logout"}, r.URL.EscapedPath())
 }
 
 // loginOut sets or ends the cookie.

@@ -37,7 +37,7 @@ func (s *Server) public(w http.ResponseWriter, r *http.Request) bool {
 	if r.Method != http.MethodGet {
 		return false
 	}
-	switch r.URL.Path {
+	switch r.URL.EscapedPath() {
 	case "/livez":
 		yesOrNo(w, true)
 		return true
@@ -47,7 +47,7 @@ func (s *Server) public(w http.ResponseWriter, r *http.Request) bool {
 		yesOrNo(w, s.running() && (room == nil || room.Degraded == ""))
 		return true
 	}
-	file, media := shell(r.URL.Path)
+	file, media := shell(r.URL.EscapedPath())
 	if file == "" {
 		return false
 	}
@@ -95,6 +95,9 @@ func profile(w http.ResponseWriter, r *http.Request, who access.Principal) {
 		pprof.Symbol(w, r)
 	case "trace/":
 		pprof.Trace(w, r)
+	case "":
+		r.URL.Path = profilePrefix // the index wants the slash, which the gate has no path end with
+		pprof.Index(w, r)
 	default:
 		pprof.Index(w, r)
 	}
