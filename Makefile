@@ -6,7 +6,7 @@ BIN := bin/tocsin
 export CGO_ENABLED := 0
 export GOFLAGS := $(GOFLAGS) -trimpath
 
-.PHONY: help build demo test soak lint fmt fuzz bench vectors clean
+.PHONY: help build demo test tools soak lint fmt fuzz bench vectors clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -19,11 +19,18 @@ demo: build ## five organisations and a hostile node on this machine; leaves the
 
 # What lint has vetted is not vetted again before each test. The rigs run in their
 # short forms as tests of cmd/rig.
-test: lint ## every check: format, vet, modernisers, staticcheck, all tests, short fuzz, the demo
+test: tools lint ## every check: format, vet, modernisers, staticcheck, all tests, short fuzz, the demo
 	NODETEST_FLEET=50 $(GO) test -vet=off ./...
 	$(MAKE) fuzz FUZZTIME=2000x
 	$(MAKE) build
 	$(BIN) demo --once
+
+# What the tests of deploy/monitoring run. RUNLEVEL keeps the package from starting a service. Where it cannot be had
+# the tests say that they checked nothing.
+tools: ## install promtool and prometheus where they are missing (Debian, as root)
+	@command -v promtool >/dev/null && command -v prometheus >/dev/null || \
+	  { apt-get update -q && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends prometheus; } || \
+	  echo 'promtool and prometheus are missing: alerts and dashboards are not checked'
 
 soak: build ## what takes an hour: the long form of each rig, the fleet of 50 nodes under a minute of flood
 	NODETEST_FLEET=50 NODETEST_FLOOD=60s $(GO) test -vet=off -count=1 -v -timeout 30m -run TestK1StolenNodeKey ./node/nodetest

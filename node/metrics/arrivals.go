@@ -79,7 +79,7 @@ func (m *Metrics) Received(e storage.Entry, own bool, err error) {
 	a, h := &m.arrivals, e.Record.Header()
 	topic := a.topics.name(h.Topic.String())
 	if own {
-		if err == nil {
+		if err == nil && len(e.Leaves) > 0 { // the control messages of a node are not published by anybody
 			a.published.WithLabelValues(topic, h.TLP.String()).Add(float64(len(e.Leaves)))
 		}
 		return
