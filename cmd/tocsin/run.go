@@ -18,6 +18,7 @@ import (
 
 	"tocsin/node"
 	"tocsin/node/audit"
+	"tocsin/node/logs"
 )
 
 var log = logging.Logger("tocsin/cmd")
@@ -50,7 +51,7 @@ func (g *globals) runNode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg, _, err := loadConfig(g)
+	cfg, from, err := loadConfig(g)
 	if err != nil {
 		return err
 	}
@@ -58,10 +59,16 @@ func (g *globals) runNode(ctx context.Context) error {
 		return err
 	}
 	debug.SetGCPercent(gcPercent)
+	book := logs.New(cfg.WithDefaults().LogLevel)
+	var remembering sync.WaitGroup
+	defer remembering.Wait()
+	watched, done := context.WithCancel(context.WithoutCancel(ctx)) // what the node says while it stops is kept, too
+	defer done()
+	remembering.Go(func() { _ = book.Run(watched) }) // it ends when it is told to
 	var said sync.Once
 	for {
 		// A node without room for its store ends its run when there is room: the process goes on with a new one.
-		err := g.runOnce(ctx, paths, cfg, &said)
+		err := g.runOnce(ctx, paths, cfg, node.Options{Version: readBuildInfo().Version, Logs: book, Origins: from}, &said)
 		if !errors.Is(err, node.ErrReopen) || ctx.Err() != nil {
 			return err
 		}
@@ -70,8 +77,8 @@ func (g *globals) runNode(ctx context.Context) error {
 }
 
 // runOnce opens a node and serves it; the ready line is said once in the life of the process.
-func (g *globals) runOnce(ctx context.Context, paths node.Paths, cfg node.Config, said *sync.Once) error {
-	n, err := node.New(paths, cfg, node.Options{Version: readBuildInfo().Version})
+func (g *globals) runOnce(ctx context.Context, paths node.Paths, cfg node.Config, o node.Options, said *sync.Once) error {
+	n, err := node.New(paths, cfg, o)
 	if err != nil {
 		return err
 	}

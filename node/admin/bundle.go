@@ -293,7 +293,7 @@ func (b *bundleResource) showBundle(l bundle.Listing) api.Bundle {
 	return out
 }
 
-func (b *bundleResource) list(_ context.Context, in *pageIn) (*body[api.List[api.Bundle]], error) {
+func (b *bundleResource) list(_ context.Context, in *PageIn) (*body[api.List[api.Bundle]], error) {
 	list := api.List[api.Bundle]{Items: []api.Bundle{}}
 	for _, l := range b.bundles.List.All() {
 		list.Items = append(list.Items, b.showBundle(l))
@@ -319,7 +319,7 @@ func (b *bundleResource) heads(context.Context, *nothing) (*body[api.BundleHeads
 	return answer(api.BundleHeads{Text: text, Logs: n})
 }
 
-func (b *bundleResource) series(_ context.Context, in *pageIn) (*body[api.List[api.BundleSeries]], error) {
+func (b *bundleResource) series(_ context.Context, in *PageIn) (*body[api.List[api.BundleSeries]], error) {
 	list := api.List[api.BundleSeries]{Items: []api.BundleSeries{}}
 	for _, s := range b.bundles.List.AllSeries() {
 		item := api.BundleSeries{

@@ -21,8 +21,8 @@ import (
 // maxCursor bounds a cursor: the longest names a petname and an id.
 const maxCursor = 4096
 
-// pageIn asks for one page of a list.
-type pageIn struct {
+// PageIn asks for one page of a list.
+type PageIn struct {
 	Cursor string `query:"cursor" maxLength:"4096" doc:"What the page before gave as next; opaque"`
 	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
 }
@@ -53,7 +53,7 @@ func badCursor(cursor string) error {
 // paged cuts one page out of a list that is short enough to be made whole. The cursor is the key of
 // the last item given, so that paging stays in step when items come and go. The list is put
 // into the order of the keys, which are different for all items.
-func paged[T any](name string, all api.List[T], in pageIn, key func(T) string) (*body[api.List[T]], error) {
+func paged[T any](name string, all api.List[T], in PageIn, key func(T) string) (*body[api.List[T]], error) {
 	after, going, err := readCursor(name, in.Cursor)
 	if err != nil {
 		return nil, err

@@ -40,35 +40,35 @@ func entryTag(l *trust.List, org protocol.OrgID) string {
 	return fmt.Sprintf("%q", fmt.Sprintf("%x", d[:16]))
 }
 
-// ifMatch is the state that a change is meant for, "" for any.
-type ifMatch struct {
-	IfMatch string `header:"If-Match" maxLength:"1024" doc:"The ETag of what was read; the change is refused when it is another one by now"`
+// IfMatch is the state that a change is meant for, "" for any.
+type IfMatch struct {
+	Tags string `header:"If-Match" maxLength:"1024" doc:"The ETag of what was read; the change is refused when it is another one by now"`
 }
 
 // matches holds the state that the client has seen against the state now.
-func (in ifMatch) matches(what, now string) error {
-	if in.IfMatch == "" {
+func (in IfMatch) matches(what, now string) error {
+	if in.Tags == "" {
 		return nil
 	}
-	for tag := range strings.SplitSeq(in.IfMatch, ",") {
+	for tag := range strings.SplitSeq(in.Tags, ",") {
 		// A weak tag never matches: a change is for the very state that was seen (RFC 9110 section 13.1.1).
 		if tag = strings.TrimSpace(tag); tag == "*" || tag == now {
 			return nil
 		}
 	}
-	return reason.New(reason.StateChanged, fmt.Sprintf("change %s: its state is %s now, If-Match names %.200s", what, now, in.IfMatch))
+	return reason.New(reason.StateChanged, fmt.Sprintf("change %s: its state is %s now, If-Match names %.200s", what, now, in.Tags))
 }
 
 // ofEntry is the condition of a change of one entry of the trust list.
-func (in ifMatch) ofEntry(org protocol.OrgID) func(*trust.List) error {
+func (in IfMatch) ofEntry(org protocol.OrgID) func(*trust.List) error {
 	return func(l *trust.List) error { return in.matches("the entry of "+org.String(), entryTag(l, org)) }
 }
 
 // seen refuses a token or browser a change of many things at once that names no state. At the socket the command
 // line shows the differences first and a person decides on them in the review queue.
-func (in ifMatch) seen(ctx context.Context) error {
+func (in IfMatch) seen(ctx context.Context) error {
 	via := audit.ActorOf(ctx).Via
-	if in.IfMatch != "" || via != access.ViaToken && via != access.ViaSession {
+	if in.Tags != "" || via != access.ViaToken && via != access.ViaSession {
 		return nil
 	}
 	return reason.New(reason.StateUnseen, "import a trust list: it says with no If-Match which list it is meant for")

@@ -68,7 +68,7 @@ func (e *evidenceResource) pack(ctx context.Context, in *idIn) (*rawOut, error) 
 	return &rawOut{mediaEvidence, raw}, nil
 }
 
-func (e *evidenceResource) list(_ context.Context, in *pageIn) (*body[api.List[api.Checkpoint]], error) {
+func (e *evidenceResource) list(_ context.Context, in *PageIn) (*body[api.List[api.Checkpoint]], error) {
 	list := api.List[api.Checkpoint]{Items: []api.Checkpoint{}}
 	for _, h := range e.Checkpoints.List() {
 		list.Items = append(list.Items, e.show(h))
@@ -99,7 +99,7 @@ func (e *evidenceResource) show(h audit.Held) api.Checkpoint {
 	return out
 }
 
-func (e *evidenceResource) witnessed(_ context.Context, in *pageIn) (*body[api.List[api.Witnessed]], error) {
+func (e *evidenceResource) witnessed(_ context.Context, in *PageIn) (*body[api.List[api.Witnessed]], error) {
 	list := api.List[api.Witnessed]{Items: []api.Witnessed{}}
 	for _, w := range e.Witness.List() {
 		cp, err := tlog.Peek([]byte(w.Note))

@@ -47,7 +47,7 @@ func (v *inviteResource) register(a huma.API) {
 	handle(a, huma.Operation{OperationID: "invite-cancel", Method: http.MethodDelete, Path: "/invites/{handle}", Summary: "End an invitation"}, v.cancel)
 }
 
-func (v *inviteResource) list(_ context.Context, in *pageIn) (*body[api.List[api.Invite]], error) {
+func (v *inviteResource) list(_ context.Context, in *PageIn) (*body[api.List[api.Invite]], error) {
 	list := api.List[api.Invite]{Items: []api.Invite{}}
 	for _, p := range v.desk.List() {
 		list.Items = append(list.Items, v.show(p))

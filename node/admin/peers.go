@@ -30,7 +30,7 @@ func (p *peerResource) register(a huma.API) {
 	handle(a, huma.Operation{OperationID: "peers-remove", Method: http.MethodDelete, Path: "/peers/{id}", Summary: "Stop keeping a peer"}, p.remove)
 }
 
-func (p *peerResource) list(_ context.Context, in *pageIn) (*body[api.List[api.Peer]], error) {
+func (p *peerResource) list(_ context.Context, in *PageIn) (*body[api.List[api.Peer]], error) {
 	list := api.List[api.Peer]{Items: []api.Peer{}}
 	for _, info := range p.mesh.Peers() {
 		list.Items = append(list.Items, p.show(info))

@@ -178,7 +178,7 @@ func commitment(in api.PledgeRequest, until time.Time) ([]byte, error) {
 }
 
 func (p *pledgeResource) list(_ context.Context, in *struct {
-	pageIn
+	PageIn
 	Org  string `query:"org"`
 	Kind string `query:"kind" enum:"vouch,commitment,advisory"`
 }) (*body[api.List[api.Pledge]], error) {
@@ -207,7 +207,7 @@ func (p *pledgeResource) list(_ context.Context, in *struct {
 			}
 		}
 	}
-	return paged("pledges", list, in.pageIn, func(pl api.Pledge) string {
+	return paged("pledges", list, in.PageIn, func(pl api.Pledge) string {
 		return fmt.Sprintf("%d\x00%s\x00%s", place[pl.Kind], pl.Org, pl.Subject)
 	})
 }

@@ -33,7 +33,7 @@ func (q *quarantineResource) register(a huma.API) {
 }
 
 func (q *quarantineResource) list(_ context.Context, in *struct {
-	pageIn
+	PageIn
 	Org   string `query:"org" maxLength:"512"`
 	Code  string `query:"code" maxLength:"64"`
 	Query string `query:"q" maxLength:"4096"`

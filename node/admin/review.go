@@ -38,7 +38,7 @@ func (v *reviewResource) register(a huma.API) {
 	handle(a, huma.Operation{OperationID: "review-decide", Method: http.MethodPost, Path: "/review/{id}", Summary: "Accept or reject it"}, v.decide)
 }
 
-func (v *reviewResource) list(_ context.Context, in *pageIn) (*body[api.List[api.ReviewItem]], error) {
+func (v *reviewResource) list(_ context.Context, in *PageIn) (*body[api.List[api.ReviewItem]], error) {
 	list := api.List[api.ReviewItem]{Items: []api.ReviewItem{}}
 	for _, i := range v.queue.List(time.Now()) {
 		list.Items = append(list.Items, v.names.item(i))

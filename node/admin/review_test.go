@@ -70,7 +70,7 @@ func (d desk) accept(uid int, id string) (string, error) {
 
 func (d desk) offer(text string) string {
 	d.t.Helper()
-	out, err := d.file.queueFile(d.as(1000), &struct{ Body api.TrustText }{api.TrustText{Name: "offer.toml", TOML: text, Reason: "fair"}})
+	out, err := d.file.queueFile(d.as(1000), &trustImportIn{Body: api.TrustText{Name: "offer.toml", TOML: text, Reason: "fair"}})
 	ok(d.t, err)
 	return out.Body.ID
 }

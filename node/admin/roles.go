@@ -87,6 +87,7 @@ var leastRoles = map[string]access.Role{
 	"bundle-export":          access.Operator,
 	"bundle-import":          access.Operator,
 	"checkpoint-make":        access.Operator,
+	"config":                 access.Operator,
 	"doctor":                 access.Operator,
 	"diagnostics-goroutines": access.Operator,
 	"diagnostics-log":        access.Operator,

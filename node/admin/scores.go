@@ -26,7 +26,7 @@ func (s *scoreResource) register(a huma.API) {
 }
 
 func (s *scoreResource) list(_ context.Context, in *struct {
-	pageIn
+	PageIn
 	Org string `query:"org" maxLength:"512"`
 }) (*body[api.List[api.Scorecard]], error) {
 	var org protocol.OrgID
@@ -43,7 +43,7 @@ func (s *scoreResource) list(_ context.Context, in *struct {
 	for _, c := range s.scores.Cards(org, time.Now()) {
 		out.Items = append(out.Items, s.card(c))
 	}
-	return paged("scorecards", out, in.pageIn, func(c api.Scorecard) string {
+	return paged("scorecards", out, in.PageIn, func(c api.Scorecard) string {
 		return strings.ToLower(c.Petname) + "\x00" + c.Org + "\x00" + c.Topic
 	})
 }

@@ -32,7 +32,7 @@ type searchResource struct {
 }
 
 type searchIn struct {
-	pageIn
+	PageIn
 	Query string    `query:"q" maxLength:"4096"`
 	Type  string    `query:"type"`
 	Topic string    `query:"topic"`
@@ -43,6 +43,7 @@ type searchIn struct {
 }
 
 func (s *searchResource) register(a huma.API) {
+	s.registerArrivals(a)
 	handle(a, huma.Operation{OperationID: "search", Method: http.MethodGet, Path: "/search", Summary: "Objects that a text or a value stands in, newest first"}, s.get)
 }
 

@@ -140,7 +140,7 @@ func (s *syncResource) callers() func(id string) api.PeerCalled {
 }
 
 func (s *syncResource) gaps(_ context.Context, in *struct {
-	pageIn
+	PageIn
 	All bool `query:"all"`
 }) (*body[api.List[api.KeyLog]], error) {
 	list := api.List[api.KeyLog]{Items: []api.KeyLog{}}
@@ -148,7 +148,7 @@ func (s *syncResource) gaps(_ context.Context, in *struct {
 		for _, l := range s.store.Logs() {
 			list.Items = append(list.Items, s.log(l))
 		}
-		return paged("sync-logs", list, in.pageIn, logKey)
+		return paged("sync-logs", list, in.PageIn, logKey)
 	}
 	for _, g := range s.store.Gaps(maxGaps, nil) {
 		l, ok := s.store.Head(g.Org, g.Key, g.Topic)
@@ -159,7 +159,7 @@ func (s *syncResource) gaps(_ context.Context, in *struct {
 		entry.From, entry.To = g.From, g.To
 		list.Items = append(list.Items, entry)
 	}
-	return paged("sync-gaps", list, in.pageIn, logKey)
+	return paged("sync-gaps", list, in.PageIn, logKey)
 }
 
 // logKey is the order of key logs and of what they lack.

@@ -31,7 +31,7 @@ func (t *topicResource) register(a huma.API) {
 	handle(a, huma.Operation{OperationID: "topics-leave", Method: http.MethodDelete, Path: "/topics/{name}", Summary: "Leave a topic"}, t.leave)
 }
 
-func (t *topicResource) list(_ context.Context, in *pageIn) (*body[api.List[api.Topic]], error) {
+func (t *topicResource) list(_ context.Context, in *PageIn) (*body[api.List[api.Topic]], error) {
 	list := api.List[api.Topic]{Items: []api.Topic{}}
 	joined := map[protocol.Topic]bool{}
 	for _, info := range t.mesh.Topics() {

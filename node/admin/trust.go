@@ -35,12 +35,12 @@ type orgIn struct {
 }
 
 type trustAddIn struct {
-	ifMatch
+	IfMatch
 	Body api.TrustEntry
 }
 
 type trustSetIn struct {
-	ifMatch
+	IfMatch
 	Org  string `path:"org"`
 	Body api.TrustEntry
 }
@@ -53,7 +53,7 @@ func (t *trustResource) register(a huma.API) {
 	handle(a, huma.Operation{OperationID: "trust-remove", Method: http.MethodDelete, Path: "/trust/{org}", Summary: "Take an organisation off the list"}, t.remove)
 }
 
-func (t *trustResource) list(_ context.Context, in *pageIn) (*tagged[api.List[api.TrustEntry]], error) {
+func (t *trustResource) list(_ context.Context, in *PageIn) (*tagged[api.List[api.TrustEntry]], error) {
 	inForce := t.policy.List()
 	list := api.List[api.TrustEntry]{Items: []api.TrustEntry{}}
 	for _, e := range inForce.Entries() {
@@ -241,7 +241,7 @@ func (t *trustResource) knownTopic(name string) error {
 }
 
 func (t *trustResource) remove(ctx context.Context, in *struct {
-	ifMatch
+	IfMatch
 	Org    string `path:"org"`
 	Reason string `query:"reason" maxLength:"1000"`
 }) (*body[api.Removed], error) {

@@ -89,7 +89,7 @@ func (f *trustFileResource) diff(_ context.Context, in *struct{ Body api.TrustTe
 }
 
 type trustImportIn struct {
-	ifMatch
+	IfMatch
 	Body api.TrustText
 }
 
@@ -139,7 +139,7 @@ func differences(before, after *trust.List) []string {
 	return lines
 }
 
-func (f *trustFileResource) log(_ context.Context, in *pageIn) (*body[api.List[api.TrustChange]], error) {
+func (f *trustFileResource) log(_ context.Context, in *PageIn) (*body[api.List[api.TrustChange]], error) {
 	before, _, _, err := readArrivalCursor("trust-log", in.Cursor)
 	if err != nil {
 		return nil, err

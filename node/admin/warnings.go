@@ -29,7 +29,7 @@ func (w *warningResource) register(a huma.API) {
 	handle(a, huma.Operation{OperationID: "warnings-reload", Method: http.MethodPost, Path: "/warnings/reload", Summary: "Read the folder of warning lists again"}, w.reload)
 }
 
-func (w *warningResource) list(_ context.Context, in *pageIn) (*body[api.WarningLists], error) {
+func (w *warningResource) list(_ context.Context, in *PageIn) (*body[api.WarningLists], error) {
 	out := api.WarningLists{Items: []api.WarningList{}, Folder: w.book.Folder(), Version: w.book.Version()}
 	for _, l := range w.book.Lists() {
 		out.Items = append(out.Items, api.WarningList{
@@ -70,5 +70,5 @@ func (w *warningResource) reload(ctx context.Context, _ *nothing) (*body[api.War
 	if err := recorded(ctx, w.audit, audit.Event{Action: "warnings.reload", Target: w.book.Folder()}, w.book.Reload); err != nil {
 		return nil, err
 	}
-	return w.list(ctx, &pageIn{Limit: api.MaxPage})
+	return w.list(ctx, &PageIn{Limit: api.MaxPage})
 }

@@ -1,0 +1,106 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/node/admin/api"
+	"tocsin/protocol/reason"
+	"tocsin/storage"
+)
+
+// arrivalsIn selects objects by what the index knows.
+type arrivalsIn struct {
+	PageIn
+	Type  string `query:"type" maxLength:"256"`
+	Topic string `query:"topic" maxLength:"256"`
+	Org   string `query:"org" maxLength:"512"`
+	State string `query:"state" enum:",accepted,held,not-evaluated,withdrawn,refused"`
+}
+
+func (s *searchResource) registerArrivals(a huma.API) {
+	handle(a, huma.Operation{
+		OperationID: "objects", Method: http.MethodGet, Path: "/objects", Summary: "Objects in the order in which they arrived",
+		Description: "The cursor stands on the node's own arrival sequence: whoever follows it sees each object once, however many arrive meanwhile. A page may hold less than it might, when few of what it looked at were selected.",
+	}, s.arrivals)
+}
+
+// arrivals walks the change sequence forward from the cursor, as scan walks it back.
+func (s *searchResource) arrivals(ctx context.Context, in *arrivalsIn) (*body[api.List[api.Object]], error) {
+	q, err := s.query(&searchIn{Type: in.Type, Topic: in.Topic, Org: in.Org, State: in.State})
+	if err != nil {
+		return nil, err
+	}
+	first, skip, going, err := readArrivalCursor("objects", in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	after := uint64(0)
+	if going && first > 0 {
+		after = first - 1
+	}
+	list := api.List[api.Object]{Items: []api.Object{}}
+	for looked := 0; looked < searchRecords && list.Next == ""; {
+		changes, err := s.store.Changes(after, arrivalWindow)
+		if err != nil {
+			return nil, err
+		}
+		if len(changes) == 0 {
+			s.nameAll(list.Items)
+			return answer(list)
+		}
+		for _, c := range changes {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			after = c.Seq
+			if c.Kind != "accepted" && c.Kind != "held" {
+				continue
+			}
+			looked++
+			from := 0
+			if c.Seq == first {
+				from = skip
+			}
+			if err := s.take(q, c, from, in.Limit, &list); err != nil {
+				return nil, err
+			}
+			if list.Next != "" || looked == searchRecords {
+				break
+			}
+		}
+	}
+	if list.Next == "" {
+		list.Next = arrivalCursor("objects", after+1, 0)
+	}
+	s.nameAll(list.Items)
+	return answer(list)
+}
+
+// arrivalWindow is how many changes are read at a time, walking forward: a page is mostly full after a few.
+const arrivalWindow = 32
+
+// take adds the selected objects of one change's record, from a place on; Next says where the page was full.
+func (s *searchResource) take(q *query, c storage.Change, from, limit int, list *api.List[api.Object]) error {
+	hits, err := s.matches(q, c.Record)
+	if reason.Of(err) == reason.StoreDamaged {
+		list.Unreadable++
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, h := range hits {
+		if h.Index < from {
+			continue
+		}
+		if len(list.Items) == limit {
+			list.Next = arrivalCursor("objects", c.Seq, h.Index)
+			return nil
+		}
+		list.Items = append(list.Items, s.show(h))
+	}
+	return nil
+}
