@@ -23,11 +23,9 @@ const maxDebugLine = 32 << 20
 func newDebugCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "debug",
-		Short: "Judge documents from stdin, one JSON verdict a line",
-		Long: `Judge documents from stdin, so that the test vectors of other programs can be run. Each
-line is one JSON document and gives one line with a JSON verdict, whatever -o says; a line
-that is no JSON gets its verdict too. --whole takes all of stdin as one document. No node
-is asked. The exit code is 0 as long as stdin can be read.`,
+		Short: "Look into a node that does not do what it should, and judge documents",
+		Long: `Look into a node that does not do what it should (bugreport, log-level), and judge documents from stdin, so
+that the test vectors of other programs can be run (stix, pattern, sco-id, canonical, recon).`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usagef("unknown command %q for \"tocsin debug\"", args[0])
@@ -35,16 +33,17 @@ is asked. The exit code is 0 as long as stdin can be read.`,
 			return nil
 		},
 		RunE: func(*cobra.Command, []string) error {
-			return usagef("debug: give one of stix, pattern, sco-id, canonical, recon")
+			return usagef("debug: give one of bugreport, log-level, stix, pattern, sco-id, canonical, recon")
 		},
 	}
 	var whole bool
-	c.PersistentFlags().BoolVar(&whole, "whole", false, "stdin is one document, on any number of lines")
 	add := func(use, short, long string, judge func([]byte) any) {
-		c.AddCommand(&cobra.Command{
-			Use: use, Short: short, Long: long, Args: cobra.NoArgs,
+		sub := &cobra.Command{
+			Use: use, Short: short, Long: long + judging, Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error { return g.judge(whole, judge) },
-		})
+		}
+		sub.Flags().BoolVar(&whole, "whole", false, "stdin is one document, on any number of lines")
+		c.AddCommand(sub)
 	}
 	add("stix", "Check STIX objects against the standard",
 		`Each line is a STIX 2.1 object, or a bundle, whose objects are then checked. The verdict is
@@ -57,9 +56,15 @@ and error says why.`, judgePattern)
 		`Each line is a cyber-observable object. The verdict is {"id"}, or {"error"}.`, judgeID)
 	add("canonical", "Write JSON in its canonical form (RFC 8785)",
 		`Each line is a JSON document. The verdict is {"canonical", "sha256"}, or {"error"}.`, judgeCanonical)
-	c.AddCommand(newDebugReconCommand(g))
+	c.AddCommand(newDebugReconCommand(g), newDebugLogLevelCommand(g), newDebugBugreportCommand(g))
 	return c
 }
+
+// judging is what the help of every judge says.
+const judging = `
+
+Each line of stdin is one JSON document and gives one line with a JSON verdict, whatever -o says; a line that is no
+JSON gets its verdict too. No node is asked. The exit code is 0 as long as stdin can be read.`
 
 // judge gives one verdict for every line of stdin.
 func (g *globals) judge(whole bool, judge func([]byte) any) error {

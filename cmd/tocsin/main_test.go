@@ -36,7 +36,7 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "await": await, "jsonenv": jsonenv, "same": same, "eventually": untilPrinted, "expand": expand,
+			"exits": exits, "await": await, "jsonenv": jsonenv, "same": same, "eventually": untilPrinted, "expand": expand, "zipped": zipped,
 		},
 		Setup: func(e *testscript.Env) error {
 			// A script sees no node of the machine it runs on, and a socket path fits.
