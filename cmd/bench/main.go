@@ -31,7 +31,7 @@ func main() {
 	child := flag.String("fill", "", "fill a store in this folder and report memory (used by the program itself)")
 	restore := flag.String("restore", "", "back up the store in this folder, or restore it (used by the program itself)")
 	receive := flag.String("catchup", "", "catch up in this folder with whoever connects until there are -store records (used by the program itself)")
-	part := flag.String("part", "", "only this: catchup, recon or store; with -store for the scale")
+	part := flag.String("part", "", "only this: catchup, events, recon or store; with -store for the scale")
 	profile := flag.String("profile", "", "write a CPU profile of the whole run to this file")
 	flag.Parse()
 	debug.SetGCPercent(50) // as the node runs; for every contender
@@ -54,10 +54,12 @@ func main() {
 		err = withStore(ctx, *million, reportCatchup)
 	case *part == "recon":
 		err = reportRecon(*rounds, *million)
+	case *part == "events":
+		err = reportEvents(ctx, min(*rounds, 3))
 	case *part == "store":
 		err = withStore(ctx, *million, reportStore)
 	case *part != "":
-		err = fmt.Errorf("there is no part %q: catchup, recon or store", *part)
+		err = fmt.Errorf("there is no part %q: catchup, events, recon or store", *part)
 	default:
 		err = report(ctx, *rounds, *objects, *million)
 	}

@@ -66,7 +66,7 @@ func (f *eventFilter) object(c *storage.Change) (api.Event, bool) {
 		return api.Event{}, false
 	}
 	out := f.names.event(c)
-	out.Types, out.TLP = fact.types, strings.ToLower(fact.tlp)
+	out.Types, out.TLP = fact.types, fact.tlp
 	if f.wish.score > 0 && fact.judged && !fact.partly {
 		out.Score = &fact.score
 	}
@@ -94,7 +94,7 @@ func (e *eventFact) grants(w wish) bool {
 	switch {
 	case e.damaged:
 		return true
-	case w.typ != "" && !slices.Contains(e.types, w.typ), w.tlp != "" && !strings.EqualFold(e.tlp, w.tlp), w.label != "" && !slices.Contains(e.labels, w.label):
+	case w.typ != "" && !slices.Contains(e.types, w.typ), w.tlp != "" && e.tlp != w.tlp, w.label != "" && !slices.Contains(e.labels, w.label):
 		return false
 	}
 	return w.score == 0 || e.partly || e.score >= w.score
@@ -157,7 +157,7 @@ func (f *eventFact) describe(hits []storage.Hit) {
 		}
 	}
 	slices.Sort(f.types)
-	f.tlp = hits[0].TLP.String()
+	f.tlp = strings.TrimPrefix(strings.ToLower(hits[0].TLP.String()), "tlp:")
 }
 
 // labels are those of all objects of a record; its body may be gone.

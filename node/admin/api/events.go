@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -98,7 +100,22 @@ func (c *Client) Follow(ctx context.Context, p EventParams, each func(Happening)
 		return last, err
 	}
 	defer resp.Body.Close()
-	lines := bufio.NewScanner(resp.Body)
+	err = readEvents(resp.Body, &last, each)
+	if broken, ok := errors.AsType[*brokenStream](err); ok {
+		err = c.dialProblem(ctx, broken)
+	}
+	return last, err
+}
+
+// brokenStream says that a stream ended within an event or a line.
+type brokenStream struct{ cause error }
+
+// Error names the cause.
+func (b *brokenStream) Error() string { return "the stream broke off: " + b.cause.Error() }
+
+// readEvents reads a stream of server-sent events as this node writes them, to its end. last is the newest id.
+func readEvents(in io.Reader, last *string, each func(Happening) error) error {
+	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxEvent)
 	e := Happening{}
 	for lines.Scan() {
@@ -106,7 +123,7 @@ func (c *Client) Follow(ctx context.Context, p EventParams, each func(Happening)
 		value = bytes.TrimPrefix(value, []byte(" "))
 		switch string(name) {
 		case "id":
-			last = string(value)
+			*last = string(value)
 		case "event":
 			e.Kind = string(value)
 		case "data":
@@ -115,17 +132,17 @@ func (c *Client) Follow(ctx context.Context, p EventParams, each func(Happening)
 			if len(lines.Bytes()) > 0 || e.Data == nil {
 				continue
 			}
-			e.ID = last
+			e.ID = *last
 			if err := deliver(e, each); err != nil {
-				return last, err
+				return err
 			}
 			e = Happening{}
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return last, c.dialProblem(ctx, fmt.Errorf("the stream broke off: %w", err))
+		return &brokenStream{err}
 	}
-	return last, nil
+	return nil
 }
 
 // deliver hands on an event; a problem ends the stream instead.
