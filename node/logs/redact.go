@@ -203,11 +203,11 @@ func ownKeys() []string { return []string{"level", "ts", "logger", "caller"} }
 
 // wordKeys hold one of few words, textKeys sentences; the values of all others are taken out whole.
 func wordKeys() []string {
-	return []string{"code", "reason", "kind", "topic", "action", "state", "verdict", "operation", "method", "type", "blame", "subsystem", "check", "via", "signal", "network", "transport", "direction"}
+	return []string{"code", "reason", "kind", "topic", "topics", "action", "level", "version", "verdict", "operation", "method", "type", "blame", "subsystem", "check", "via", "signal", "network", "transport", "direction"}
 }
 
 func textKeys() []string {
-	return []string{"msg", "err", "error", "why", "cause", "fault", "stack", "text", "fix"}
+	return []string{"msg", "err", "error", "why", "cause", "fault", "stack", "text", "fix", "state"}
 }
 
 // Lines does what Line does for every line.
