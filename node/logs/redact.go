@@ -92,7 +92,7 @@ func (r *Redactor) rules() []rule {
 		}},
 		{regexp.MustCompile(`\b(?:12D3Koo|16Uiu2|Qm)[1-9A-HJ-NP-Za-km-z]{3,}`), as("peer")},
 		{regexp.MustCompile(`\b[a-z][a-z0-9-]*--[0-9a-fA-F-]{8,}`), as("object")},
-		{regexp.MustCompile(`\b(?:sha256:)?[0-9a-fA-F]{10,}\b`), as("id")},
+		{regexp.MustCompile(`\bsha256:[0-9a-fA-F]+|\b[0-9a-fA-F]{10,}\b`), as("id")},
 		{regexp.MustCompile(`[^\s<>"@:;,()]+(?:@|\[@\])[^\s<>"@:;,()]+`), as("email")},
 		{regexp.MustCompile(`[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F:.]*|[0-9]{1,3}(?:(?:\.|\[\.\])[0-9]{1,3}){3}`), r.maybeAddress},
 		{regexp.MustCompile(`(?:~|\.{1,2})?/[^\s:;,()<>"=]+`), r.path},

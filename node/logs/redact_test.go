@@ -13,7 +13,7 @@ var secrets = []string{
 	"203.0.113.7", "203.0.113[.]7", "198.51.100.0", "2001:db8::1", "2001:db8::", "::ffff:192.0.2.9", "evil.example", "login-secure[.]example",
 	"xn--bcher-kva.example", "bücher.example", "https://evil.example/a?b=c", "hxxp://evil[.]example/x", "anna@evil.example",
 	"12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo", "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKPbdG",
-	"sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "d41d8cd98f00b204e9800998ecf8427e",
+	"sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "sha256:b05bf34a3", "d41d8cd98f00b204e9800998ecf8427e",
 	"indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f", "/home/anna/node/keys/record.key", "~/node", "Northland CERT", "northland cert", "北国应急",
 	"dGhpcyBpcyBhIHNlY3JldCB0b2tlbiAx",
 }
