@@ -24,7 +24,6 @@ import (
 )
 
 //go:generate go test . -run TestDescription -update
-//go:generate go tool oapi-codegen -config apitest/config.yaml openapi-3.0.yaml
 
 // everything registers all resources that a node can have.
 func everything(t *testing.T) *surface {

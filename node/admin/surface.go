@@ -171,8 +171,8 @@ func stream(op *huma.Operation) {
 	switch op.OperationID {
 	case "publish":
 		takes("application/octet-stream", "application/json", mediaSTIX)
-		gives("application/json", &huma.Schema{Ref: "#/components/schemas/PublishResult"})
-		op.Responses["200"].Content[api.MediaNDJSON] = &huma.MediaType{Schema: &huma.Schema{Ref: "#/components/schemas/PublishLine"}}
+		gives("application/json", &huma.Schema{Type: huma.TypeObject})
+		op.Responses["200"].Content[api.MediaNDJSON] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeObject}}
 	case "events":
 		gives("text/event-stream", text)
 	case "audit-export":
