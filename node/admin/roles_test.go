@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/node/access"
+	"tocsin/node/admin/api"
 	"tocsin/node/backup"
 	"tocsin/node/custody"
 	"tocsin/node/doctor"
@@ -98,5 +99,6 @@ func allParts(t *testing.T) Deps {
 	d.Bundles, d.CatchUp, d.Proofs = new(Bundles), new(CatchUp), new(Proofs)
 	d.Logs, d.Metrics = new(logs.Book), http.NotFoundHandler()
 	d.Checks = func() []doctor.Check { return nil }
+	d.Configured = func() []api.Setting { return nil }
 	return d
 }
