@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -16,21 +18,31 @@ type reasonItem struct {
 	Blame string `json:"blame"`
 	Text  string `json:"text"`
 	Fix   string `json:"fix"`
+	// Lang is the language of both.
+	Lang string `json:"lang"`
 	// Exit is the exit code of a command that ends with this reason.
 	Exit int `json:"exit"`
 }
 
 func newReasonsCommand(g *globals) *cobra.Command {
-	return &cobra.Command{
+	var lang string
+	cmd := &cobra.Command{
 		Use:   "reasons [CODE]",
 		Short: "Explain reason codes",
-		Long:  "Explain one reason code, or list them all: what each means, whose doing it is, and what to do. It asks no node.",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `Explain one reason code, or list them all: what each means, whose doing it is, and what to do. It asks no node.
+
+The texts are there in English, French, Spanish, Arabic, Chinese and Russian: --lang en, fr, es, ar, zh or ru.
+Without --lang the language of the environment is taken (LC_ALL, LC_MESSAGES, LANG), or else English.`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			l, err := chosenLang(lang)
+			if err != nil {
+				return err
+			}
 			list := api.List[reasonItem]{}
-			for _, e := range reason.All() {
+			for _, e := range reason.AllIn(l) {
 				if len(args) == 0 || string(e.Code) == args[0] {
-					list.Items = append(list.Items, reasonItem{string(e.Code), string(e.Blame), e.Text, e.Fix, exitOfCode(e.Code)})
+					list.Items = append(list.Items, reasonItem{string(e.Code), string(e.Blame), e.Text, e.Fix, string(l), exitOfCode(e.Code)})
 				}
 			}
 			if len(list.Items) == 0 {
@@ -39,6 +51,21 @@ func newReasonsCommand(g *globals) *cobra.Command {
 			return emitList(g, list, func(w io.Writer) { g.showReasons(w, list.Items) })
 		},
 	}
+	cmd.Flags().StringVar(&lang, "lang", "", "language of the texts: en, fr, es, ar, zh or ru")
+	return cmd
+}
+
+// chosenLang is the language asked for, or that of the environment where the catalogue has it.
+func chosenLang(flag string) (reason.Lang, error) {
+	if flag == "" {
+		l, _ := reason.ParseLang(cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_MESSAGES"), os.Getenv("LANG")))
+		return l, nil
+	}
+	l, ok := reason.ParseLang(flag)
+	if !ok {
+		return l, usagef("--lang %q: want one of %v", flag, reason.Langs())
+	}
+	return l, nil
 }
 
 func (g *globals) showReasons(w io.Writer, items []reasonItem) {

@@ -1,0 +1,127 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"tocsin/node/doctor"
+	"tocsin/node/p2p"
+)
+
+// checkReachable says whether others got through to this node: only a connection that a peer opened proves it.
+func (n *Node) checkReachable() doctor.Finding {
+	inbound, connected := n.Host.Inbound(), connectedOf(n.Host.Peers())
+	outside := false
+	for _, addr := range n.Host.Addrs() {
+		outside = outside || !strings.HasPrefix(addr, "/ip4/127.") && !strings.HasPrefix(addr, "/ip6/::1/")
+	}
+	switch {
+	case inbound > 0:
+		return doctor.Good("%d of %d peers came by themselves", inbound, connected)
+	case !outside:
+		return doctor.None("the node listens on this machine only")
+	case connected == 0:
+		return doctor.None("not measured: no peer is connected")
+	}
+	return doctor.Odd("if others cannot reach it, open the UDP and TCP ports of 'listen' to this machine in the firewall",
+		"not proven: all %d connections were opened from here", connected)
+}
+
+func connectedOf(peers []p2p.PeerInfo) (n int) {
+	for _, p := range peers {
+		if p.Connected {
+			n++
+		}
+	}
+	return n
+}
+
+func (n *Node) checkPeers() doctor.Finding { return peerFinding(n.Host.Peers()) }
+
+// peerFinding says which kept peers do not answer, and why.
+func peerFinding(peers []p2p.PeerInfo) doctor.Finding {
+	var silent []string
+	for _, p := range peers {
+		if p.Connected {
+			continue
+		}
+		why := p.LastError
+		if why == "" {
+			why = "not tried yet"
+		}
+		silent = append(silent, fmt.Sprintf("%.16s: %.160s", p.ID, strings.ReplaceAll(why, "\n", " ")))
+	}
+	connected := connectedOf(peers)
+	const fix = "check that it runs and that no firewall stands between; it is tried again by itself ('tocsin peers' shows all)"
+	switch {
+	case len(peers) == 0:
+		return doctor.Odd("accept an invitation ('tocsin invite accept'), or 'tocsin peers add ADDRESS'", "no peer is known: the node is alone")
+	case connected == 0:
+		return doctor.Bad(fix, "none of %d peers is connected: %s", len(peers), some(silent))
+	case len(silent) > 0:
+		return doctor.Odd(fix, "%d of %d peers are not connected: %s", len(silent), len(peers), some(silent))
+	}
+	return doctor.Good("%d connected", connected)
+}
+
+// thinMesh is the number of mesh peers below which one lost peer may cut a topic off.
+const thinMesh = 3
+
+func (n *Node) checkMesh() doctor.Finding {
+	return meshFinding(n.Host.Topics(), connectedOf(n.Host.Peers()))
+}
+
+func meshFinding(topics []p2p.TopicInfo, connected int) doctor.Finding {
+	if connected == 0 {
+		return doctor.None("no peer is connected: see peers")
+	}
+	var thin, lonely []string
+	for _, t := range topics {
+		switch {
+		case t.Peers == 0:
+			lonely = append(lonely, t.Topic.String())
+		case t.Mesh == 0 || t.Mesh < thinMesh && t.Peers >= thinMesh:
+			thin = append(thin, fmt.Sprintf("%s (%d of %d)", t.Topic, t.Mesh, t.Peers))
+		}
+	}
+	switch {
+	case len(thin) > 0:
+		return doctor.Odd("wait a minute after a start; else see 'tocsin topics' and 'tocsin peers' for what is rejected", "few peers pass records on at once: %s", some(thin))
+	case len(lonely) == len(topics) && len(topics) > 0:
+		return doctor.Odd("see that both sides join the same topics and the same network ('tocsin topics', 'network' in tocsin.toml)", "no connected peer shares a topic with this node")
+	case len(lonely) > 0:
+		return doctor.Good("%d topics; nobody else is on %s", len(topics), some(lonely))
+	}
+	return doctor.Good("%d topics", len(topics))
+}
+
+// lateCatchUp is when a node counts as not caught up: a round is due every two minutes at most.
+const lateCatchUp = 15 * time.Minute
+
+func (n *Node) checkCatchUp() doctor.Finding {
+	s := n.catchup.Status()
+	var failed []string
+	for _, p := range s.Peers {
+		if p.Error != "" {
+			failed = append(failed, fmt.Sprintf("%.16s: %.160s", p.ID, p.Error))
+		}
+	}
+	late := s.CaughtUp.IsZero() && time.Since(n.started) > lateCatchUp || !s.CaughtUp.IsZero() && time.Since(s.CaughtUp) > lateCatchUp
+	const fix = "see 'tocsin sync status', or ask again with 'tocsin sync now'"
+	switch {
+	case connectedOf(n.Host.Peers()) == 0 && late:
+		return doctor.Odd("see peers: there is nobody to fetch from", "caught up to %s, and no peer is connected", since(s.CaughtUp))
+	case connectedOf(n.Host.Peers()) == 0:
+		return doctor.None("no peer is connected: see peers")
+	case late && len(failed) > 0:
+		return doctor.Odd(fix, "caught up to %s; comparing fails: %s", since(s.CaughtUp), some(failed))
+	case late:
+		return doctor.Odd(fix, "caught up to %s; %d records are still to come", since(s.CaughtUp), s.Behind)
+	case s.Behind > 0:
+		return doctor.Odd("wait: it is under way ('tocsin sync status')", "%d records are still to come, at %.0f a second", s.Behind, s.Rate)
+	case s.CaughtUp.IsZero():
+		return doctor.None("not compared with any peer yet")
+	}
+	return doctor.Good("caught up to %s, equal with %d of %d peers", since(s.CaughtUp), s.Equal, s.Asked)
+}
