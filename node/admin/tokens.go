@@ -31,7 +31,7 @@ func (t *tokenResource) register(a huma.API) {
 	}, t.code)
 }
 
-func (t *tokenResource) list(_ context.Context, in *pageIn) (*body[api.List[api.Token]], error) {
+func (t *tokenResource) list(_ context.Context, in *PageIn) (*body[api.List[api.Token]], error) {
 	list := api.List[api.Token]{Items: []api.Token{}}
 	for _, one := range t.book.Tokens() {
 		list.Items = append(list.Items, showToken(one))
