@@ -138,6 +138,31 @@ func TestTailEnds(t *testing.T) {
 	}
 }
 
+// A follower whose stream breaks off goes on behind the last event, once the node is back.
+func TestTailGoesOn(t *testing.T) {
+	var asked []string
+	dir := fakeNode(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/v1/status" {
+			writeStatus(w, api.StateRunning)
+			return
+		}
+		asked = append(asked, r.URL.Query().Get("after"))
+		switch len(asked) {
+		case 1:
+			_, _ = w.Write([]byte("id: 7\n\n"))
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		case 2:
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = w.Write([]byte("id: 8\nevent: held\ndata: {\"seq\":8,\"kind\":\"held\"}\n\n"))
+	})
+	exit, out, errs := capture(t, strings.NewReader(""), "tail", "-o", "jsonl", "--limit", "1", "--data", dir)
+	if exit != exitDone || countJSON(t, out) != 1 || asked[0] != "" || asked[2] != "7" {
+		t.Errorf("exit %d, asked behind %q, %s%s", exit, asked, out, errs)
+	}
+}
+
 // More values than one call takes are asked in several, in order.
 func TestCheckInParts(t *testing.T) {
 	var calls []int

@@ -126,12 +126,13 @@ func (g *globals) follow(ctx context.Context, c *api.Client, t *tailing) error {
 			}
 			return nil
 		})
-		switch code := reason.Of(err); {
+		_, problem := codeOf(err)
+		switch {
 		case errors.Is(err, errEnough):
 			return nil
 		case ctx.Err() != nil:
 			return exitWith(exitInterrupted) // Ctrl-C is how people end it: nothing to report
-		case err != nil && code != reason.NodeNotFound && code != reason.NodeStarting:
+		case err != nil && (problem == nil || problem.Code != string(reason.NodeNotFound) && problem.Code != string(reason.NodeStarting)):
 			return err
 		case !t.reconnect:
 			return nodeGone(last)
