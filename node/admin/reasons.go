@@ -17,15 +17,11 @@ func registerReasons(a huma.API) {
 	handle(a, huma.Operation{OperationID: "reason", Method: http.MethodGet, Path: "/reasons/{code}", Summary: "One reason code: what it means, whose doing it is, what to do"}, oneReason)
 }
 
-// langIn asks for a language; "fr-CA" is French.
-type langIn struct {
-	Lang string `query:"lang" default:"en" maxLength:"35" doc:"en, fr, es, ar, zh or ru"`
-}
-
-func (in langIn) lang() (reason.Lang, error) {
-	l, ok := reason.ParseLang(in.Lang)
+// langOf is the language that a request wants; "fr-CA" is French.
+func langOf(tag string) (reason.Lang, error) {
+	l, ok := reason.ParseLang(tag)
 	if !ok {
-		return l, reason.New(reason.UsageInvalid, fmt.Sprintf("lang %q: want one of %v", in.Lang, reason.Langs()))
+		return l, reason.New(reason.UsageInvalid, fmt.Sprintf("lang %q: want one of %v", tag, reason.Langs()))
 	}
 	return l, nil
 }
@@ -33,11 +29,11 @@ func (in langIn) lang() (reason.Lang, error) {
 type reasonsIn struct {
 	Cursor string `query:"cursor" maxLength:"4096" doc:"What the page before gave as next; opaque"`
 	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
-	langIn
+	Lang   string `query:"lang" default:"en" maxLength:"35" doc:"en, fr, es, ar, zh or ru"`
 }
 
 func listReasons(_ context.Context, in *reasonsIn) (*body[api.List[api.Reason]], error) {
-	lang, err := in.lang()
+	lang, err := langOf(in.Lang)
 	if err != nil {
 		return nil, err
 	}
@@ -50,11 +46,11 @@ func listReasons(_ context.Context, in *reasonsIn) (*body[api.List[api.Reason]],
 
 type reasonIn struct {
 	Code string `path:"code" maxLength:"64"`
-	langIn
+	Lang string `query:"lang" default:"en" maxLength:"35" doc:"en, fr, es, ar, zh or ru"`
 }
 
 func oneReason(_ context.Context, in *reasonIn) (*body[api.Reason], error) {
-	lang, err := in.lang()
+	lang, err := langOf(in.Lang)
 	if err != nil {
 		return nil, err
 	}
