@@ -121,6 +121,8 @@ var layers = map[string]layer{
 		own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", "github.com/marcopolo/simnet", cbor)},
 	// a screen; it asks the node through functions that it is given
 	"cmd/tocsin/internal/top": {6, own("node/admin/api"), own("charm.land/bubbletea/v2", "charm.land/lipgloss/v2")},
+	// a client that a generator made of the API's description, to see that the description is enough
+	"node/admin/apitest": {12, own("node", "node/admin/api"), own("github.com/oapi-codegen/runtime")},
 	// width counts terminal columns, so that tables with CJK text stay tables
 	"cmd/tocsin": {12, own("cmd/tocsin/internal/top", "node/access", "node/doctor", "node/logs", "node/backup", "node/bundle", "node/evidence", "node/space", "node/tlog", "protocol/recon", "node/durable", "protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/audit", "node/identity", "node/keystore", "node/invite", "node/warnings", "protocol/warn"),
 		own("github.com/spf13/cobra", "rsc.io/qr", "charm.land/bubbletea", "charm.land/lipgloss", "github.com/spf13/pflag", "github.com/knadh/koanf", toml, libp2p, "github.com/libp2p/go-libp2p-pubsub", logging, group, "github.com/schollz/progressbar/v3", "github.com/mattn/go-isatty", "github.com/adrg/xdg",

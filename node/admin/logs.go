@@ -49,7 +49,7 @@ func (l *logResource) register(a huma.API) {
 	}, l.trace)
 }
 
-func (l *logResource) levels(_ context.Context, in *pageIn) (*body[api.List[api.LogLevel]], error) {
+func (l *logResource) levels(_ context.Context, in *PageIn) (*body[api.List[api.LogLevel]], error) {
 	return paged("log-levels", levelList(l.book.Levels()), *in, func(v api.LogLevel) string { return v.Subsystem })
 }
 

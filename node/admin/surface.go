@@ -44,7 +44,7 @@ func newSurface(d Deps) *surface {
 	s := &surface{API: humago.New(p, apiConfig()), once: d.Once, patterns: p}
 	s.OpenAPI().Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token":   {Type: "http", Scheme: "bearer", Description: "A token of POST /tokens."},
-		"session": {Type: "apiKey", In: "cookie", Name: "tocsin_session", Description: "A browser's session, made of a one-time code. At the unix socket the account is the login."},
+		"session": {Type: "apiKey", In: "cookie", Name: "tocsin_session_PORT", Description: "A browser's session, made of a one-time code; PORT is the port's number, since browsers keep one cookie for all ports of a host. At the unix socket the account is the login."},
 	}
 	s.OpenAPI().Security = []map[string][]string{{"token": {}}, {"session": {}}}
 	return s
@@ -62,7 +62,7 @@ func (s *surface) DocumentOperation(op *huma.Operation) {
 			Description: "Names this request for 24 hours: repeated unchanged with the same key it is answered as the first time, and done once.",
 		})
 	}
-	stream(op)
+	s.stream(op)
 	s.problems(op)
 	s.OpenAPI().AddOperation(op)
 }
@@ -156,7 +156,7 @@ func ownCodes(operation string) []reason.Code {
 }
 
 // stream describes the operations whose bodies are no single JSON value, which the framework cannot know.
-func stream(op *huma.Operation) {
+func (s *surface) stream(op *huma.Operation) {
 	binary := &huma.Schema{Type: huma.TypeString, Format: "binary"}
 	text := &huma.Schema{Type: huma.TypeString}
 	gives := func(media string, schema *huma.Schema) {
@@ -171,8 +171,11 @@ func stream(op *huma.Operation) {
 	switch op.OperationID {
 	case "publish":
 		takes("application/octet-stream", "application/json", mediaSTIX)
-		gives("application/json", &huma.Schema{Type: huma.TypeObject})
-		op.Responses["200"].Content[api.MediaNDJSON] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeObject}}
+		document := &huma.Schema{Description: "A STIX bundle, an object or a list of objects."}
+		op.RequestBody.Content["application/json"].Schema, op.RequestBody.Content[mediaSTIX].Schema = document, document
+		schemas := s.OpenAPI().Components.Schemas
+		gives("application/json", schemas.Schema(reflect.TypeFor[api.PublishResult](), true, "PublishResult"))
+		op.Responses["200"].Content[api.MediaNDJSON] = &huma.MediaType{Schema: schemas.Schema(reflect.TypeFor[api.PublishLine](), true, "PublishLine")}
 	case "events":
 		gives("text/event-stream", text)
 	case "audit-export":
