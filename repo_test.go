@@ -397,7 +397,7 @@ func TestNoSleep(t *testing.T) {
 	}
 }
 
-var specID = regexp.MustCompile(`\b(ENC|KEY|ID|STM|REC|PRF|FRK|PLG|TOP|VER|LIM|OBJ|NET|INV|SYN|BND|EVD|ADM)-\d\d\b`)
+var specID = regexp.MustCompile(`\b(ENC|KEY|ID|STM|REC|PRF|FRK|PLG|TOP|VER|LIM|OBJ|NET|INV|SYN|BND|EVD|RSN|ADM)-\d\d\b`)
 
 // TestSpec holds SPEC.md's requirement ids against the tests that name them, both ways.
 func TestSpec(t *testing.T) {
