@@ -287,6 +287,9 @@ func TestDocs(t *testing.T) {
 		if s.file.Doc != nil {
 			docs[s.pkg] = append(docs[s.pkg], s.path)
 		}
+		if ast.IsGenerated(s.file) {
+			continue
+		}
 		for _, d := range s.file.Decls {
 			checkDoc(t, s, d)
 		}
@@ -346,6 +349,9 @@ var manyFields = regexp.MustCompile(`^(node/admin/api\.|protocol\.(Header|Record
 // TestSizes keeps files, functions and structs small enough to read.
 func TestSizes(t *testing.T) {
 	for _, s := range sources(t) {
+		if ast.IsGenerated(s.file) {
+			continue
+		}
 		if n := strings.Count(string(s.raw), "\n"); n > 500 {
 			t.Errorf("%s has %d lines, limit 500", s.path, n)
 		}

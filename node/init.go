@@ -302,5 +302,22 @@ func (c Config) template() string {
 		"backup_recipients", append([]string{}, d.BackupRecipients...), len(c.BackupRecipients) > 0)
 	line("How many full backups are kept, with what hangs on them.",
 		"backup_keep", d.BackupKeep, c.BackupKeep != 0)
+	c.templateAdmin(line)
 	return b.String()
+}
+
+// templateAdmin is what a template says of the admin port.
+func (c Config) templateAdmin(line func(comment, key string, value any, set bool)) {
+	addrs := c.Admin
+	if len(addrs) == 0 {
+		addrs = []string{"127.0.0.1:8470", "[::1]:8470"}
+	}
+	line("Where the admin port listens besides its socket; [\"off\"] is nowhere. With --data the default is a free port.\nOne that other machines reach needs a certificate. See docs/access.md.",
+		"admin", addrs, len(c.Admin) > 0)
+	line("Further names that browsers may use for the admin port, NAME or NAME:PORT.",
+		"admin_hosts", append([]string{}, c.AdminHosts...), len(c.AdminHosts) > 0)
+	line("The PEM files of the admin port's certificate, beside this file or a whole path.",
+		"admin_tls_cert", c.AdminTLSCert, c.AdminTLSCert != "")
+	line("Its key.",
+		"admin_tls_key", c.AdminTLSKey, c.AdminTLSKey != "")
 }

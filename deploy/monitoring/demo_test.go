@@ -33,7 +33,8 @@ func TestDemo(t *testing.T) {
 	}
 	data := filepath.Join(dir, "demo")
 	start(t, `The nodes run until Ctrl-C`, bin, "demo", "--data", data)
-	config := "global: {scrape_interval: 1s}\nscrape_configs:\n"
+	var config strings.Builder
+	config.WriteString("global: {scrape_interval: 1s}\nscrape_configs:\n")
 	for _, folder := range []string{"northland", "southport", "bank", "university", "researcher"} {
 		home := filepath.Join(data, folder)
 		token := filepath.Join(dir, folder+".token")
@@ -43,10 +44,10 @@ func TestDemo(t *testing.T) {
 			t.Fatalf("%s: admin addresses %v, %v", folder, status.Admin, err)
 		}
 		refusedWithout(t, status.Admin[0])
-		config += fmt.Sprintf("- job_name: %s\n  authorization: {credentials_file: %q}\n  static_configs: [{targets: [%q]}]\n", folder, token, status.Admin[0])
+		config.WriteString(fmt.Sprintf("- job_name: %s\n  authorization: {credentials_file: %q}\n  static_configs: [{targets: [%q]}]\n", folder, token, status.Admin[0]))
 	}
 	file := filepath.Join(dir, "prometheus.yml")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(config.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	address := start(t, `msg="Listening on" address=(\S+)`, prometheus, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "tsdb"), "--web.listen-address=127.0.0.1:0")

@@ -14,7 +14,7 @@ import (
 	"tocsin/storage"
 )
 
-// A change that is meant for another state than the one there is changes nothing (ADM-41).
+// A change that is meant for another state than the one there is changes nothing (ADM-30).
 func TestStates(t *testing.T) {
 	b := newBench(t)
 	h := NewHandler(b.deps)
@@ -69,7 +69,7 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// A publication with a key is done once, and answered the same to who repeats it, after a restart as well (ADM-42).
+// A publication with a key is done once, and answered the same to who repeats it, after a restart as well (ADM-31).
 func TestRepeated(t *testing.T) {
 	b := newBench(t)
 	dir := t.TempDir()

@@ -33,7 +33,7 @@ func everything(t *testing.T) *surface {
 	return routes(d)
 }
 
-// ADM-44: the committed descriptions are those of the code.
+// ADM-33: the committed descriptions are those of the code.
 func TestDescription(t *testing.T) {
 	s := everything(t)
 	for name, describe := range map[string]func() ([]byte, error){"openapi.yaml": s.describe, "openapi-3.0.yaml": s.describe30} {
@@ -55,7 +55,7 @@ func TestDescription(t *testing.T) {
 
 var update = flag.Bool("update", false, "write the descriptions anew")
 
-// ADM-44: what answers is described, and what is described answers; each operation says its role and its problems.
+// ADM-33: what answers is described, and what is described answers; each operation says its role and its problems.
 func TestDescribed(t *testing.T) {
 	s := everything(t)
 	described := map[string]bool{}
@@ -108,7 +108,7 @@ func as(t *testing.T, h http.Handler, role access.Role, via string, r *http.Requ
 	return w
 }
 
-// Every list is cut at its limit, and the Link leads through all of it, once. A cursor is of one list.
+// Every list is cut at its limit, and the Link leads through all of it, once. A cursor is of one list. ADM-32
 func TestPages(t *testing.T) {
 	b := newBench(t)
 	for n := range 3 {

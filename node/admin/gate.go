@@ -125,10 +125,8 @@ func (d *door) refuses(r *http.Request) *api.Problem {
 		return api.NewProblem(reason.NotFound, fmt.Sprintf("path %.100q: no resource has it", r.URL.Path))
 	}
 	query := r.URL.Query()
-	for _, name := range []string{"token", "access_token"} {
-		if query.Has(name) {
-			return api.NewProblem(reason.UsageInvalid, "a secret does not belong in an address, where logs keep it; send it as 'Authorization: Bearer'")
-		}
+	if slices.ContainsFunc([]string{"token", "access_token"}, query.Has) {
+		return api.NewProblem(reason.UsageInvalid, "a secret does not belong in an address, where logs keep it; send it as 'Authorization: Bearer'")
 	}
 	return wrongMedia(r)
 }

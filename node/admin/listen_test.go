@@ -175,7 +175,7 @@ func TestNothingFromElsewhere(t *testing.T) {
 	b := newBench(t)
 	h := asOwner(NewHandler(b.deps))
 	for path, want := range map[string]int{
-		"/docs": http.StatusNotFound, "/schemas/Status.json": http.StatusNotFound, "/api/v1/openapi.json": http.StatusOK, "/api/v1/status": http.StatusOK,
+		"/docs": http.StatusNotFound, "/schemas/Status.json": http.StatusNotFound, "/api/v1/openapi.yaml": http.StatusOK, "/api/v1/status": http.StatusOK,
 	} {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequestWithContext(t.Context(), "GET", path, nil)

@@ -38,7 +38,7 @@ func repeatable(operation string) (keyed, keepsRefusals bool) {
 	return false, false
 }
 
-// repeat does an operation once for each key, and gives the same answer to whoever repeats the request (ADM-42).
+// repeat does an operation once for each key, and gives the same answer to whoever repeats the request (ADM-31).
 func (s *surface) repeat(ctx huma.Context, next func(huma.Context)) {
 	key := ctx.Header(headerKey)
 	if key == "" || s.once == nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/node/access"
 	"tocsin/node/admin/api"
 	"tocsin/node/audit"
 	"tocsin/node/policy"
@@ -35,7 +36,7 @@ func newDesk(t *testing.T) desk {
 
 // as is what a person does.
 func (d desk) as(uid int) context.Context {
-	return audit.WithActor(d.t.Context(), audit.Actor{UID: uid, Via: "socket"})
+	return access.With(d.t.Context(), access.Principal{Role: access.Operator, Actor: audit.Actor{UID: uid, Via: "socket"}})
 }
 
 func (d desk) set(level trust.Level) {

@@ -46,7 +46,7 @@ func TestEveryOperationAsksForItsRole(t *testing.T) {
 			if !listed {
 				t.Errorf("%s (%s %s) has no row in leastRoles", op.OperationID, method, path)
 			}
-			for role := access.Nobody; role < least; role++ {
+			for role := range least {
 				who := access.Principal{Role: role}
 				r := httptest.NewRequestWithContext(access.With(t.Context(), who), method, strings.NewReplacer("{", "", "}", "").Replace(path), unread{t})
 				r.Header.Set("Content-Type", "application/json")

@@ -97,7 +97,7 @@ const (
 	proposed = "sha256:2222222222222222222222222222222222222222222222222222222222222222"
 )
 
-// ADM-44: a client that a generator made of the description publishes, decides a review and changes the trust list of a running
+// ADM-33: a client that a generator made of the description publishes, decides a review and changes the trust list of a running
 // node, over TCP with tokens; and it is refused what its role may not do.
 func TestClientDrives(t *testing.T) {
 	socket, at := running(t)
