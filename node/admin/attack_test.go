@@ -62,6 +62,9 @@ func newSiege(t *testing.T, tcp bool, change func(*Server)) *siege {
 	socket := filepath.Join(dir, "admin.sock")
 	g.s, err = New(socket, d)
 	ok(t, err)
+	if want := (times{headerTimeout, bodyTimeout}); g.s.times != want {
+		t.Fatalf("ADM-02: a client has %v", g.s.times)
+	}
 	if change != nil {
 		change(g.s)
 	}

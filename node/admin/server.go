@@ -220,7 +220,10 @@ func New(socket string, d Deps) (*Server, error) {
 			d.Port.bound = append(d.Port.bound, one.name)
 		}
 	}
-	s := &Server{doors: doors, access: d.Access, counted: d.counted, running: d.Running, space: d.roomLeft}
+	s := &Server{
+		doors: doors, access: d.Access, counted: d.counted, running: d.Running, space: d.roomLeft,
+		times: times{header: headerTimeout, body: bodyTimeout},
+	}
 	s.handler = s.guard(NewHandler(d))
 	return s, nil
 }
