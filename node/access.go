@@ -3,6 +3,7 @@ package node
 import (
 	"tocsin/node/access"
 	"tocsin/node/audit"
+	"tocsin/node/doctor"
 	"tocsin/node/identity"
 	"tocsin/node/keystore"
 	"tocsin/node/settings"
@@ -22,6 +23,7 @@ func openAccess(paths Paths, written *audit.Log) (*access.Book, error) {
 
 // openAdmin opens the admin port, and what only it needs.
 func (n *Node) openAdmin(paths Paths, cfg Config, o Options, set *settings.Book, keys *keystore.Keys, chains *identity.Book) (err error) {
+	n.examiner = &examiner{checks: func() []doctor.Check { return n.Checks(paths, cfg) }}
 	n.feed = n.newFeed()
 	if n.access, err = openAccess(paths, n.Audit); err != nil {
 		return err

@@ -37,7 +37,7 @@ type (
 func (n *Node) newFeed() *feed.Hub {
 	return feed.New(feed.Sources{
 		Store: n.Store, Audit: n.Audit,
-		Peers: n.peerTurns, Mesh: n.meshTurns, Review: n.reviewTurns, Sync: n.syncTurns,
+		Peers: n.peerTurns, Mesh: n.meshTurns, Review: n.reviewTurns, Sync: n.syncTurns, Doctor: n.examiner.turns,
 	})
 }
 

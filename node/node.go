@@ -112,7 +112,9 @@ type duties struct {
 type watching struct {
 	metrics *metrics.Metrics
 	feed    *feed.Hub
-	access  *access.Book // nil where its file is damaged
+	// examiner examines the node now and then, for the feed.
+	examiner *examiner
+	access   *access.Book // nil where its file is damaged
 }
 
 // New opens what the node needs in paths and wires it: node.running when
@@ -223,6 +225,7 @@ func (n *Node) Run(ctx context.Context, ready func()) (err error) {
 	g.Go(func() error { return n.backups.Run(ctx) })
 	if n.admin != nil {
 		g.Go(func() error { return n.feed.Run(ctx) })
+		g.Go(func() error { return n.examiner.run(ctx) })
 		g.Go(func() error { return n.admin.Run(ctx) })
 	}
 	n.running.Store(true)

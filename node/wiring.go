@@ -12,7 +12,6 @@ import (
 	"tocsin/node/admin"
 	"tocsin/node/admin/api"
 	"tocsin/node/audit"
-	"tocsin/node/doctor"
 	"tocsin/node/identity"
 	"tocsin/node/keystore"
 	"tocsin/node/once"
@@ -93,7 +92,7 @@ func (n *Node) adminServer(paths Paths, cfg Config, o Options, set *settings.Boo
 			CatchUp: &admin.CatchUp{Status: n.catchup.Status, Now: n.catchup.Now, Digests: n.catchup.Digests},
 			Proofs:  &admin.Proofs{Desk: n.evidence, Checkpoints: n.checkpoints, Cosigner: n.cosigner, Witness: n.witness}},
 		Actions: admin.Actions{
-			Watching:   admin.Watching{Access: n.access, Logs: o.Logs, Checks: func() []doctor.Check { return n.Checks(paths, cfg) }, Port: cfg.adminPort(paths), Feed: n.feed, Metrics: n.metrics.Handler(), Requested: n.metrics.Requested, Streaming: n.metrics.Streaming},
+			Watching:   admin.Watching{Access: n.access, Logs: o.Logs, Checks: n.examiner.checks, Port: cfg.adminPort(paths), Feed: n.feed, Metrics: n.metrics.Handler(), Requested: n.metrics.Requested, Streaming: n.metrics.Streaming},
 			Once:       answers,
 			Configured: func() []api.Setting { return settingsOf(cfg, o.Origins) },
 			Publish:    n.Outbox.Publish,
