@@ -23,6 +23,9 @@ func openAccess(paths Paths, written *audit.Log) (*access.Book, error) {
 
 // openAdmin opens the admin port, and what only it needs.
 func (n *Node) openAdmin(paths Paths, cfg Config, o Options, set *settings.Book, keys *keystore.Keys, chains *identity.Book) (err error) {
+	if err = cfg.CheckAdmin(paths); err != nil {
+		return err
+	}
 	n.examiner = &examiner{checks: func() []doctor.Check { return n.Checks(paths, cfg) }}
 	n.feed = n.newFeed()
 	if n.access, err = openAccess(paths, n.Audit); err != nil {

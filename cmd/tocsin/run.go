@@ -40,7 +40,8 @@ listeners are bound, logs to stderr, and leaves within 5 seconds of SIGTERM. At
 SIGHUP it reads the operator's trust.toml anew.
 
 Exit codes: 0 stopped as told, 2 configuration error, 4 no node in the folder,
-9 another process runs this node, 1 a part of the node failed.`,
+9 another process runs this node or has an address of its admin port, 1 a part
+of the node failed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return g.runNode(cmd.Context()) },
 	}

@@ -18,6 +18,7 @@ import (
 
 	"tocsin/node/access"
 	"tocsin/node/admin/api"
+	"tocsin/node/custody"
 	"tocsin/protocol/reason"
 )
 
@@ -58,6 +59,7 @@ func newSiege(t *testing.T, tcp bool, change func(*Server)) *siege {
 	d.Access, err = access.Open(filepath.Join(dir, "access.json"), d.Audit)
 	ok(t, err)
 	g.b.deps.Access = d.Access
+	d.Keys = new(custody.Office) // nothing gets as far as to ask it
 	d.Port = Port{Listen: []string{"127.0.0.1:0"}}
 	socket := filepath.Join(dir, "admin.sock")
 	g.s, err = New(socket, d)

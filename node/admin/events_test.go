@@ -228,3 +228,78 @@ func TestEventRoles(t *testing.T) {
 		}
 	}
 }
+
+// A stream ends with a problem within 5 seconds of the end of what it was opened with, whatever ended it, and not before. ADM-42
+func TestStreamEnds(t *testing.T) {
+	b := newBench(t)
+	owner := access.With(t.Context(), access.Principal{Role: access.Owner})
+	const life = time.Hour
+	type world struct {
+		book            *access.Book
+		token, session  access.Principal
+		secret, browser string // of the token, of the session
+	}
+	for name, c := range map[string]struct {
+		session bool
+		end     func(*testing.T, world) // nil: time does it
+		after   time.Duration
+	}{
+		"logout":                         {true, func(t *testing.T, w world) { w.book.Logout(t.Context(), w.browser) }, time.Minute},
+		"revoked":                        {false, func(t *testing.T, w world) { _, err := w.book.Revoke(owner, w.token.ID, "lost"); ok(t, err) }, time.Minute},
+		"revoked, with a session of it":  {true, func(t *testing.T, w world) { _, err := w.book.Revoke(owner, "watcher", "lost"); ok(t, err) }, time.Minute},
+		"expired":                        {false, nil, life},
+		"expired, with a session of it":  {true, nil, life},
+		"logout of the session, a token": {false, func(t *testing.T, w world) { w.book.Logout(t.Context(), w.browser) }, life},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				written, err := audit.Open(filepath.Join(t.TempDir(), "audit.log")) // one of this bubble
+				ok(t, err)
+				defer func() { ok(t, written.Close()) }()
+				w := world{}
+				w.book, err = access.Open(filepath.Join(t.TempDir(), "access.json"), written)
+				ok(t, err)
+				began := time.Now()
+				_, w.secret, err = w.book.Create(owner, "watcher", access.Operator, began.Add(life), "")
+				ok(t, err)
+				w.token, err = w.book.Bearer(w.secret, "here")
+				ok(t, err)
+				code, _, err := w.book.Code(access.With(t.Context(), w.token), access.Viewer)
+				ok(t, err)
+				w.browser, w.session, _, err = w.book.Login(t.Context(), code, victim, "here")
+				ok(t, err)
+				who := w.token
+				if c.session {
+					who = w.session
+				}
+				d := b.deps
+				d.Access, d.Feed = w.book, feed.New(feed.Sources{Store: d.Store, Audit: written})
+				e := newEventResource(names{d.Policy, d.Identity, d.Self}, &d)
+				r, err := e.hub.Follow("", feed.KindAudit)
+				ok(t, err)
+				out, done := new(streamWriter), make(chan time.Time, 1)
+				go func() {
+					(&eventStream{eventResource: e, reader: r, filter: eventFilter{all: true}, who: who}).run(access.With(t.Context(), who), out)
+					done <- time.Now()
+				}()
+				time.Sleep(c.after - time.Second)
+				if strings.Contains(out.text(), "event: problem") {
+					t.Errorf("it ended before: %q", out.text())
+				}
+				if time.Sleep(time.Second); c.end != nil {
+					c.end(t, w)
+				}
+				time.Sleep(askAgain)
+				_, err = written.Append(t.Context(), audit.Event{Action: "later", Target: "secret"})
+				ok(t, err)
+				if late := (<-done).Sub(began.Add(c.after)); late > askAgain || late < 0 {
+					t.Errorf("it ended %v after", late)
+				}
+				last := out.text()[strings.LastIndex(strings.TrimSpace(out.text()), "\n\n")+2:]
+				if !strings.HasPrefix(last, "event: problem\ndata: {") || !strings.Contains(last, `"code":"login.expired"`) || strings.Contains(out.text(), "later") {
+					t.Errorf("it ended with %q", last)
+				}
+			})
+		})
+	}
+}

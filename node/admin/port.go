@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"tocsin/node/access"
+	"tocsin/node/admin/api"
 	"tocsin/protocol/reason"
 )
 
@@ -78,8 +79,12 @@ func openPort(p Port) ([]*door, error) {
 		return nil, err
 	}
 	listeners, err := p.bind()
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, api.ProblemOf(reason.Wrap(reason.Conflict, "open the admin port", err)).
+			WithFix("See what has the address with 'ss -lntp' and stop that, or set another one with admin in tocsin.toml; \"off\" is none.")
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open the admin port: %w", err)
 	}
 	hosts := p.hosts(listeners)
 	var doors []*door
@@ -164,7 +169,7 @@ func (p Port) bindOnce() (listeners []net.Listener, err error) {
 			log.Infow("this machine has no such address; the admin port goes without", "addr", addr)
 			continue
 		case err != nil:
-			return listeners, fmt.Errorf("listen on the admin port %s (admin in tocsin.toml sets another, \"off\" none): %w", addr, err)
+			return listeners, err
 		}
 		if free {
 			chosen = portOf(l.Addr().String())
