@@ -9,6 +9,7 @@ import (
 	"tocsin/node/backup"
 	"tocsin/node/doctor"
 	"tocsin/node/identity"
+	"tocsin/node/scrub"
 	"tocsin/node/space"
 	"tocsin/protocol"
 	"tocsin/protocol/trust"
@@ -82,16 +83,18 @@ func certificateOf(org *protocol.Org, chains *protocol.Chains, own protocol.OrgI
 	case left < soonCertificate:
 		return doctor.Odd(renew, "this node's certificate ends in %s", spanText(left))
 	}
+	var o protocol.Operations
+	if operations != nil {
+		if o, ok = identity.Delegation(org, operations.Public(), now); !ok {
+			return doctor.Bad("'tocsin keys ceremony propose operations' begins a new one", "the operations key is not in force: the certificate cannot be renewed")
+		}
+	}
 	if org.Stale(now) {
 		return doctor.Odd("run a node with the operations key: it publishes a status by itself", "the organisation's status is older than a week: partners' machines no longer act on its word")
 	}
 	text := fmt.Sprintf("holds until %s", cert.NotAfter.UTC().Format(time.DateOnly))
 	if operations == nil {
 		return doctor.Good("%s; renewed elsewhere, where the operations key is", text)
-	}
-	o, ok := identity.Delegation(org, operations.Public(), now)
-	if !ok {
-		return doctor.Bad("'tocsin keys ceremony propose operations' begins a new one", "the operations key is not in force: the certificate cannot be renewed")
 	}
 	if left := o.NotAfter.Sub(now); left < soonOperations {
 		return doctor.Odd("'tocsin keys ceremony propose operations' begins a new one", "%s; the operations key ends in %s", text, spanText(left))
@@ -102,22 +105,22 @@ func certificateOf(org *protocol.Org, chains *protocol.Chains, own protocol.OrgI
 // behindClock is how far this clock may seem behind those of others.
 const behindClock = 5 * time.Second
 
-// checkClock holds the clock against the kernel and against others: a record that comes before it was made shows that
-// this clock is behind, or that of its signer ahead.
+// checkClock holds the clock against the kernel and against others.
 func (n *Node) checkClock() doctor.Finding {
-	kernel := kernelClock()
 	first := map[protocol.OrgID]time.Duration{}
 	for _, l := range n.Store.Logs() {
 		came, _, err := n.Store.Source(l.HeadID)
 		if err != nil || l.Org == n.own {
 			continue
 		}
-		if d := came.Sub(l.HeadCreated); d < first[l.Org] {
-			first[l.Org] = d
-		} else if _, seen := first[l.Org]; !seen {
-			first[l.Org] = 0
-		}
+		first[l.Org] = min(first[l.Org], came.Sub(l.HeadCreated))
 	}
+	return clockFinding(kernelClock(), first)
+}
+
+// clockFinding adds to what the kernel says how long after it was made, at the least, a record of each organisation came: one that
+// comes before it was made shows that this clock is behind, or that of its signer ahead.
+func clockFinding(kernel doctor.Finding, first map[protocol.OrgID]time.Duration) doctor.Finding {
 	var early []time.Duration
 	for _, d := range first {
 		if d < -behindClock {
@@ -152,26 +155,29 @@ func (n *Node) checkStore() doctor.Finding {
 	if n.disk.lack != nil {
 		return doctor.Bad("free space on the disk; the node opens the store by itself then", "the store is closed: %v", n.disk.lack)
 	}
-	if err := n.Store.Damage(); err != nil {
-		return doctor.Bad("check the disk, then stop the node and run 'tocsin fsck --repair'", "%v", err)
+	return storeFinding(n.Store.Damage(), n.scrub.Report(), n.Store.Aside(), n.Store.Counts().Records)
+}
+
+// storeFinding judges an open store by what its start and the last look at all of it found.
+func storeFinding(damage error, r scrub.Report, aside []string, records int) doctor.Finding {
+	if damage != nil {
+		return doctor.Bad("check the disk, then stop the node and run 'tocsin fsck --repair'", "%v", damage)
 	}
-	r := n.scrub.Report()
 	switch {
-	case r.Error != "":
-		return doctor.Odd("run 'tocsin fsck'", "the last look at the whole store ended early: %s", r.Error)
 	case len(r.Problems) > 0:
 		return doctor.Bad("run 'tocsin fsck', and check the disk", "%d problems; the first: %s", len(r.Problems), r.Problems[0])
 	case len(r.Lost) > 0:
 		return doctor.Bad("check the disk; 'tocsin fsck' names them, and they come back when a peer has them", "%d records are damaged, and no peer has them", len(r.Lost))
-	}
-	if aside := n.Store.Aside(); len(aside) > 0 {
+	case r.Error != "":
+		return doctor.Odd("run 'tocsin fsck'", "the last look at the whole store ended early: %s", r.Error)
+	case len(aside) > 0:
 		return doctor.Odd("when nothing is missed any more, delete it", "a damaged store is kept aside: %s", strings.Join(aside, ", "))
+	case r.Running:
+		return doctor.Good("%d records; all are being read now", records)
+	case r.Ended.IsZero():
+		return doctor.Good("%d records; not read as a whole since the start ('tocsin fsck' does)", records)
 	}
-	text := fmt.Sprintf("%d records", n.Store.Counts().Records)
-	if r.Ended.IsZero() {
-		return doctor.Good("%s; not read as a whole since the start ('tocsin fsck' does)", text)
-	}
-	return doctor.Good("%s; all were read %s ago", text, ago(r.Ended))
+	return doctor.Good("%d records; all were read %s ago", records, ago(r.Ended))
 }
 
 // When a backup is late: one is made each hour, a full one each night, and one is tried each week.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/node/catchup"
 	"tocsin/node/doctor"
 	"tocsin/node/p2p"
 )
@@ -100,28 +101,34 @@ func meshFinding(topics []p2p.TopicInfo, connected int) doctor.Finding {
 const lateCatchUp = 15 * time.Minute
 
 func (n *Node) checkCatchUp() doctor.Finding {
-	s := n.catchup.Status()
+	return catchUpFinding(n.catchup.Status(), connectedOf(n.Host.Peers()), n.started)
+}
+
+func catchUpFinding(s catchup.Status, connected int, started time.Time) doctor.Finding {
 	var failed []string
 	for _, p := range s.Peers {
 		if p.Error != "" {
 			failed = append(failed, fmt.Sprintf("%.16s: %.160s", p.ID, p.Error))
 		}
 	}
-	late := s.CaughtUp.IsZero() && time.Since(n.started) > lateCatchUp || !s.CaughtUp.IsZero() && time.Since(s.CaughtUp) > lateCatchUp
+	late, upTo := time.Since(s.CaughtUp) > lateCatchUp, "caught up to "+since(s.CaughtUp)
+	if s.CaughtUp.IsZero() {
+		late, upTo = time.Since(started) > lateCatchUp, "never caught up since the start"
+	}
 	const fix = "see 'tocsin sync status', or ask again with 'tocsin sync now'"
 	switch {
-	case connectedOf(n.Host.Peers()) == 0 && late:
-		return doctor.Odd("see peers: there is nobody to fetch from", "caught up to %s, and no peer is connected", since(s.CaughtUp))
-	case connectedOf(n.Host.Peers()) == 0:
+	case connected == 0 && late:
+		return doctor.Odd("see peers: there is nobody to fetch from", "%s, and no peer is connected", upTo)
+	case connected == 0:
 		return doctor.None("no peer is connected: see peers")
 	case late && len(failed) > 0:
-		return doctor.Odd(fix, "caught up to %s; comparing fails: %s", since(s.CaughtUp), some(failed))
+		return doctor.Odd(fix, "%s; comparing fails: %s", upTo, some(failed))
 	case late:
-		return doctor.Odd(fix, "caught up to %s; %d records are still to come", since(s.CaughtUp), s.Behind)
+		return doctor.Odd(fix, "%s; %d records are still to come", upTo, s.Behind)
 	case s.Behind > 0:
 		return doctor.Odd("wait: it is under way ('tocsin sync status')", "%d records are still to come, at %.0f a second", s.Behind, s.Rate)
 	case s.CaughtUp.IsZero():
 		return doctor.None("not compared with any peer yet")
 	}
-	return doctor.Good("caught up to %s, equal with %d of %d peers", since(s.CaughtUp), s.Equal, s.Asked)
+	return doctor.Good("%s, equal with %d of %d peers", upTo, s.Equal, s.Asked)
 }

@@ -151,10 +151,8 @@ func (c *Config) validateBackups() error {
 	if c.BackupTo != "" && !filepath.IsAbs(c.BackupTo) {
 		return invalid("backup_to", c.BackupTo, errors.New("want the whole path of a folder"))
 	}
-	for _, text := range c.BackupRecipients {
-		if err := backup.CheckRecipients([]string{text}); err != nil {
-			return invalid("backup_recipients", text, err)
-		}
+	if err := backup.CheckRecipients(c.BackupRecipients); err != nil {
+		return reason.Wrap(reason.ConfigInvalid, "backup_recipients", err) // which names the value, unless it is a secret
 	}
 	if c.BackupKeep < 0 || c.BackupKeep > maxBackupKeep {
 		return invalid("backup_keep", strconv.Itoa(c.BackupKeep), fmt.Errorf("want 0 to %d", maxBackupKeep))

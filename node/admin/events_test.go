@@ -278,8 +278,10 @@ func TestStreamEnds(t *testing.T) {
 				r, err := e.hub.Follow("", feed.KindAudit)
 				ok(t, err)
 				out, done := new(streamWriter), make(chan time.Time, 1)
+				ctx, cancel := context.WithTimeout(access.With(t.Context(), who), c.after+time.Minute)
+				defer cancel()
 				go func() {
-					(&eventStream{eventResource: e, reader: r, filter: eventFilter{all: true}, who: who}).run(access.With(t.Context(), who), out)
+					(&eventStream{eventResource: e, reader: r, filter: eventFilter{all: true}, who: who}).run(ctx, out)
 					done <- time.Now()
 				}()
 				time.Sleep(c.after - time.Second)

@@ -58,6 +58,10 @@ func CheckRecipients(texts []string) error {
 func recipients(texts []string) ([]age.Recipient, error) {
 	var out []age.Recipient
 	for _, text := range texts {
+		if strings.Contains(strings.ToUpper(text), identityLine) {
+			// It is not repeated: what is said here ends up in logs and reports.
+			return nil, reason.New(reason.UsageInvalid, "a recipient is a private key: name the public one that stands beside it (age1...), and make a new pair if others could read this")
+		}
 		r, err := age.ParseRecipients(strings.NewReader(text))
 		if err != nil {
 			return nil, reason.Wrap(reason.UsageInvalid, fmt.Sprintf("recipient %q", text), err)
