@@ -306,7 +306,7 @@ func TestPeople(t *testing.T) {
 // The audit entry comes before the deed: who leaves in between has asked all the same.
 func TestPublishIsAskedFirst(t *testing.T) {
 	book := auditLog(t)
-	p := &publishResource{slots: make(chan struct{}, 1), limit: 100, audit: book}
+	p := &publishResource{reading: newShares(1, 1), slots: make(chan struct{}, 1), limit: 100, audit: book}
 	var seen []string
 	p.publish = func(context.Context, outbox.Request) (outbox.Result, error) {
 		got, _, err := book.Read(0, 10, audit.Filter{})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tocsin/node/access"
 	"tocsin/node/admin/api"
 	"tocsin/node/audit"
 	"tocsin/node/backup"
@@ -27,6 +28,12 @@ func (b *backupResource) register(a huma.API) {
 
 func (b *backupResource) create(ctx context.Context, in *struct{ Body api.BackupRequest }) (*body[api.BackupMade], error) {
 	r := in.Body
+	if r.Keys != "" || r.Plain || r.Folder != "" || len(r.Recipients) > 0 || r.Passphrase != "" || r.KeysPassphrase != "" {
+		// ADM-28: whoever says where it goes and who can open it has all that the node has.
+		if err := access.Of(ctx).May(access.Owner, "back up with the keys, to another folder or for other readers than the configuration says"); err != nil {
+			return nil, err
+		}
+	}
 	folder, err := b.folder(r.Folder)
 	if err != nil {
 		return nil, err
@@ -75,6 +82,11 @@ func (b *backupResource) folder(given string) (string, error) {
 }
 
 func (b *backupResource) check(ctx context.Context, in *struct{ Body api.BackupCheck }) (*body[api.BackupChecked], error) {
+	if in.Body.Folder != "" {
+		if err := access.Of(ctx).May(access.Owner, "look at backups in another folder than the configuration's"); err != nil {
+			return nil, err
+		}
+	}
 	folder, err := b.folder(in.Body.Folder)
 	if err != nil {
 		return nil, err

@@ -23,6 +23,8 @@ import (
 const (
 	// maxFollowers is how many may follow the events at a time.
 	maxFollowers = 32
+	// maxFollowersEach is how many of them may be one principal's; the owner's may be all.
+	maxFollowersEach = 8
 	// heartbeat shows a follower that a quiet stream lives.
 	heartbeat = 15 * time.Second
 	// askAgain is how often is asked whether a follower may still follow.
@@ -41,8 +43,8 @@ type eventResource struct {
 	store  *storage.Store
 	hub    *feed.Hub
 	facts  *eventFacts
-	access *access.Book  // nil where only the socket works
-	slots  chan struct{} // one taken per follower
+	access *access.Book // nil where only the socket works
+	places *shares      // one taken per follower
 }
 
 func newEventResource(n names, d *Deps) *eventResource {
@@ -50,7 +52,7 @@ func newEventResource(n names, d *Deps) *eventResource {
 	if hub == nil { // what is durable can be followed all the same
 		hub = feed.New(feed.Sources{Store: d.Store, Audit: d.Audit})
 	}
-	return &eventResource{n, d.Store, hub, &eventFacts{store: d.Store, desk: d.Desk}, d.Access, make(chan struct{}, maxFollowers)}
+	return &eventResource{n, d.Store, hub, &eventFacts{store: d.Store, desk: d.Desk}, d.Access, newShares(maxFollowers, maxFollowersEach)}
 }
 
 func (e *eventResource) register(a huma.API) {
@@ -116,14 +118,13 @@ func (e *eventResource) follow(ctx context.Context, in *eventsIn) (*huma.StreamR
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case e.slots <- struct{}{}:
-	default:
-		return nil, reason.New(reason.Conflict, fmt.Sprintf("%d followers are connected already; stop one", maxFollowers))
+	release, err := e.places.take(access.Of(ctx), "follow events")
+	if err != nil {
+		return nil, err
 	}
 	s := &eventStream{eventResource: e, reader: reader, filter: filter, who: who, plain: len(in.Kinds) == 0}
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
-		defer func() { <-e.slots }()
+		defer release()
 		r, w := humago.Unwrap(ctx)
 		s.run(r.Context(), w)
 	}}, nil

@@ -108,21 +108,17 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// The number of followers has a limit; the next one is told, and a place becomes free again.
+// The number of followers has a limit, and the next one is told.
 func TestFollowerLimit(t *testing.T) {
 	b := newBench(t)
 	e := newEventResource(names{b.deps.Policy, b.deps.Identity, b.deps.Self}, &b.deps)
-	e.slots = make(chan struct{}, 1)
+	e.places = newShares(1, 1)
 	in := &eventsIn{}
 	_, err := e.follow(t.Context(), in)
 	ok(t, err)
 	_, err = e.follow(t.Context(), in)
-	refused(t, err, reason.Conflict)
-	<-e.slots
-	_, err = e.follow(t.Context(), in)
-	ok(t, err)
+	refused(t, err, reason.RequestRate)
 	in.LastID = "99999999999999999999999"
-	<-e.slots
 	_, err = e.follow(t.Context(), in)
 	refused(t, err, reason.UsageInvalid)
 }

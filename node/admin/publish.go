@@ -15,6 +15,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"tocsin/node/access"
 	"tocsin/node/admin/api"
 	"tocsin/node/audit"
 	"tocsin/node/outbox"
@@ -24,8 +25,11 @@ import (
 )
 
 const (
-	// maxPublications at a time, since each holds its file in memory.
+	// maxPublications at a time are read and signed, since each holds its file in memory.
 	maxPublications = 2
+	// maxReading and maxReadingEach are how many are read or held back at a time, in all and of one principal: they hold
+	// their file in memory, too, but wait for their client or for their time.
+	maxReading, maxReadingEach = 16, 4
 	// progressEvery is the pace of progress lines.
 	progressEvery = 250 * time.Millisecond
 )
@@ -33,7 +37,8 @@ const (
 type publishResource struct {
 	publish func(context.Context, outbox.Request) (outbox.Result, error)
 	joined  func() []TopicInfo
-	slots   chan struct{} // one taken per publication under way
+	slots   chan struct{} // one taken per publication that is signed
+	reading *shares       // one taken per publication under way
 	limit   int64         // bytes of one file
 	audit   *audit.Log
 }
@@ -106,16 +111,14 @@ func noPlace(t protocol.Topic, why string) error {
 		WithFix("Choose another topic; 'tocsin topics list' names them.")
 }
 
-// run takes a slot, reads the body, waits out the undo window and publishes.
+// run reads the body, waits out the undo window, takes a slot and publishes. Nobody waits for somebody else's client.
 func (p *publishResource) run(r *http.Request, req outbox.Request, hold time.Duration, a *publishAnswer) (outbox.Result, error) {
 	ctx := r.Context()
-	select {
-	case p.slots <- struct{}{}:
-		defer func() { <-p.slots }()
-	case <-ctx.Done():
-		return outbox.Result{}, ctx.Err()
+	release, err := p.reading.take(access.Of(ctx), "publish")
+	if err != nil {
+		return outbox.Result{}, err
 	}
-	var err error
+	defer release()
 	if req.Data, err = readBody(r, p.limit); err != nil {
 		return outbox.Result{}, err
 	}
@@ -126,6 +129,15 @@ func (p *publishResource) run(r *http.Request, req outbox.Request, hold time.Dur
 		case <-ctx.Done():
 			return outbox.Result{}, ctx.Err()
 		}
+	}
+	select {
+	case p.slots <- struct{}{}:
+		defer func() { <-p.slots }()
+	case <-ctx.Done():
+		return outbox.Result{}, ctx.Err()
+	}
+	if err := access.Of(ctx).Still(); err != nil {
+		return outbox.Result{}, err // what was revoked during the body or the window signs nothing
 	}
 	event := publishEvent(req)
 	if _, err := p.audit.Append(ctx, event); err != nil {

@@ -351,7 +351,7 @@ func TestPublishBounds(t *testing.T) {
 			got = append(got, len(r.Data))
 			return outbox.Result{}, nil
 		},
-		slots: make(chan struct{}, 1), limit: 100, audit: auditLog(t),
+		reading: newShares(1, 1), slots: make(chan struct{}, 1), limit: 100, audit: auditLog(t),
 	}
 	for _, c := range []struct {
 		size  int
@@ -381,7 +381,7 @@ func TestHoldTakesBack(t *testing.T) {
 			t.Error("published although it was taken back")
 			return outbox.Result{}, nil
 		},
-		slots: make(chan struct{}, 1), limit: 100, audit: auditLog(t),
+		reading: newShares(1, 1), slots: make(chan struct{}, 1), limit: 100, audit: auditLog(t),
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", strings.NewReader("{}"))

@@ -82,10 +82,8 @@ func (v *reviewResource) decide(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	if in.Body.Accept {
-		if err := mayAccept(ctx, i); err != nil {
-			return nil, err
-		}
+	if err := mayDecide(ctx, i); err != nil {
+		return nil, err
 	}
 	out := api.Reviewed{ID: i.ID, Accepted: in.Body.Accept, Effect: "Nothing changes."}
 	e := audit.Event{Action: "review.reject", Target: i.ID, Reason: in.Body.Reason, Detail: map[string]string{"title": i.Title}}
@@ -234,7 +232,7 @@ func enqueue(ctx context.Context, q *review.Queue, kind string, org protocol.Org
 		Kind: kind, Org: org, Title: title, Detail: detail, By: audit.ActorOf(ctx),
 		Created: now, Expires: now.Add(30 * 24 * time.Hour), Payload: payload,
 	}
-	id, _, err := q.Add(i)
+	id, _, err := q.Ask(i)
 	if err != nil {
 		return i, err
 	}

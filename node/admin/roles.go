@@ -164,11 +164,12 @@ func demands(operation string, h http.Handler) http.Handler {
 	})
 }
 
-// mayAccept refuses whoever may decide on what waits, but may not change the trust list, what would change it (ADM-23).
-func mayAccept(ctx context.Context, i review.Item) error {
+// mayDecide refuses whoever may decide on what waits, but may not change the trust list, what would change it: who cannot
+// accept it does not keep others from it by rejecting it either (ADM-23).
+func mayDecide(ctx context.Context, i review.Item) error {
 	switch i.Kind {
 	case review.Promotion, review.Anchor, review.Import:
-		return access.Of(ctx).May(access.Operator, "accept "+i.ID+", which changes the trust list")
+		return access.Of(ctx).May(access.Operator, "decide on "+i.ID+", which changes the trust list")
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func TestAnalystsDoNotChangeTrust(t *testing.T) {
 		review.Promotion: access.Operator, review.Anchor: access.Operator, review.Import: access.Operator, review.Advisory: access.Analyst, review.Dispute: access.Analyst,
 	} {
 		for role := access.Analyst; role <= access.Owner; role++ {
-			err := mayAccept(access.With(context.Background(), access.Principal{Role: role}), review.Item{ID: "x", Kind: kind})
+			err := mayDecide(access.With(context.Background(), access.Principal{Role: role}), review.Item{ID: "x", Kind: kind})
 			if role >= needs {
 				ok(t, err)
 			} else {

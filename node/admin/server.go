@@ -55,7 +55,7 @@ const (
 	bodyTimeout     = 10 * time.Second // for a body's first bytes; see paced
 	idleTimeout     = 2 * time.Minute  // between requests of one connection
 	shutdownTimeout = 2 * time.Second  // for requests under way; the whole node has five seconds
-	writeTimeout    = 30 * time.Second // for one write of a stream: a reader that stalls is let go
+	writeTimeout    = 30 * time.Second // for each part of an answer: a reader that stalls is let go
 )
 
 // Self says which node this is.
@@ -199,6 +199,7 @@ type Server struct {
 	doors   []*door
 	handler http.Handler
 	access  *access.Book
+	prover  *prover
 	counted func(http.Handler) http.Handler
 	running func() bool
 	space   func() *api.Space
@@ -206,8 +207,9 @@ type Server struct {
 	closing sync.Once
 }
 
-// times are how long a client may take for the header of a request, and for the body before any of it came.
-type times struct{ header, body time.Duration }
+// times are how long a client may take for the header of a request, for the body before any of it came, and to take a part
+// of an answer.
+type times struct{ header, body, write time.Duration }
 
 // New binds the socket and the addresses of the port and wires the resources; nothing is answered before Run.
 func New(socket string, d Deps) (*Server, error) {
@@ -221,8 +223,8 @@ func New(socket string, d Deps) (*Server, error) {
 		}
 	}
 	s := &Server{
-		doors: doors, access: d.Access, counted: d.counted, running: d.Running, space: d.roomLeft,
-		times: times{header: headerTimeout, body: bodyTimeout},
+		doors: doors, access: d.Access, prover: newProver(), counted: d.counted, running: d.Running, space: d.roomLeft,
+		times: times{header: headerTimeout, body: bodyTimeout, write: writeTimeout},
 	}
 	s.handler = s.guard(NewHandler(d))
 	return s, nil
@@ -249,13 +251,13 @@ func routes(d Deps) *surface {
 	(&reviewResource{n, d.Review, d.Policy, d.Intake, d.Audit}).register(a)
 	(&remarkResource{n, find, d.Store, d.Audit, d.Publish}).register(a)
 	(&pledgeResource{n, find, d.Store, d.Identity, d.Audit, d.Pledge}).register(a)
-	(&publishResource{d.Publish, d.Mesh.Topics, make(chan struct{}, maxPublications), api.MaxPublishBytes, d.Audit}).register(a)
+	(&publishResource{d.Publish, d.Mesh.Topics, make(chan struct{}, maxPublications), newShares(maxReading, maxReadingEach), api.MaxPublishBytes, d.Audit}).register(a)
 	(&checkResource{d.Desk}).register(a)
 	(&scoreResource{n, d.Desk.Scores, d.Commitment}).register(a)
 	(&simulateResource{d.Desk, d.Policy, make(chan struct{}, 1)}).register(a)
 	(&objectResource{n, find, d.Store, d.Identity}).register(a)
 	(&recordResource{n, find, d.Store, d.Identity}).register(a)
-	(&searchResource{n, d.Store}).register(a)
+	(&searchResource{n, d.Store, searchFor}).register(a)
 	(&insightResource{objectResource{n, find, d.Store, d.Identity}, d.Desk}).register(a)
 	(&overviewResource{n, d.Mesh, d.Policy, d.Configured}).register(a)
 	newEventResource(n, &d).register(a)

@@ -109,6 +109,11 @@ func (t *trustResource) set(ctx context.Context, in *trustSetIn) (*tagged[api.Tr
 	if err != nil {
 		return nil, err
 	}
+	if in.Body.Org != in.Org {
+		if named, err := t.names.resolve(in.Body.Org); err != nil || named != org {
+			return nil, reason.New(reason.UsageInvalid, fmt.Sprintf("set trust of %s: the body is about %q", org, in.Body.Org))
+		}
+	}
 	e, listed := t.policy.Stated(org)
 	if !listed {
 		return nil, reason.New(reason.NotFound, fmt.Sprintf("organisation %s is not listed; list it with trust add", org))

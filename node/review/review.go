@@ -134,7 +134,12 @@ func (q *Queue) read() error {
 // waits already or was rejected within 30 days, and for an advisory that is older than MaxAdvisories others of
 // its author. What is over is dropped. Of more than MaxItems, or more than the file may hold, the oldest
 // advisories give way; when that is not enough the new item is refused (conflict).
-func (q *Queue) Add(i Item) (id string, added bool, err error) {
+func (q *Queue) Add(i Item) (id string, added bool, err error) { return q.add(i, false) }
+
+// Ask is Add for what a person asks for: that the same was rejected before does not keep it out.
+func (q *Queue) Ask(i Item) (id string, added bool, err error) { return q.add(i, true) }
+
+func (q *Queue) add(i Item, again bool) (id string, added bool, err error) {
 	if len(i.Payload) > MaxPayload {
 		return "", false, reason.New(reason.UsageInvalid, fmt.Sprintf("queue %s %q: payload of %d bytes, limit %d", i.Kind, i.Title, len(i.Payload), MaxPayload))
 	}
@@ -146,6 +151,9 @@ func (q *Queue) Add(i Item) (id string, added bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	next := q.tidy(i.Created)
+	if again {
+		delete(next.Rejected, i.ID)
+	}
 	if _, rejected := next.Rejected[i.ID]; rejected || next.index(i.ID) >= 0 {
 		return i.ID, false, nil
 	}

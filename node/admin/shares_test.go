@@ -1,0 +1,100 @@
+package admin
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"tocsin/node/access"
+	"tocsin/node/admin/api"
+	"tocsin/node/audit"
+	"tocsin/node/backup"
+	"tocsin/node/review"
+	"tocsin/protocol/reason"
+	"tocsin/protocol/trust"
+)
+
+// One principal's requests leave places for others; the owner may have them all. ADM-29
+func TestShares(t *testing.T) {
+	s := newShares(4, 2)
+	viewer := access.Principal{Role: access.Viewer, ID: "token 1"}
+	other := access.Principal{Role: access.Viewer, Actor: audit.Actor{UID: 7}}
+	var releases []func()
+	for range 2 {
+		release, err := s.take(viewer, "follow events")
+		ok(t, err)
+		releases = append(releases, release)
+	}
+	_, err := s.take(viewer, "follow events")
+	refused(t, err, reason.RequestRate)
+	for range 2 {
+		_, err := s.take(other, "follow events")
+		ok(t, err)
+	}
+	owner := access.Principal{Role: access.Owner}
+	_, err = s.take(owner, "follow events")
+	refused(t, err, reason.RequestRate)
+	releases[0]()
+	releases[0]() // twice is once
+	_, err = s.take(owner, "follow events")
+	ok(t, err)
+	_, err = s.take(viewer, "follow events")
+	refused(t, err, reason.RequestRate)
+}
+
+// ADM-28: what a backup could carry out of the node, and where to, is the owner's to say.
+func TestBackupIsTheOwners(t *testing.T) {
+	b := &backupResource{runner: &backup.Runner{}}
+	for name, r := range map[string]api.BackupRequest{
+		"keys": {Keys: "/x/keys.age"}, "another folder": {Folder: "/x"}, "plain": {Plain: true},
+		"recipients": {Recipients: []string{"age1x"}}, "passphrase": {Passphrase: "x"}, "passphrase of keys": {KeysPassphrase: "x"},
+	} {
+		for _, role := range []access.Role{access.Operator, access.Analyst} {
+			_, err := b.create(access.With(t.Context(), access.Principal{Role: role}), &struct{ Body api.BackupRequest }{r})
+			if reason.Of(err) != reason.RoleDenied {
+				t.Errorf("%s by %s: %v", name, role, err)
+			}
+		}
+	}
+	for name, c := range map[string]api.BackupCheck{"another folder": {Folder: "/x"}} {
+		_, err := b.check(access.With(t.Context(), access.Principal{Role: access.Operator}), &struct{ Body api.BackupCheck }{c})
+		if reason.Of(err) != reason.RoleDenied {
+			t.Errorf("check %s: %v", name, err)
+		}
+	}
+}
+
+// ADM-23: who may not change the trust list does not keep others from it either.
+func TestRejectingIsDeciding(t *testing.T) {
+	d := newDesk(t)
+	d.set(trust.Observed)
+	id := d.propose(trust.Observed, trust.Partner)
+	for _, accept := range []bool{true, false} {
+		_, err := d.review.decide(access.With(t.Context(), access.Principal{Role: access.Analyst}), &struct {
+			ID   string `path:"id"`
+			Body api.ReviewDecision
+		}{id, api.ReviewDecision{Accept: accept, Reason: "no"}})
+		if reason.Of(err) != reason.RoleDenied {
+			t.Errorf("accept %v by an analyst: %v", accept, err)
+		}
+	}
+	if items := d.review.queue.List(time.Now()); len(items) != 1 || items[0].Kind != review.Promotion {
+		t.Errorf("waits: %+v", items)
+	}
+}
+
+// An entry is changed under its own name only.
+func TestEntryOfAnother(t *testing.T) {
+	b := newBench(t)
+	_, err := b.client.AddTrust(t.Context(), api.TrustEntry{Org: b.other.Org.String(), Petname: "other", Level: "observed", Expires: "2027-06-30", Reason: "met"})
+	ok(t, err)
+	w := httptest.NewRecorder()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPut, api.Prefix+"/trust/"+b.other.Org.String(), strings.NewReader(`{"org":"sha256:1111111111111111111111111111111111111111111111111111111111111111","petname":"x","level":"partner","expires":"2027-06-30"}`))
+	r.Header.Set("Content-Type", "application/json")
+	asOwner(NewHandler(b.deps)).ServeHTTP(w, r)
+	if w.Code != http.StatusBadRequest {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
