@@ -28,6 +28,8 @@ const (
 	Life = 24 * time.Hour
 	// MaxKeys bounds the keys that are remembered at a time: one every nine seconds for a whole day.
 	MaxKeys = 10_000
+	// MaxKeysEach bounds those of one client.
+	MaxKeysEach = MaxKeys / 4
 	// MaxBody bounds an answer that is kept; of a longer one only the fact is.
 	MaxBody = 256 << 10
 	// MaxKey bounds a key, in bytes.
@@ -64,6 +66,8 @@ type entry struct {
 	At     time.Time `json:"at"`
 	What   string    `json:"what"`
 	Answer *Answer   `json:"answer,omitempty"`
+	// Who is a digest of whose key it is.
+	Who string `json:"who,omitempty"`
 }
 
 // Book remembers, one file for each key, so that nothing is lost in a power cut. It may be used concurrently.
@@ -72,6 +76,8 @@ type Book struct {
 	mu  sync.Mutex
 	// at is when each key came, by its file's name; guarded by mu.
 	at map[string]time.Time
+	// by is whose each key is, as in the file; guarded by mu.
+	by map[string]string
 	// running are the keys whose first request this process is working on; guarded by mu.
 	running map[string]bool
 	tidied  time.Time // guarded by mu
@@ -87,7 +93,7 @@ func Open(dir string) (*Book, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the folder of answers: %w", err)
 	}
-	b := &Book{dir: dir, at: map[string]time.Time{}, running: map[string]bool{}}
+	b := &Book{dir: dir, at: map[string]time.Time{}, by: map[string]string{}, running: map[string]bool{}}
 	for _, f := range files {
 		if !strings.HasSuffix(f.Name(), suffix) {
 			continue
@@ -98,7 +104,7 @@ func Open(dir string) (*Book, error) {
 		}
 		b.at[f.Name()] = info.ModTime()
 		if e, err := b.read(f.Name()); err == nil {
-			b.at[f.Name()] = e.At
+			b.at[f.Name()], b.by[f.Name()] = e.At, e.Who
 		}
 	}
 	return b, nil
@@ -108,6 +114,22 @@ func Open(dir string) (*Book, error) {
 func nameOf(r Request) string {
 	d := sha256.Sum256([]byte(r.Who + "\x00" + r.Key))
 	return hex.EncodeToString(d[:]) + suffix
+}
+
+// whoOf shortens whose key it is.
+func whoOf(r Request) string {
+	d := sha256.Sum256([]byte(r.Who))
+	return hex.EncodeToString(d[:8])
+}
+
+// count is how many keys of one client are remembered. The caller holds mu.
+func (b *Book) count(who string) (n int) {
+	for _, w := range b.by {
+		if w == who {
+			n++
+		}
+	}
+	return n
 }
 
 // Begin notes that a request is under way, durably, and gives nil: the caller does it and then calls End. For a key that
@@ -127,10 +149,14 @@ func (b *Book) Begin(r Request, now time.Time) (*Answer, error) {
 	if len(b.at) >= MaxKeys {
 		return nil, reason.New(reason.RequestRate, fmt.Sprintf("%d idempotency keys came within a day, which is as many as are remembered", MaxKeys))
 	}
-	if err := b.write(name, entry{At: now.UTC(), What: r.What}); err != nil {
+	who := whoOf(r)
+	if b.count(who) >= MaxKeysEach {
+		return nil, reason.New(reason.RequestRate, fmt.Sprintf("%d idempotency keys of this client came within a day, which is as many as are remembered of one", MaxKeysEach))
+	}
+	if err := b.write(name, entry{At: now.UTC(), What: r.What, Who: who}); err != nil {
 		return nil, err
 	}
-	b.at[name], b.running[name] = now, true
+	b.at[name], b.by[name], b.running[name] = now, who, true
 	return nil, nil
 }
 
@@ -157,13 +183,14 @@ func (b *Book) End(r Request, a *Answer, now time.Time) error {
 	delete(b.running, name)
 	if a == nil {
 		delete(b.at, name)
+		delete(b.by, name)
 		return b.remove(name)
 	}
 	kept := *a
 	if len(kept.Body) > MaxBody {
 		kept.Body, kept.TooLong = nil, true
 	}
-	return b.write(name, entry{At: now.UTC(), What: r.What, Answer: &kept})
+	return b.write(name, entry{At: now.UTC(), What: r.What, Who: whoOf(r), Answer: &kept})
 }
 
 // forget lets go of keys that are over. The caller holds mu.
@@ -173,6 +200,7 @@ func (b *Book) forget(now time.Time) {
 			continue
 		}
 		delete(b.at, name)
+		delete(b.by, name)
 		if err := b.remove(name); err != nil {
 			log.Warnw("an answer that is over stays on the disk", "file", name, "err", err)
 		}

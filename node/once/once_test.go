@@ -3,6 +3,7 @@ package once
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -153,4 +154,31 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%s: %v", again, err)
 		}
 	})
+}
+
+// One client's keys leave room for those of others, after a restart as well.
+func TestShare(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	b, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := request("first")
+	if _, err := b.Begin(first, now); err != nil {
+		t.Fatal(err)
+	}
+	if b, err = Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n < MaxKeysEach; n++ { // as if they had come: the files are not needed
+		name := nameOf(request(fmt.Sprint("more ", n)))
+		b.at[name], b.by[name] = now, whoOf(first)
+	}
+	_, err = b.Begin(request("one more"), now)
+	wants(t, "one too many of one client", err, reason.RequestRate)
+	other := request("one more")
+	other.Who = "somebody else"
+	if _, err := b.Begin(other, now); err != nil {
+		t.Errorf("another client: %v", err)
+	}
 }
