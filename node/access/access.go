@@ -75,8 +75,11 @@ type Principal struct {
 	Actor audit.Actor
 	// ID names the token or the session, "" at the socket.
 	ID string
+	// Token is the id of the token that the principal's power goes back to: its own, or that of its session; "" for an account.
+	Token string
 
-	at account // whose role is looked at again; set by AtSocket
+	at   account // whose role is looked at again; set by AtSocket
+	book *Book   // which knows the token or the session; nil at the socket
 }
 
 // principalKey is the context's key for the principal.
@@ -102,6 +105,14 @@ func (p Principal) May(least Role, what string) error {
 		return reason.New(reason.LoginRequired, what+": nobody is logged in")
 	}
 	return reason.New(reason.RoleDenied, fmt.Sprintf("%s: the role %s is needed, and %s has %s", what, least, p.name(), p.Role))
+}
+
+// Still asks again whether the token or the session that a principal came with is in force: a request may take long.
+func (p Principal) Still() error {
+	if p.ID == "" || p.book == nil {
+		return nil
+	}
+	return p.book.Standing(p)
 }
 
 // name says who is meant, for a message.

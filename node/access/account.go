@@ -29,6 +29,15 @@ type account struct {
 // role is the account's role now.
 func (a account) role() Role { return AtSocket(a.uid, a.owner, a.groups).Role }
 
+// isAccount reports whether the system has an account of that name.
+func isAccount(name string) bool {
+	if name == "root" { // it may stand in no file
+		return true
+	}
+	_, err := user.Lookup(name)
+	return err == nil
+}
+
 // atSocket is AtSocket, asking lookUp for an account's name and groups.
 func atSocket(uid, owner int, g Groups, lookUp func(uid int) (name string, groups []string, err error)) Principal {
 	p := Principal{Role: Viewer, Actor: audit.Actor{UID: uid, Via: ViaSocket}, at: account{true, uid, owner, g}}

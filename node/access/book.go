@@ -48,8 +48,8 @@ type held struct {
 func (h *held) digest() digest { return h.Hash }
 
 // principal is who bears the token.
-func (h *held) principal() Principal {
-	return Principal{Role: h.Role, ID: h.ID, Actor: audit.Actor{UID: h.By.UID, User: h.Name, Via: ViaToken}}
+func (h *held) principal(b *Book) Principal {
+	return Principal{Role: h.Role, ID: h.ID, Token: h.ID, book: b, Actor: audit.Actor{UID: h.By.UID, User: h.Name, Via: ViaToken}}
 }
 
 // Book holds tokens (a file with their hashes), one-time codes and sessions (in memory: a
@@ -65,7 +65,8 @@ type Book struct {
 	codes    []*code
 	sessions []*session // oldest first
 	pace     pace
-	roles    map[account]seenRole
+
+	roster roster // locks for itself
 }
 
 // Open reads the tokens in path, which may be absent. A damaged file gives state.damaged and is left as it is.
@@ -74,18 +75,22 @@ func Open(path string, book *audit.Log) (*Book, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Book{path: path, audit: book, tokens: tokens, pace: pace{}, roles: map[account]seenRole{}}, nil
+	return &Book{path: path, audit: book, tokens: tokens, pace: pace{}, roster: newRoster()}, nil
 }
 
 // Create makes a token and gives its secret, which is never shown again. Role is Viewer to Operator and not above the
-// principal of ctx (role.denied); expires is at most 366 days away, and not after the end of the token
-// that the principal came with. conflict when the name is taken.
+// principal of ctx (role.denied), who is no session (it would outlive itself) and still in force (login.expired); expires is
+// at most 366 days away, and not after the end of the token that the principal came with. conflict when the name is taken.
 func (b *Book) Create(ctx context.Context, name string, role Role, expires time.Time, why string) (Token, string, error) {
 	p, now := Of(ctx), time.Now().UTC().Truncate(time.Second)
 	t := Token{ID: newID(tokenID), Name: name, Role: role, Created: now, Expires: expires.UTC().Truncate(time.Second), By: p.Actor}
+	if err := mayBe(t, now); err != nil {
+		return Token{}, "", err
+	}
+	fallen := b.roster.fallen(p, now)
 	b.change.Lock()
 	defer b.change.Unlock()
-	if err := b.mayCreate(p, t, now); err != nil {
+	if err := b.mayCreate(p, t, fallen); err != nil {
 		return Token{}, "", err
 	}
 	secret, hash := newSecret(tokenMark)
@@ -100,9 +105,9 @@ func (b *Book) Create(ctx context.Context, name string, role Role, expires time.
 	return t, secret, nil
 }
 
-// mayCreate holds a new token against the rules. change is held.
-func (b *Book) mayCreate(p Principal, t Token, now time.Time) error {
-	what := fmt.Sprintf("create token %.80q", t.Name)
+// mayBe holds a new token against what any may be.
+func mayBe(t Token, now time.Time) error {
+	what := creating(t)
 	switch {
 	case !isName(t.Name):
 		return reason.New(reason.UsageInvalid, fmt.Sprintf("%s: want a name of 1 to %d of a-z, 0-9, dot, hyphen and underscore, a letter or digit first", what, MaxName))
@@ -115,10 +120,25 @@ func (b *Book) mayCreate(p Principal, t Token, now time.Time) error {
 	case t.Expires.Sub(now) > MaxLife:
 		return reason.New(reason.UsageInvalid, fmt.Sprintf("%s: it would last until %s, at most 366 days are allowed", what, t.Expires.Format(time.DateOnly)))
 	}
+	return nil
+}
+
+func creating(t Token) string { return fmt.Sprintf("create token %.80q", t.Name) }
+
+// mayCreate holds a new token against who makes it and the others. change is held, so nobody revokes meanwhile what it is made with.
+func (b *Book) mayCreate(p Principal, t Token, fallen error) error {
+	what := creating(t)
 	if err := p.May(max(t.Role, Operator), what+" with the role "+t.Role.String()); err != nil {
 		return err
 	}
-	if end := b.end(p); !end.IsZero() && t.Expires.After(end) {
+	if strings.HasPrefix(p.ID, sessionID) {
+		return reason.New(reason.RoleDenied, what+": a browser cannot make one, it would outlive the session; use 'tocsin token create' or a token")
+	}
+	end, err := b.end(p, fallen)
+	if err != nil {
+		return err
+	}
+	if !end.IsZero() && t.Expires.After(end) {
 		return reason.New(reason.UsageInvalid, fmt.Sprintf("%s: it would outlast what it is made with, which ends at %s; make it at the socket", what, end.Format(time.RFC3339)))
 	}
 	all := b.Tokens()
@@ -137,14 +157,17 @@ func isName(name string) bool {
 	return name != "" && len(name) <= MaxName && strings.Trim(name, word+".-_") == "" && strings.Contains(word, name[:1])
 }
 
-// end is when the token ends that a principal's power goes back to; zero for none.
-func (b *Book) end(p Principal) time.Time {
+// end is when the token ends that a principal's power goes back to, zero for an account; login.expired when that is over already.
+func (b *Book) end(p Principal, fallen error) (time.Time, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if t := b.token(b.tokenOf(p.ID)); t != nil {
-		return t.Expires
+	if err := b.stands(p, fallen, time.Now()); err != nil {
+		return time.Time{}, err
 	}
-	return time.Time{}
+	if t := b.token(p.Token); t != nil {
+		return t.Expires, nil
+	}
+	return time.Time{}, nil
 }
 
 // token gives one by id, nil for none. mu is held.
@@ -172,6 +195,8 @@ func (b *Book) Tokens() []Token {
 
 // Revoke ends a token and the sessions made from it at once; not.found when there is none.
 func (b *Book) Revoke(ctx context.Context, nameOrID, why string) (Token, error) {
+	p := Of(ctx)
+	fallen := b.roster.fallen(p, time.Now())
 	b.change.Lock()
 	defer b.change.Unlock()
 	now := time.Now()
@@ -182,7 +207,10 @@ func (b *Book) Revoke(ctx context.Context, nameOrID, why string) (Token, error) 
 	}
 	gone := all[i]
 	what := "revoke token " + gone.Name
-	if err := Of(ctx).May(Operator, what); err != nil {
+	if err := p.May(Operator, what); err != nil {
+		return Token{}, err
+	}
+	if _, err := b.end(p, fallen); err != nil {
 		return Token{}, err
 	}
 	next := slices.DeleteFunc(b.remembered(now), func(t *held) bool { return t.ID == gone.ID })
@@ -253,7 +281,7 @@ func (b *Book) Bearer(secret, place string) (Principal, error) {
 		defer b.mu.Unlock()
 		return Principal{}, reason.New(reason.LoginExpired, fmt.Sprintf("the token %s ended at %s", t.Name, t.Expires.Format(time.RFC3339)))
 	}
-	p, hour := t.principal(), now.UTC().Truncate(time.Hour)
+	p, hour := t.principal(b), now.UTC().Truncate(time.Hour)
 	stale := !t.LastUsed.Equal(hour)
 	b.mu.Unlock()
 	if stale {

@@ -17,9 +17,11 @@ import (
 func TestTokenRules(t *testing.T) {
 	k := newKit(t)
 	k.create("taken", Viewer)
-	short, _, err := k.Create(as(Owner), "short", Operator, time.Now().Add(time.Hour), "")
+	_, secret, err := k.Create(as(Owner), "short", Operator, time.Now().Add(time.Hour), "")
 	ok(t, err)
-	withToken := With(t.Context(), Principal{Role: Operator, ID: short.ID, Actor: audit.Actor{UID: 7, User: "short", Via: ViaToken}})
+	short, err := k.Bearer(secret, "here")
+	ok(t, err)
+	withToken := With(t.Context(), short)
 	const day = 24 * time.Hour
 	for _, c := range []struct {
 		name string
@@ -142,13 +144,13 @@ func TestSessionsEndWithTheRoleOfTheirAccount(t *testing.T) {
 	if !k.Valid(me) || !k.Valid(p) {
 		t.Fatal("not valid")
 	}
-	k.roles[me.at] = seenRole{Viewer, time.Now().Add(time.Hour)}
+	k.roster.known[me.at] = seenRole{Viewer, time.Now().Add(time.Hour)}
 	_, err := k.Session(session, "browser", "here")
 	refused(t, err, reason.LoginExpired)
 	if k.Valid(me) || k.Valid(p) {
 		t.Error("valid with a role that the account has no more")
 	}
-	clear(k.roles)
+	clear(k.roster.known)
 	_, err = k.Session(session, "browser", "here")
 	refused(t, err, reason.LoginExpired)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tocsin/node/access"
 	"tocsin/node/admin/api"
 	"tocsin/protocol/reason"
 )
@@ -22,11 +23,15 @@ func answer[T any](v T) (*body[T], error) { return &body[T]{v}, nil }
 // nothing is the input of requests without parameters.
 type nothing struct{}
 
-// handle registers a plain function for one operation, for those whose role it needs; its errors become problems.
+// handle registers a plain function for one operation, for those whose role it needs; its errors become problems. A body may
+// come slowly, so who sent it is asked for again when it is there (ADM-21).
 func handle[I, O any](a huma.API, op huma.Operation, h func(context.Context, *I) (*O, error)) {
 	op.Path = api.Prefix + op.Path
 	op.Middlewares = append(huma.Middlewares{demanding(op.OperationID)}, op.Middlewares...)
 	huma.Register(a, op, func(ctx context.Context, in *I) (*O, error) {
+		if err := access.Of(ctx).Still(); err != nil {
+			return nil, problemOf(op.OperationID, err)
+		}
 		out, err := h(ctx, in)
 		if err != nil {
 			return nil, problemOf(op.OperationID, err)
