@@ -36,6 +36,7 @@ func (k *kit) reopen() {
 	k.t.Helper()
 	b, err := Open(k.path, k.log)
 	ok(k.t, err)
+	b.isAccount = func(name string) bool { return name == "root" || name == "alice" } // whatever this machine has
 	k.Book = b
 }
 

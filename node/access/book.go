@@ -26,6 +26,8 @@ const (
 	tokenID = "t-"
 	// overFor is how long a token that ended is remembered, so that its bearer hears why.
 	overFor = 30 * 24 * time.Hour
+	// maxOver is how many of these are remembered; the oldest are forgotten.
+	maxOver = 1000
 )
 
 // Token is a named token, without its secret.
@@ -37,6 +39,8 @@ type Token struct {
 	Expires  time.Time   `json:"expires"`
 	LastUsed time.Time   `json:"last_used,omitzero"` // to the hour
 	By       audit.Actor `json:"by"`
+	// With is the id of the token that it was made with, "" for none: it ends with that.
+	With string `json:"with,omitempty"`
 }
 
 // held is a token with the hash of its secret.
@@ -66,7 +70,8 @@ type Book struct {
 	sessions []*session // oldest first
 	pace     pace
 
-	roster roster // locks for itself
+	roster    roster                 // locks for itself
+	isAccount func(name string) bool // asked under no lock
 }
 
 // Open reads the tokens in path, which may be absent. A damaged file gives state.damaged and is left as it is.
@@ -75,7 +80,7 @@ func Open(path string, book *audit.Log) (*Book, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Book{path: path, audit: book, tokens: tokens, pace: pace{}, roster: newRoster()}, nil
+	return &Book{path: path, audit: book, tokens: tokens, pace: pace{}, roster: newRoster(), isAccount: isAccount}, nil
 }
 
 // Create makes a token and gives its secret, which is never shown again. Role is Viewer to Operator and not above the
@@ -83,9 +88,12 @@ func Open(path string, book *audit.Log) (*Book, error) {
 // at most 366 days away, and not after the end of the token that the principal came with. conflict when the name is taken.
 func (b *Book) Create(ctx context.Context, name string, role Role, expires time.Time, why string) (Token, string, error) {
 	p, now := Of(ctx), time.Now().UTC().Truncate(time.Second)
-	t := Token{ID: newID(tokenID), Name: name, Role: role, Created: now, Expires: expires.UTC().Truncate(time.Second), By: p.Actor}
+	t := Token{ID: newID(tokenID), Name: name, Role: role, Created: now, Expires: expires.UTC().Truncate(time.Second), By: p.Actor, With: p.Token}
 	if err := mayBe(t, now); err != nil {
 		return Token{}, "", err
+	}
+	if b.isAccount(name) {
+		return Token{}, "", reason.New(reason.UsageInvalid, creating(t)+": an account of this machine has that name, which stands in the audit log; choose another one")
 	}
 	fallen := b.roster.fallen(p, now)
 	b.change.Lock()
@@ -99,7 +107,7 @@ func (b *Book) Create(ctx context.Context, name string, role Role, expires time.
 	e := audit.Event{Action: "token.create", Target: name, Reason: why, Detail: map[string]string{
 		"token": t.ID, "role": role.String(), "expires": t.Expires.Format(time.RFC3339),
 	}}
-	if err := b.recorded(ctx, e, func() error { return b.keep(next) }); err != nil {
+	if err := b.recorded(ctx, func() error { return b.keep(next) }, e); err != nil {
 		return Token{}, "", err
 	}
 	return t, secret, nil
@@ -193,7 +201,7 @@ func (b *Book) Tokens() []Token {
 	return out
 }
 
-// Revoke ends a token and the sessions made from it at once; not.found when there is none.
+// Revoke ends a token, the tokens that were made with it and theirs, and the sessions of them all, at once; not.found when there is none.
 func (b *Book) Revoke(ctx context.Context, nameOrID, why string) (Token, error) {
 	p := Of(ctx)
 	fallen := b.roster.fallen(p, time.Now())
@@ -213,25 +221,75 @@ func (b *Book) Revoke(ctx context.Context, nameOrID, why string) (Token, error) 
 	if _, err := b.end(p, fallen); err != nil {
 		return Token{}, err
 	}
-	next := slices.DeleteFunc(b.remembered(now), func(t *held) bool { return t.ID == gone.ID })
-	e := audit.Event{Action: "token.revoke", Target: gone.Name, Reason: why, Detail: map[string]string{"token": gone.ID, "role": gone.Role.String()}}
-	err := b.recorded(ctx, e, func() error {
+	tree := madeWith(gone, all)
+	next := slices.DeleteFunc(b.remembered(now), func(h *held) bool {
+		return slices.ContainsFunc(tree, func(t Token) bool { return t.ID == h.ID })
+	})
+	err := b.recorded(ctx, func() error {
 		b.goBy(next)
-		b.endSessions(gone.ID)
+		for _, t := range tree {
+			b.endSessions(t.ID)
+		}
 		// It is over now whatever becomes of the file; one that stays as it was brings the token back at the next start.
 		if err := write(b.path, next); err != nil {
 			return fmt.Errorf("%s: it is over, but comes back when the node starts again: %w", what, err)
 		}
 		return nil
-	})
+	}, revocations(tree, why)...)
 	return gone, err
+}
+
+// madeWith is a token and those of a list that were made with it, and with these, and so on.
+func madeWith(first Token, all []Token) []Token {
+	tree := []Token{first}
+	for i := 0; i < len(tree); i++ { // it grows meanwhile
+		for _, t := range all {
+			if t.With == tree[i].ID && !slices.ContainsFunc(tree, func(o Token) bool { return o.ID == t.ID }) {
+				tree = append(tree, t)
+			}
+		}
+	}
+	return tree
+}
+
+// revocations are the entries of the audit log, one for each token.
+func revocations(tree []Token, why string) []audit.Event {
+	var out []audit.Event
+	for _, t := range tree {
+		detail := map[string]string{"token": t.ID, "role": t.Role.String()}
+		if t.With != "" {
+			detail["with"] = t.With
+		}
+		out = append(out, audit.Event{Action: "token.revoke", Target: t.Name, Reason: why, Detail: detail})
+	}
+	return out
 }
 
 // remembered are the tokens that are in force or have not been over for long, in a list of its own.
 func (b *Book) remembered(now time.Time) []*held {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(b.tokens), func(t *held) bool { return now.Sub(t.Expires) > overFor })
+	since := now.Add(-overFor)
+	var ends []time.Time
+	for _, t := range b.tokens {
+		if !t.Expires.After(now) {
+			ends = append(ends, t.Expires)
+		}
+	}
+	if len(ends) > maxOver {
+		slices.SortFunc(ends, time.Time.Compare)
+		since = ends[len(ends)-maxOver]
+	}
+	kept, over := []*held{}, 0
+	for _, t := range b.tokens {
+		if t.Expires.After(now) {
+			kept = append(kept, t)
+		} else if !t.Expires.Before(since) && over < maxOver {
+			kept = append(kept, t)
+			over++
+		}
+	}
+	return kept
 }
 
 // keep writes the tokens and then goes by them. change is held.
@@ -250,12 +308,17 @@ func (b *Book) goBy(next []*held) {
 }
 
 // recorded writes down what somebody asked for and then does it; what cannot be written down is not done.
-func (b *Book) recorded(ctx context.Context, e audit.Event, do func() error) error {
-	if _, err := b.audit.Append(ctx, e); err != nil {
-		return fmt.Errorf("nothing was done, since it cannot be written down: %w", err)
+func (b *Book) recorded(ctx context.Context, do func() error, events ...audit.Event) error {
+	for _, e := range events {
+		if _, err := b.audit.Append(ctx, e); err != nil {
+			return fmt.Errorf("nothing was done, since it cannot be written down: %w", err)
+		}
 	}
 	err := do()
-	if err != nil {
+	if err == nil {
+		return nil
+	}
+	for _, e := range events {
 		e.Action += ".failed"
 		e.Detail = maps.Clone(e.Detail)
 		e.Detail["error"] = err.Error()

@@ -102,5 +102,9 @@ func write(path string, tokens []*held) error {
 	if err != nil {
 		return fmt.Errorf("write tokens: %w", err)
 	}
-	return durable.Write(path, append(raw, '\n'), 0o600)
+	raw = append(raw, '\n')
+	if _, err := decode(raw); err != nil {
+		return fmt.Errorf("write tokens: the next start could not read them: %w", err)
+	}
+	return durable.Write(path, raw, 0o600)
 }

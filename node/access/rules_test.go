@@ -41,6 +41,8 @@ func TestTokenRules(t *testing.T) {
 		{strings.Repeat("x", MaxName), Owner, Viewer, day, ""},
 		{strings.Repeat("x", MaxName+1), Owner, Viewer, day, reason.UsageInvalid},
 		{"", Owner, Viewer, day, reason.UsageInvalid},
+		{"root", Owner, Viewer, day, reason.UsageInvalid},
+		{"alice", Owner, Viewer, day, reason.UsageInvalid},
 		{"A", Owner, Viewer, day, reason.UsageInvalid},
 		{".a", Owner, Viewer, day, reason.UsageInvalid},
 		{"a b", Owner, Viewer, day, reason.UsageInvalid},
@@ -63,7 +65,7 @@ func TestTokenRules(t *testing.T) {
 func TestTokensAreBounded(t *testing.T) {
 	k := newKit(t)
 	for i := range MaxTokens - 1 {
-		k.tokens = append(k.tokens, &held{Token: Token{ID: fmt.Sprintf("t-%d", i), Name: fmt.Sprintf("n%d", i), Role: Viewer, Expires: time.Now().Add(time.Hour)}})
+		k.tokens = append(k.tokens, &held{Token: Token{ID: fmt.Sprintf("t-%d", i), Name: fmt.Sprintf("n%d", i), Role: Viewer, Created: time.Now(), Expires: time.Now().Add(time.Hour)}})
 	}
 	k.create("last", Viewer)
 	_, _, err := k.Create(as(Owner), "more", Viewer, time.Now().Add(time.Hour), "")

@@ -70,7 +70,7 @@ func (b *Book) Code(ctx context.Context, role Role) (text string, expires time.T
 	secret, hash := newSecret("")
 	c := &code{hash: hash, who: who, by: p, expires: now.Add(CodeLife)}
 	e := audit.Event{Action: "login.code", Target: p.Actor.User, Detail: map[string]string{"role": who.Role.String()}}
-	return secret, c.expires, b.recorded(ctx, e, func() error { return b.addCode(c, fallen, now) })
+	return secret, c.expires, b.recorded(ctx, func() error { return b.addCode(c, fallen, now) }, e)
 }
 
 // addCode keeps a code, unless there are too many or who asked for it is over.
@@ -115,7 +115,7 @@ func (b *Book) Login(ctx context.Context, code, agent, place string) (secret str
 	e := audit.Event{Action: "login", Target: c.who.Actor.User, Detail: map[string]string{
 		"session": s.who.ID, "role": s.who.Role.String(), "expires": s.expires.Format(time.RFC3339), "from": place,
 	}}
-	err = b.recorded(With(ctx, s.who), e, func() error { return b.addSession(s, fallen, now) })
+	err = b.recorded(With(ctx, s.who), func() error { return b.addSession(s, fallen, now) }, e)
 	if err != nil {
 		return "", Principal{}, time.Time{}, err
 	}

@@ -1,10 +1,13 @@
 package access
 
 import (
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"tocsin/node/audit"
 	"tocsin/protocol/reason"
 )
 
@@ -76,4 +79,71 @@ func TestLookUpsHoldNobodyUp(t *testing.T) {
 	k.create("more", Viewer)
 	close(answer)
 	wait.Wait()
+}
+
+// With a token ends what was made with it, and with that, each with its entry; nothing else does (ADM-24).
+func TestRevokeTakesWhatWasMade(t *testing.T) {
+	k := newKit(t)
+	_, secret := k.create("a", Operator)
+	k.create("z", Viewer)
+	var all []Principal
+	for _, name := range []string{"b", "c", "d"} { // a made b, b made c, c made d
+		who, err := k.Bearer(secret, "here")
+		ok(t, err)
+		all = append(all, who)
+		_, secret, err = k.Create(With(t.Context(), who), name, Operator, time.Now().Add(time.Hour), "")
+		ok(t, err)
+	}
+	last, err := k.Bearer(secret, "here")
+	ok(t, err)
+	_, session := k.login(With(t.Context(), last), Viewer)
+	k.reopen() // who made what is in the file
+	before := len(k.actions())
+	_, err = k.Revoke(as(Owner), "a", "stolen")
+	ok(t, err)
+	for _, p := range append(all, last, session) {
+		if k.Valid(p) {
+			t.Errorf("%s is valid", p.ID)
+		}
+	}
+	want := "token.revoke a by alice/socket, token.revoke b by alice/socket, token.revoke c by alice/socket, token.revoke d by alice/socket"
+	if got := strings.Join(k.actions()[before:], ", "); got != want {
+		t.Errorf("audit log: %s", got)
+	}
+	k.reopen()
+	if list := k.Tokens(); len(list) != 1 || list[0].Name != "z" {
+		t.Errorf("tokens %+v", list)
+	}
+}
+
+// Of tokens that ended a bounded number is remembered, so that the file can always be read again.
+func TestEndedTokensAreBounded(t *testing.T) {
+	k := newKit(t)
+	now := time.Now()
+	for i := range maxOver + 50 {
+		k.tokens = append(k.tokens, &held{Token: Token{
+			ID: fmt.Sprintf("t-%d", i), Name: fmt.Sprintf("n%d", i), Role: Viewer, Created: now.Add(-time.Hour), Expires: now.Add(-time.Duration(i+1) * time.Second),
+		}})
+	}
+	k.create("new", Viewer)
+	k.reopen()
+	if len(k.tokens) != maxOver+1 || k.token("t-0") == nil || k.token(fmt.Sprintf("t-%d", maxOver)) != nil {
+		t.Errorf("%d are remembered", len(k.tokens))
+	}
+	// What the next start could not read is not written.
+	bad := &held{Token: Token{ID: "t-x", Name: strings.Repeat("x", MaxName), Role: Viewer, By: audit.Actor{User: strings.Repeat("u", maxFile)}}}
+	if err := write(k.path, []*held{bad}); err == nil {
+		t.Error("written")
+	}
+	k.reopen()
+	if len(k.tokens) != maxOver+1 {
+		t.Error("the file was overwritten")
+	}
+}
+
+// The node's own look at the system's accounts (ADM-24).
+func TestAccountNames(t *testing.T) {
+	if !isAccount("root") || isAccount("no-such-account-here") {
+		t.Error("root is an account, and what the system does not name is none")
+	}
 }
