@@ -107,11 +107,18 @@ func (r *Redactor) Text(s string) string {
 	if r.names != nil {
 		s = r.names.ReplaceAllStringFunc(s, func(m string) string { return r.mark("name", strings.ToLower(m)) })
 	}
+	s = homeOf.ReplaceAllStringFunc(s, func(m string) string {
+		part := homeOf.FindStringSubmatch(m)
+		return part[1] + " (" + r.mark("country", part[2]) + ")"
+	})
 	for _, l := range r.look {
 		s = outside(s, l)
 	}
 	return s
 }
+
+// homeOf finds the country that stands behind a name: it may be the only organisation there.
+var homeOf = regexp.MustCompile(`(<name-[0-9]+>) \(([A-Z]{2})\)`)
 
 // outside does what a rule says, but not in marks.
 func outside(s string, l rule) string {

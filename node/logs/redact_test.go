@@ -58,6 +58,7 @@ func TestWhatStays(t *testing.T) {
 		{"refused [sig.invalid] after 12:04:40 in 1.5 s, 12/min, v0.51.0", "refused [sig.invalid] after 12:04:40 in 1.5 s, 12/min, v0.51.0"},
 		{`log level "debug", code "sig.invalid", value "x y"`, `log level "debug", code "sig.invalid", value "<text-1>"`},
 		{"a <b> c", "a (b) c"},
+		{"CERT (XA) has key 1, the TLP (XA) has none", "<name-1> (<country-1>) has key 1, the TLP (XA) has none"},
 	} {
 		if got := r.Text(c.in); got != c.want {
 			t.Errorf("%q\n got %q\nwant %q", c.in, got, c.want)
