@@ -107,6 +107,17 @@ func TestColoursNeedATerminal(t *testing.T) {
 	}
 }
 
+func TestActorText(t *testing.T) {
+	for want, a := range map[string]api.AuditActor{
+		"the node": {UID: -1, Via: "node"}, "uid 1000": {UID: 1000, Via: "socket"}, "anna": {UID: 1000, User: "anna", Via: "socket"},
+		"token siem": {UID: 1000, User: "siem", Via: "token"},
+	} {
+		if got := actorText(a); got != want {
+			t.Errorf("%+v: got %q, want %q", a, got, want)
+		}
+	}
+}
+
 func TestEmitList(t *testing.T) {
 	list := api.List[api.Topic]{Items: []api.Topic{{Name: "a<b>"}, {Name: "b"}}, Next: "n"}
 	for format, want := range map[string]int{"json": 1, "jsonl": 2} {

@@ -13,6 +13,7 @@ import (
 
 	"tocsin/node/admin/api"
 	"tocsin/protocol/reason"
+	"tocsin/protocol/stix"
 )
 
 // tailing is what tail was asked for.
@@ -52,7 +53,7 @@ it was; with --reconnect=false it ends with exit code 4 and says where to go on.
 	f.StringVar(&t.Type, "type", "", "only objects of this STIX type")
 	f.StringVar(&t.Topic, "topic", "", "only this topic")
 	f.StringVar(&t.Org, "org", "", "only of this organisation: petname, id or its first 8 digits")
-	f.StringVar(&t.TLP, "tlp", "", "only with this marking")
+	f.StringVar(&t.TLP, "tlp", "", "only with this marking: clear, green, amber, amber+strict or red")
 	f.StringVar(&t.Country, "country", "", "only of organisations of this country (two letters)")
 	f.StringVar(&t.Label, "label", "", "only objects with this label")
 	f.IntVar(&t.limit, "limit", 0, "end after this many events")
@@ -65,6 +66,13 @@ func (g *globals) tail(cmd *cobra.Command, t *tailing) error {
 	number, err := strconv.ParseUint(t.After, 10, 64)
 	if t.After != "" && err != nil && !strings.Contains(t.After, ".") {
 		return usagef("--after %q: want a whole number from 0 on, or the id of an event", t.After)
+	}
+	if t.TLP != "" {
+		label, err := stix.ParseTLP(t.TLP)
+		if err != nil {
+			return usagef("--tlp %q: want clear, green, amber, amber+strict or red", t.TLP)
+		}
+		t.TLP = strings.ToLower(strings.TrimPrefix(label.String(), "TLP:"))
 	}
 	if g.format != "json" && !t.once {
 		return g.withNodeOpen(cmd.Context(), func(ctx context.Context, c *api.Client) error { return g.follow(ctx, c, t) })

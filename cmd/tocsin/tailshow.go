@@ -85,7 +85,7 @@ func (g *globals) showGap(w io.Writer, gap *api.Gap) {
 
 func (g *globals) showEntry(w io.Writer, e *api.AuditEntry) {
 	g.line(w, g.stamp(e.At), "audit", "")
-	fmt.Fprintf(w, "%s  %s  by %s", clean(e.Action), clean(e.Target), clean(cmp.Or(e.Actor.User, fmt.Sprint("uid ", e.Actor.UID))))
+	fmt.Fprintf(w, "%s  %s  by %s", clean(e.Action), clean(e.Target), clean(actorText(e.Actor)))
 	if e.Reason != "" {
 		fmt.Fprintf(w, "  %s", clean(e.Reason))
 	}

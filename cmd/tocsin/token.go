@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/audit"
 	"tocsin/node/durable"
 	"tocsin/protocol/reason"
 )
@@ -67,13 +68,10 @@ func (g *globals) showTokens(w io.Writer, tokens []api.Token) {
 
 // actorText names who acted.
 func actorText(a api.AuditActor) string {
-	if a.User == "" {
-		return fmt.Sprintf("uid %d", a.UID)
-	}
-	if a.Via == "token" {
+	if a.Via == "token" && a.User != "" {
 		return "token " + a.User
 	}
-	return a.User
+	return audit.Actor(a).String()
 }
 
 func newTokenCreateCommand(g *globals) *cobra.Command {
@@ -89,7 +87,7 @@ Roles: viewer reads; analyst publishes, sights, disputes and decides what waits 
 peers, topics, tokens and backups. What only the owner may do (keys, erasure) is done at the socket; no token does it.
 
 Exit codes: 0 made, 2 usage error, 4 no node answers, 5 not an operator, 9 the name is taken, or FILE exists.`,
-		Example: "  tocsin token create prometheus --role viewer --expires 365d --out /etc/prometheus/tocsin.token\n  tocsin token create siem --role analyst --expires 90d --reason 'ticket 4711'",
+		Example: "  tocsin token create scrape --role viewer --expires 365d --out /etc/prometheus/tocsin.token\n  tocsin token create siem --role analyst --expires 90d --reason 'ticket 4711'",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := named("a token", args[0]); err != nil {
@@ -99,8 +97,8 @@ Exit codes: 0 made, 2 usage error, 4 no node answers, 5 not an operator, 9 the n
 			if err != nil || d == 0 {
 				return usagef("--expires %q: want a span such as 90d, 366d at most", life)
 			}
-			if r.Role == "" {
-				return usagef("--role is missing: viewer, analyst or operator")
+			if err := loginRole(r.Role); err != nil {
+				return err
 			}
 			if err := absentFile(out); err != nil {
 				return err
@@ -115,6 +113,19 @@ Exit codes: 0 made, 2 usage error, 4 no node answers, 5 not an operator, 9 the n
 	f.StringVar(&r.Reason, "reason", "", "why, for the audit log")
 	f.StringVar(&out, "out", "", "write the secret to this new file, readable by its owner only, and do not show it")
 	return c
+}
+
+// loginRole refuses a role that no token and no browser has.
+func loginRole(role string) error {
+	switch role {
+	case "viewer", "analyst", "operator":
+		return nil
+	case "":
+		return usagef("--role is missing: want viewer, analyst or operator")
+	case "owner":
+		return usagef("--role owner: the owner acts at the socket only; want viewer, analyst or operator")
+	}
+	return usagef("--role %q: want viewer, analyst or operator", role)
 }
 
 // absentFile refuses a file that is there, before anything is made that would be lost with it.

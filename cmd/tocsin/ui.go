@@ -28,10 +28,13 @@ browser come through a tunnel: ssh -L 8470:127.0.0.1:8470 HOST.
 --open starts a browser with it, at a terminal only. The list of processes then shows the link for a moment to the other
 accounts of the machine, one of which could be faster than your browser: where there are such, open the printed link yourself.
 
-Exit codes: 0 done, 4 no node answers, 5 not permitted, 6 the node listens at its socket only.`,
+Exit codes: 0 done, 2 usage error, 4 no node answers, 5 not permitted, 6 the node listens at its socket only.`,
 		Example: "  tocsin ui\n  tocsin ui --open\n  tocsin ui --print --role viewer\n  tocsin ui --qr",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := loginRole(r.Role); r.Role != "" && err != nil {
+				return err
+			}
 			return g.withNode(cmd.Context(), func(ctx context.Context, c *api.Client) error {
 				code, err := c.CreateLoginCode(ctx, r)
 				if err != nil {

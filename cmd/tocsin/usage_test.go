@@ -47,6 +47,12 @@ func TestUsageErrorsArePlain(t *testing.T) {
 		"check --min-score -1 a":  {"--min-score -1: want 0 to 100", "tocsin help check"},
 		"status --timeout x":      {`--timeout \"x\": want a span such as 90s`, "tocsin help status"},
 		"tail --after -1":         {`--after \"-1\": want a whole number from 0 on`, "tocsin help tail"},
+		"ui --role owner":         {"--role owner: the owner acts at the socket only; want viewer, analyst or operator", "tocsin help ui"},
+		"ui --role root":          {`--role \"root\": want viewer, analyst or operator`, "tocsin help ui"},
+		"token create x":          {"--role is missing: want viewer, analyst or operator", "tocsin help token create"},
+		"token create x --role a": {`--role \"a\": want viewer, analyst or operator`, "tocsin help token create"},
+		"tail --tlp pink":         {`--tlp \"pink\": want clear, green, amber, amber+strict or red`, "tocsin help tail"},
+		"reasons --lang de":       {`--lang \"de\": the texts are there in en, fr, es, ar, zh and ru`, "tocsin help reasons"},
 		"nonsense":                {`unknown command \"nonsense\"`, "tocsin help"},
 	} {
 		exit, out, errs := capture(t, strings.NewReader(""), append(strings.Fields(line), "-o", "json")...)
