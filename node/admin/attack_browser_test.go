@@ -21,6 +21,9 @@ func TestAttackRebinding(t *testing.T) {
 		}
 		list = append(list, attack{name: "absolute form", head: "GET http://HOST/api/v1/status HTTP/1.1\nHost: evil.example\nCOOKIE", code: reason.HostUnknown})
 		g.attacks(list)
+		if r := g.send("GET /livez HTTP/1.0\nHost: HOST", ""); r.StatusCode != http.StatusBadRequest { // ADM-03
+			t.Errorf("HTTP/1.0: %d %s", r.StatusCode, r.body)
+		}
 		for _, path := range []string{"/", "/livez", "/api/v1/login", "/nothing", "//", "/debug/pprof/heap"} { // before anything else
 			g.refused(g.send("POST "+path+" HTTP/1.1\nHost: evil.example\nBEARER", "x"), reason.HostUnknown)
 		}

@@ -47,7 +47,7 @@ func TestAttackKeysAndRoles(t *testing.T) {
 		} {
 			list := []attack{{name: "token: " + c.who + " " + c.method + " " + c.path, head: request(c.method, c.path, "Authorization: Bearer "+tokens[c.who]), body: c.body, code: c.code}}
 			if g.tcp { // the socket has no pages
-				page := "Origin: http://HOST\nUser-Agent: " + victim + "\nCookie: " + sessions[c.who]
+				page := "Origin: http://HOST\nUser-Agent: " + victim + "\nCookie: " + sessions[c.who] + "\n" + g.proof(sessions[c.who])
 				list = append(list, attack{name: "session: " + c.who + " " + c.method + " " + c.path, head: request(c.method, c.path, page), body: c.body, code: c.code})
 			}
 			g.attacks(list)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tocsin/node/access"
+	"tocsin/node/admin/api"
 	"tocsin/node/audit"
 	"tocsin/protocol/reason"
 )
@@ -24,7 +25,13 @@ func TestAttackToken(t *testing.T) {
 			{name: "in the address", head: fmt.Sprintf(get, "?token="+g.secret, ""), code: reason.UsageInvalid},
 			{name: "in the address, by another name", head: fmt.Sprintf(get, "?access_token="+g.secret, ""), code: reason.UsageInvalid},
 			{name: "in Referer", head: fmt.Sprintf(get, "", "\nReferer: http://HOST/?token="+g.secret), code: reason.LoginRequired, socketCode: reason.OriginForeign},
-			{name: "stolen cookie", head: fmt.Sprintf(get, "", "\nUser-Agent: thief\nCookie: "+g.cookie), code: reason.LoginRequired},
+			{name: "stolen cookie", head: fmt.Sprintf(get, "", "\nUser-Agent: thief\nCookie: "+g.cookie+"\n"+g.proof(g.cookie)), code: reason.LoginRequired},
+			{name: "cookie that a page at another port was sent", head: fmt.Sprintf(get, "", "\nUser-Agent: "+victim+"\nCookie: "+g.cookie), code: reason.LoginRequired},
+			{name: "cookie with a proof of the thief", head: fmt.Sprintf(get, "", "\nUser-Agent: "+victim+"\nCookie: "+g.cookie+"\n"+g.proof("x=y")), code: reason.LoginRequired},
+			{name: "cookie with two proofs", head: fmt.Sprintf(get, "", "\nUser-Agent: "+victim+"\nCookie: "+g.cookie+"\n"+g.proof("x=y")+"\n"+g.proof(g.cookie)), code: reason.LoginRequired},
+			{name: "proof without cookie", head: fmt.Sprintf(get, "", "\nUser-Agent: "+victim+"\n"+g.proof(g.cookie)+"\nAuthorization: Bearer"), code: reason.LoginRequired},
+			{name: "in the address, hidden from the parser", head: fmt.Sprintf(get, "?a;token="+g.secret, ""), code: reason.UsageInvalid},
+			{name: "in the address, in capitals", head: fmt.Sprintf(get, "?Tok%65n="+g.secret, ""), code: reason.UsageInvalid},
 			{name: "twice", head: fmt.Sprintf(get, "", "\nBEARER\nBEARER"), code: reason.LoginRequired},
 			{name: "as a password", head: fmt.Sprintf(get, "", "\nAuthorization: Basic eDp5"), code: reason.LoginRequired},
 		})
@@ -40,6 +47,13 @@ func TestAttackToken(t *testing.T) {
 				t.Fatalf("login: %d %s %q", first.StatusCode, first.body, cookie)
 			}
 			g.unmoved(func() { g.refused(g.send(login, `{"code":"`+code+`"}`), reason.LoginRequired) })
+			var said api.LoggedIn
+			ok(t, json.Unmarshal(first.body, &said))
+			session, _, _ := strings.Cut(cookie, ";")
+			both := fmt.Sprintf(get, "", "\nUser-Agent: "+victim+"\nCookie: "+cookieName(g.host)+"=of-another-port; "+session+"\n"+headerProof+": "+said.Proof)
+			if r := g.send(both, ""); r.StatusCode != http.StatusOK {
+				t.Errorf("cookie and proof: %d %s", r.StatusCode, r.body)
+			}
 		})
 		// What is wrong about a secret changes no byte of the answer but the request's id.
 		t.Run("timing and guesses", func(t *testing.T) {
@@ -66,7 +80,7 @@ func TestAttackToken(t *testing.T) {
 
 // Nobody takes more than their share of the server by what they send, and one request is one (ADM-02, ADM-11).
 func TestAttackParser(t *testing.T) {
-	quick := func(s *Server) { s.times = times{header: 200 * time.Millisecond, body: 200 * time.Millisecond} }
+	quick := func(s *Server) { s.times = times{200 * time.Millisecond, 200 * time.Millisecond, writeTimeout} }
 	besiege(t, quick, func(t *testing.T, g *siege) {
 		post := "POST /api/v1/peers HTTP/1.1\nHost: HOST\nBEARER\nContent-Type: application/json"
 		t.Run("body of 1 GiB", func(t *testing.T) {
@@ -239,7 +253,7 @@ func TestAttackPrivilege(t *testing.T) {
 		stale := g.session(demoted)
 		_, err := g.b.deps.Access.Revoke(access.With(t.Context(), access.Principal{Role: access.Owner}), token.ID, "test")
 		ok(t, err)
-		r := g.send("GET /api/v1/peers HTTP/1.1\nHost: HOST\nUser-Agent: "+victim+"\nCookie: "+stale, "")
+		r := g.send("GET /api/v1/peers HTTP/1.1\nHost: HOST\nUser-Agent: "+victim+"\nCookie: "+stale+"\n"+g.proof(stale), "")
 		if g.silent(r); r.StatusCode != http.StatusUnauthorized {
 			t.Errorf("stale session: %d %s", r.StatusCode, r.body)
 		}

@@ -64,7 +64,7 @@ func newSiege(t *testing.T, tcp bool, change func(*Server)) *siege {
 	socket := filepath.Join(dir, "admin.sock")
 	g.s, err = New(socket, d)
 	ok(t, err)
-	if want := (times{headerTimeout, bodyTimeout}); g.s.times != want {
+	if want := (times{headerTimeout, bodyTimeout, writeTimeout}); g.s.times != want {
 		t.Fatalf("ADM-02: a client has %v", g.s.times)
 	}
 	if change != nil {
@@ -112,9 +112,15 @@ func (g *siege) session(secret string) string {
 	return cookieName(g.host) + "=" + session
 }
 
+// proof is the header that goes with a cookie.
+func (g *siege) proof(cookie string) string {
+	_, session, _ := strings.Cut(cookie, "=")
+	return headerProof + ": " + g.s.prover.proof(session)
+}
+
 // fill puts what a test knows into a request: HOST, COOKIE (the victim's session with its agent), BEARER.
 func (g *siege) fill(lines string) string {
-	return strings.NewReplacer("HOST", g.host, "COOKIE", "Cookie: "+g.cookie+"\r\nUser-Agent: "+victim, "BEARER", "Authorization: Bearer "+g.secret, "\n", "\r\n").Replace(lines)
+	return strings.NewReplacer("HOST", g.host, "COOKIE", "Cookie: "+g.cookie+"\r\n"+g.proof(g.cookie)+"\r\nUser-Agent: "+victim, "BEARER", "Authorization: Bearer "+g.secret, "\n", "\r\n").Replace(lines)
 }
 
 func (g *siege) dial() net.Conn {
@@ -189,7 +195,7 @@ func (g *siege) silent(r reply) {
 	all.Write(r.body)
 	all.WriteString(r.rest)
 	self := g.b.deps.Self
-	for _, data := range []string{self.Org.String(), self.PeerID, self.Name, g.secret, strings.SplitN(g.cookie, "=", 2)[1], "secret.example", peerA, "indicator--" + uuid(7), g.dir} {
+	for _, data := range []string{self.Org.String(), self.PeerID, self.Name, g.secret, strings.SplitN(g.cookie, "=", 2)[1], strings.TrimPrefix(g.proof(g.cookie), headerProof+": "), "secret.example", peerA, "indicator--" + uuid(7), g.dir} {
 		if strings.Contains(all.String(), data) {
 			g.t.Errorf("the answer holds %q: %s", data, all)
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"mime"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"tocsin/node/access"
 	"tocsin/node/admin/api"
@@ -27,11 +29,15 @@ const headerRequest = "Tocsin-Request-Id"
 // made (ADM-05), its form (ADM-06), what needs no login (ADM-09), who comes (ADM-07).
 func (s *Server) gate(d *door) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		awaited := &awaitedWriter{ResponseWriter: w, control: http.NewResponseController(w), patience: s.times.write}
+		defer awaited.wait() // for what the server still holds of the answer
+		w = awaited
 		id := requestID()
 		protect(w.Header())
 		w.Header().Set(headerRequest, id)
 		r = r.WithContext(audit.WithRequest(r.Context(), id))
 		defer answerPanic(w, r)
+		r = paced(w, r, s.times.body) // who is refused has no longer
 		if p := d.refuses(r); p != nil {
 			s.refuse(w, r, d, p)
 			return
@@ -43,8 +49,7 @@ func (s *Server) gate(d *door) http.Handler {
 		if s.public(w, r) {
 			return
 		}
-		r = paced(w, r, s.times.body)
-		r = r.WithContext(context.WithValue(r.Context(), visitKey{}, d.visit(r)))
+		r = r.WithContext(context.WithValue(r.Context(), visitKey{}, d.visit(r, s.prover)))
 		if entrance(r) {
 			s.handler.ServeHTTP(w, r)
 			return
@@ -92,7 +97,9 @@ func protect(h http.Header) {
 
 // refuse answers and closes the connection: whoever may not come in holds none.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, d *door, p *api.Problem) {
-	log.Infow("request refused", "request", audit.RequestOf(r.Context()), "code", p.Code, "door", d.name, "from", d.place(r))
+	if yes, left := s.refusals.told(time.Now()); yes {
+		log.Infow("request refused", "request", audit.RequestOf(r.Context()), "code", p.Code, "door", d.name, "from", d.place(r), "untold", left)
+	}
 	w.Header().Set("Connection", "close")
 	if p.Code == string(reason.RequestRate) && s.access != nil {
 		w.Header().Set("Retry-After", strconv.Itoa(int(s.access.Wait(d.place(r)).Seconds())+1))
@@ -115,6 +122,9 @@ func (d *door) refuses(r *http.Request) *api.Problem {
 	if r.URL.IsAbs() || r.URL.Host != "" || !slices.Contains(d.hosts, r.Host) {
 		return api.NewProblem(reason.HostUnknown, "the request is for another host")
 	}
+	if !r.ProtoAtLeast(1, 1) { // it has neither answers in parts nor what is said at their end
+		return api.NewProblem(reason.UsageInvalid, fmt.Sprintf("%.10s: want HTTP/1.1", r.Proto))
+	}
 	if why := d.foreign(r); why != "" {
 		return api.NewProblem(reason.OriginForeign, why)
 	}
@@ -124,11 +134,19 @@ func (d *door) refuses(r *http.Request) *api.Problem {
 	if clean := path.Clean(r.URL.Path); clean != r.URL.Path || !strings.HasPrefix(clean, "/") {
 		return api.NewProblem(reason.NotFound, fmt.Sprintf("path %.100q: no resource has it", r.URL.Path))
 	}
-	query := r.URL.Query()
-	if slices.ContainsFunc([]string{"token", "access_token"}, query.Has) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil { // what the parser leaves out (a;b) is seen by logs all the same
+		return api.NewProblem(reason.UsageInvalid, "the query is not well formed: want NAME=VALUE&NAME=VALUE with %3B for a semicolon")
+	}
+	if slices.ContainsFunc(slices.Collect(maps.Keys(query)), secretName) {
 		return api.NewProblem(reason.UsageInvalid, "a secret does not belong in an address, where logs keep it; send it as 'Authorization: Bearer'")
 	}
 	return wrongMedia(r)
+}
+
+// secretName reports whether a parameter is named as secrets are.
+func secretName(name string) bool {
+	return strings.EqualFold(name, "token") || strings.EqualFold(name, "access_token")
 }
 
 // foreign says why a request may come from a page of elsewhere, "" when it does not. The library's check lets reads and
@@ -202,6 +220,8 @@ type visit struct {
 	// cookie is the name of the session's cookie at this port, secure whether it goes over encrypted connections only.
 	cookie string
 	secure bool
+	// prover makes the second half of a session.
+	prover *prover
 }
 
 // visitKey is the context's key for the visit.
@@ -212,8 +232,8 @@ func visitOf(ctx context.Context) visit {
 	return v
 }
 
-func (d *door) visit(r *http.Request) visit {
-	return visit{place: d.place(r), agent: r.UserAgent(), cookie: cookieName(r.Host), secure: d.secure}
+func (d *door) visit(r *http.Request, p *prover) visit {
+	return visit{place: d.place(r), agent: r.UserAgent(), cookie: cookieName(r.Host), secure: d.secure, prover: p}
 }
 
 // place is where failed logins are counted.
@@ -250,11 +270,14 @@ func (s *Server) who(d *door, r *http.Request) (access.Principal, error) {
 		}
 		return s.access.Bearer(secret, d.place(r))
 	}
-	if c, err := r.Cookie(cookieName(r.Host)); err == nil && s.access != nil {
+	if session, proven, given := s.prover.proven(r, cookieName(r.Host)); given && s.access != nil {
 		if unsafe(r) && r.Header.Get("Origin") == "" && r.Header.Get("Sec-Fetch-Site") == "" {
 			return access.Principal{}, reason.New(reason.OriginForeign, "a browser's change that does not say which page made it")
 		}
-		return s.access.Session(c.Value, r.UserAgent(), d.place(r))
+		if !proven {
+			return access.Principal{}, reason.New(reason.LoginRequired, "the session's cookie came without its "+headerProof)
+		}
+		return s.access.Session(session, r.UserAgent(), d.place(r))
 	}
 	if d.account != nil {
 		return d.account(r), nil

@@ -127,6 +127,9 @@ func TestPanicIsAnAnswer(t *testing.T) {
 	c := serve(t, d)
 	_, err := c.Peers(t.Context())
 	refused(t, err, reason.Internal)
+	if strings.Contains(err.Error(), "peer table") {
+		t.Errorf("the client sees what the fault says: %v", err)
+	}
 	_, err = c.Topics(t.Context())
 	ok(t, err)
 }

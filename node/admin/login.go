@@ -23,7 +23,7 @@ const maxLoginBytes = 4 << 10
 func (l *loginResource) register(a huma.API) {
 	handle(a, huma.Operation{
 		OperationID: "login", Method: http.MethodPost, Path: "/login", Summary: "Turn a one-time code into a session", MaxBodyBytes: maxLoginBytes,
-		Description: "The answer sets an HttpOnly, SameSite=Strict cookie named tocsin_session_PORT, which lasts 8 hours and works for the same User-Agent only. A code works once, within 60 seconds.",
+		Description: "The answer sets an HttpOnly, SameSite=Strict cookie named tocsin_session_PORT, which lasts 8 hours and works for the same User-Agent only, and together with the answer's proof, sent as the header Tocsin-Session with every request. A code works once, within 60 seconds.",
 	}, l.login)
 	handle(a, huma.Operation{OperationID: "logout", Method: http.MethodPost, Path: "/logout", Summary: "End the session of this browser"}, l.logout)
 }
@@ -45,7 +45,7 @@ func (l *loginResource) login(ctx context.Context, in *struct{ Body api.Login })
 	if err != nil {
 		return nil, err
 	}
-	out := &loginOut{SetCookie: v.crumb(secret), Body: api.LoggedIn{Name: who.Actor.User, Role: who.Role.String(), Expires: until}}
+	out := &loginOut{SetCookie: v.crumb(secret), Body: api.LoggedIn{Name: who.Actor.User, Role: who.Role.String(), Expires: until, Proof: v.prover.proof(secret)}}
 	out.SetCookie.MaxAge = int(time.Until(until).Seconds())
 	return out, nil
 }
@@ -55,7 +55,7 @@ func (v visit) crumb(secret string) http.Cookie {
 	return http.Cookie{Name: v.cookie, Value: secret, Path: "/", HttpOnly: true, Secure: v.secure, SameSite: http.SameSiteStrictMode}
 }
 
-// logoutIn takes every cookie, since the name of ours depends on the port.
+// logoutIn needs no proof, so that whoever lost it is not kept logged in. It takes every cookie, since the name of ours depends on the port.
 type logoutIn struct {
 	Cookie string `header:"Cookie" hidden:"true"`
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -34,6 +35,7 @@ type pacedBody struct {
 func (b *pacedBody) Read(p []byte) (int, error) {
 	began := time.Now()
 	_ = b.control.SetReadDeadline(began.Add(b.left))
+	_ = b.control.SetWriteDeadline(began.Add(b.left)) // the server may have to say that it waits (100-continue)
 	n, err := b.ReadCloser.Read(p)
 	b.left += time.Duration(n)*time.Second/bodyRate - time.Since(began)
 	if errors.Is(err, io.EOF) {
@@ -41,4 +43,68 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 		_ = b.control.SetReadDeadline(time.Time{})
 	}
 	return n, err
+}
+
+// partBytes is how much of an answer goes out within one deadline.
+const partBytes = 256 << 10
+
+// awaitedWriter gives the client a time for each part of an answer, counted from when it is written: what a handler takes
+// to find the answer is not the client's fault, and whoever does not read is let go (ADM-02).
+type awaitedWriter struct {
+	http.ResponseWriter
+	control  *http.ResponseController
+	patience time.Duration
+}
+
+// wait begins the client's time anew.
+func (a *awaitedWriter) wait() {
+	_ = a.control.SetWriteDeadline(time.Now().Add(a.patience)) // what has no deadlines (tests) waits for nobody
+}
+
+// Write passes on.
+func (a *awaitedWriter) Write(p []byte) (n int, err error) {
+	for {
+		part := p[n:min(len(p), n+partBytes)]
+		a.wait()
+		done, err := a.ResponseWriter.Write(part)
+		n += done
+		if err != nil || n == len(p) {
+			return n, err
+		}
+	}
+}
+
+// FlushError implements what a ResponseController looks for.
+func (a *awaitedWriter) FlushError() error {
+	a.wait()
+	return a.control.Flush()
+}
+
+// Unwrap gives the writer below, for deadlines.
+func (a *awaitedWriter) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// maxRefusals is how many refused requests a second the log names: a stranger does not fill it.
+const maxRefusals = 10
+
+// refusals says which refused requests are logged.
+type refusals struct {
+	mu         sync.Mutex
+	since      time.Time // when the second began
+	said, left int       // in this second; since the last that was said
+}
+
+// told reports whether to log the one of now, and how many were left out since the last that was logged.
+func (f *refusals) told(now time.Time) (yes bool, left int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now.Sub(f.since) >= time.Second {
+		f.since, f.said = now, 0
+	}
+	if f.said == maxRefusals {
+		f.left++
+		return false, 0
+	}
+	f.said++
+	left, f.left = f.left, 0
+	return true, left
 }

@@ -196,15 +196,16 @@ type TopicInfo struct {
 
 // Server is the admin port. New binds its doors, Run serves, Close releases.
 type Server struct {
-	doors   []*door
-	handler http.Handler
-	access  *access.Book
-	prover  *prover
-	counted func(http.Handler) http.Handler
-	running func() bool
-	space   func() *api.Space
-	times   times
-	closing sync.Once
+	doors    []*door
+	handler  http.Handler
+	access   *access.Book
+	prover   *prover
+	counted  func(http.Handler) http.Handler
+	running  func() bool
+	space    func() *api.Space
+	times    times
+	closing  sync.Once
+	refusals refusals
 }
 
 // times are how long a client may take for the header of a request, for the body before any of it came, and to take a part
@@ -399,7 +400,8 @@ func (s *Server) guard(next http.Handler) http.Handler {
 func answerPanic(w http.ResponseWriter, r *http.Request) {
 	if fault := recover(); fault != nil {
 		log.Errorw("handler panicked", "request", audit.RequestOf(r.Context()), "method", r.Method, "path", r.URL.Path, "fault", fault, "stack", string(debug.Stack()))
-		writeProblem(w, api.NewProblem(reason.Internal, fmt.Sprintf("%s %s: %v", r.Method, r.URL.Path, fault)))
+		// What a fault says may be data that the client must not see.
+		writeProblem(w, api.NewProblem(reason.Internal, fmt.Sprintf("%s %s: it broke off; the log has why, under the request %s", r.Method, r.URL.Path, audit.RequestOf(r.Context()))))
 	}
 }
 

@@ -45,8 +45,9 @@ func newSurface(d Deps) *surface {
 	s.OpenAPI().Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token":   {Type: "http", Scheme: "bearer", Description: "A token of POST /tokens."},
 		"session": {Type: "apiKey", In: "cookie", Name: "tocsin_session_PORT", Description: "A browser's session, made of a one-time code; PORT is the port's number, since browsers keep one cookie for all ports of a host. At the unix socket the account is the login."},
+		"proof":   {Type: "apiKey", In: "header", Name: headerProof, Description: "What the login answered as proof. The cookie is no login without it."},
 	}
-	s.OpenAPI().Security = []map[string][]string{{"token": {}}, {"session": {}}}
+	s.OpenAPI().Security = []map[string][]string{{"token": {}}, {"session": {}, "proof": {}}}
 	return s
 }
 

@@ -12,4 +12,6 @@ type LoggedIn struct {
 	Name    string    `json:"name,omitempty"`
 	Role    string    `json:"role"`
 	Expires time.Time `json:"expires,omitzero"`
+	// Proof is the other half of the session: browsers send the cookie to every port of a host.
+	Proof string `json:"proof,omitempty" doc:"to be sent as the header Tocsin-Session with every request"`
 }

@@ -5,16 +5,22 @@
 const api = '/api/v1';
 const part = (id) => document.getElementById(id);
 
-async function ask(method, path, body) {
+async function send(method, path, body) {
   const request = { method, headers: { Accept: 'application/json' }, cache: 'no-store', credentials: 'same-origin', redirect: 'error' };
+  const who = recall();
+  if (who) request.headers['Tocsin-Session'] = who.proof;
   if (body !== undefined) {
     request.headers['Content-Type'] = 'application/json';
     request.body = JSON.stringify(body);
   }
   const answer = await fetch(api + path, request);
-  const said = await answer.json();
-  if (!answer.ok) throw said;
-  return said;
+  if (!answer.ok) throw await answer.json();
+  return answer;
+}
+
+async function ask(method, path, body) {
+  const answer = await send(method, path, body);
+  return answer.json();
 }
 
 // takeCode reads the code and takes it out of the address and the history at once.
@@ -30,7 +36,7 @@ function say(text, bad) {
 }
 
 function explain(problem) {
-  if (problem && problem.code) return problem.title + ' ' + problem.fix;
+  if (problem && problem.code) return [problem.title, problem.detail && `(${problem.detail})`, problem.fix].filter(Boolean).join(' ');
   return 'The node does not answer. Is it running? This page asks again every ten seconds.';
 }
 
@@ -44,8 +50,38 @@ function line(name, value) {
   return [dt, dd];
 }
 
+// What the login answered is kept for this tab and this port only. Browsers send the cookie to every port of the machine, so the
+// node takes it only with the proof that is in here.
+const kept = 'tocsin_login';
+let login = null; // where a browser keeps nothing
+
+function keep(who) {
+  login = who;
+  try {
+    if (who) sessionStorage.setItem(kept, JSON.stringify(who));
+    else sessionStorage.removeItem(kept);
+  } catch { /* it works until the page is left */ }
+}
+
+function recall() {
+  if (login) return login;
+  try {
+    return JSON.parse(sessionStorage.getItem(kept));
+  } catch {
+    return null;
+  }
+}
+
+function session() {
+  const who = recall();
+  if (who && new Date(who.expires) > new Date()) return `${who.name || 'account without a name'}, ${who.role}, until ${new Date(who.expires).toLocaleString()}`;
+  return '';
+}
+
 function show(s) {
+  const who = session();
   part('status').replaceChildren(
+    ...(who ? line('Logged in', who) : []),
     ...line('Node', `${s.name} (${s.country})`),
     ...line('State', s.state),
     ...line('Words', s.words.join(' ')),
@@ -65,16 +101,22 @@ function inside(yes) {
   part('out').hidden = yes;
 }
 
-async function refresh() {
+// refresh shows the node, with a note on what failed before.
+async function refresh(note) {
   try {
     const status = await ask('GET', '/status');
     show(status);
-    say(`${status.name}: ${status.state}`, status.state !== 'running');
+    const state = `${status.name}: ${status.state}`;
+    say(note ? `${note} You are logged in all the same. ${state}` : state, Boolean(note) || status.state !== 'running');
     inside(true);
   } catch (problem) {
     const known = Boolean(problem && problem.code);
-    if (known && problem.code === 'login.required') {
-      say('Nobody is logged in here.');
+    const nobody = known && problem.code === 'login.required';
+    if (nobody) keep(null);
+    if (note) {
+      say(note, true);
+    } else if (nobody) {
+      say('This tab is not logged in.');
     } else {
       say(explain(problem), true);
     }
@@ -86,10 +128,9 @@ async function start() {
   const code = takeCode();
   if (code) {
     try {
-      await ask('POST', '/login', { code });
+      keep(await ask('POST', '/login', { code }));
     } catch (problem) {
-      say(explain(problem), true);
-      inside(false);
+      await refresh(explain(problem)); // an older session may be there
       return;
     }
   }
@@ -99,11 +140,26 @@ async function start() {
 part('leave').addEventListener('click', async () => {
   try {
     await ask('POST', '/logout');
+    keep(null);
   } catch (problem) {
     say(explain(problem), true);
     return;
   }
   await refresh();
+});
+// A plain link could not carry the proof.
+part('description').addEventListener('click', async (event) => {
+  event.preventDefault();
+  try {
+    const answer = await send('GET', '/openapi.yaml');
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(await answer.blob());
+    link.download = 'tocsin-openapi.yaml';
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+  } catch (problem) {
+    say(explain(problem), true);
+  }
 });
 window.addEventListener('hashchange', () => { if (location.hash) start(); });
 setInterval(() => { if (!document.hidden && !part('in').hidden) refresh(); }, 10000);
