@@ -38,37 +38,62 @@ func (s *Store) Quarantine(after Ref, limit int) (items []HeldObject, next Ref, 
 
 // QuarantineWhere is Quarantine for what a filter selects. A page costs what it shows, also of one
 // organisation or one record; for a text, and for the reasons of objects held alone, it reads
-// the quarantine until the page is full.
+// the quarantine until the page is full or enough was read: a page may be short, and next says whether it is the last.
 func (s *Store) QuarantineWhere(f HeldFilter, after Ref, limit int) (items []HeldObject, next Ref, err error) {
 	if limit <= 0 {
 		return nil, Ref{}, nil
 	}
 	f.Text = strings.ToLower(f.Text)
-	for at := range s.heldSpots(f, after.Record) {
-		ix, err := s.load(&at)
-		if reason.Of(err) == reason.NotFound {
-			continue // expired just now
-		}
-		if err != nil {
-			return items, Ref{}, fmt.Errorf("list the quarantine: %w", err)
-		}
-		for i := range ix.leaves() {
-			at.index = i
-			if at.id == after.Record && after != (Ref{}) && i <= after.Index {
-				continue
+	from, work := after.Record, 0
+	for more := true; more; {
+		var spots []spot
+		var looked int
+		spots, looked, from, more = s.heldPage(f, from)
+		work += looked / looksPerWork
+		for _, at := range spots {
+			if work += workOfRecord; work > maxHeldWork {
+				return items, Ref{at.id, beforeAll}, nil
 			}
-			h, err := ix.hit(at)
+			ix, err := s.load(&at)
+			if reason.Of(err) == reason.NotFound {
+				continue // expired just now
+			}
+			if err == nil {
+				work += ix.leaves() * f.workOfObject()
+				items, next, err = ix.heldOf(at, f, after, limit, items)
+			}
 			if err != nil {
 				return items, Ref{}, fmt.Errorf("list the quarantine: %w", err)
 			}
-			if h.class() != Held || !f.selects(&h) {
-				continue
+			if next != (Ref{}) {
+				return items, next, nil
 			}
-			if len(items) == limit {
-				return items, items[limit-1].Ref, nil
-			}
-			items = append(items, HeldObject{h, ix.info.since(), ix.info.source.from})
 		}
+		if more && work > maxHeldWork {
+			return items, Ref{from, beforeAll}, nil
+		}
+	}
+	return items, Ref{}, nil
+}
+
+// heldOf adds what a filter selects of one record; next is set when the page was full before.
+func (ix indexed) heldOf(at spot, f HeldFilter, after Ref, limit int, items []HeldObject) ([]HeldObject, Ref, error) {
+	for i := range ix.leaves() {
+		at.index = i
+		if at.id == after.Record && after != (Ref{}) && i <= after.Index {
+			continue
+		}
+		h, err := ix.hit(at)
+		if err != nil {
+			return items, Ref{}, err
+		}
+		if h.class() != Held || !f.selects(&h) {
+			continue
+		}
+		if len(items) == limit {
+			return items, items[limit-1].Ref, nil
+		}
+		items = append(items, HeldObject{h, ix.info.since(), ix.info.source.from})
 	}
 	return items, Ref{}, nil
 }
@@ -101,37 +126,41 @@ func (f HeldFilter) selects(h *Hit) bool {
 	return false
 }
 
-// What heldSpots copies out of the tables, and what it looks at, before it lets
+// What heldPage copies out of the tables, and what it looks at, before it lets
 // the writer have them.
 const (
 	heldPage = 64
-	heldLook = 1 << 16
+	heldLook = 1 << 14
 )
 
-// heldSpots walks the records with held objects that a filter may select, from one id on, in order.
-func (s *Store) heldSpots(f HeldFilter, from protocol.RecordID) iter.Seq[spot] {
-	return func(yield func(spot) bool) {
-		for more := true; more; {
-			var page []spot
-			page, from, more = s.heldPage(f, from)
-			for _, at := range page {
-				if !yield(at) {
-					return
-				}
-			}
-		}
+// What one page of the quarantine costs at most, in objects looked at: to load a record costs as much as some dozens of them,
+// to pass one over in the tables a small part of one. The page goes on from there, so that a filter that selects nothing keeps nobody waiting.
+const (
+	maxHeldWork  = 1 << 15
+	workOfRecord = 24
+	looksPerWork = 8
+)
+
+// workOfObject is what one object costs: to look for a text in it takes longer than to show it.
+func (f HeldFilter) workOfObject() int {
+	if f.Text != "" {
+		return 4
 	}
+	return 1
 }
 
-// heldPage is one look at the tables: some spots, and where to go on if there is more.
-func (s *Store) heldPage(f HeldFilter, from protocol.RecordID) (page []spot, next protocol.RecordID, more bool) {
+// beforeAll is the index of a cursor that stands before the first object of a record.
+const beforeAll = -1
+
+// heldPage is one look at the tables: some of the records with held objects that a filter may select, in order from one id on, how
+// many it looked at, and where to go on if there is more.
+func (s *Store) heldPage(f HeldFilter, from protocol.RecordID) (page []spot, looked int, next protocol.RecordID, more bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	t := s.tables
-	looked := 0
 	for id := range t.held.within(f, from) {
 		if looked++; looked > heldLook || len(page) == heldPage {
-			return page, id, true
+			return page, looked, id, true
 		}
 		ord, ok := t.find(id)
 		if !ok {
@@ -146,7 +175,7 @@ func (s *Store) heldPage(f HeldFilter, from protocol.RecordID) (page []spot, nex
 		}
 		page = append(page, r.spot(0))
 	}
-	return page, next, false
+	return page, looked, next, false
 }
 
 // within walks the ids that a filter leaves over, from one on.

@@ -31,7 +31,8 @@ func main() {
 	child := flag.String("fill", "", "fill a store in this folder and report memory (used by the program itself)")
 	restore := flag.String("restore", "", "back up the store in this folder, or restore it (used by the program itself)")
 	receive := flag.String("catchup", "", "catch up in this folder with whoever connects until there are -store records (used by the program itself)")
-	part := flag.String("part", "", "only this: catchup, events, recon or store; with -store for the scale")
+	idle := flag.String("idle", "", "run an idle node of the shape that the argument names in this folder (used by the program itself)")
+	part := flag.String("part", "", "only this: admin, catchup, events, recon or store; with -store for the scale")
 	profile := flag.String("profile", "", "write a CPU profile of the whole run to this file")
 	flag.Parse()
 	debug.SetGCPercent(50) // as the node runs; for every contender
@@ -50,6 +51,10 @@ func main() {
 		err = backupOrRestore(ctx, *restore)
 	case *receive != "":
 		err = catchUp(ctx, *receive, *million)
+	case *idle != "":
+		err = runIdle(ctx, *idle, flag.Arg(0))
+	case *part == "admin":
+		err = withStore(ctx, *million, reportAdmin)
 	case *part == "catchup":
 		err = withStore(ctx, *million, reportCatchup)
 	case *part == "recon":
@@ -59,7 +64,7 @@ func main() {
 	case *part == "store":
 		err = withStore(ctx, *million, reportStore)
 	case *part != "":
-		err = fmt.Errorf("there is no part %q: catchup, events, recon or store", *part)
+		err = fmt.Errorf("there is no part %q: admin, catchup, events, recon or store", *part)
 	default:
 		err = report(ctx, *rounds, *objects, *million)
 	}

@@ -7,8 +7,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/node/admin/api"
-	"tocsin/protocol/reason"
-	"tocsin/storage"
 )
 
 // arrivalsIn selects objects by what the index knows.
@@ -42,32 +40,27 @@ func (s *searchResource) arrivals(ctx context.Context, in *arrivalsIn) (*body[ap
 		after = first - 1
 	}
 	list := api.List[api.Object]{Items: []api.Object{}}
-	for looked := 0; looked < searchRecords && list.Next == ""; {
+	page := s.newPage("objects", in.Limit, &list)
+	for !page.over() {
 		changes, err := s.store.Changes(after, arrivalWindow)
 		if err != nil {
 			return nil, err
 		}
 		if len(changes) == 0 {
-			s.nameAll(list.Items)
 			return answer(list)
 		}
 		for _, c := range changes {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			after = c.Seq
-			if c.Kind != "accepted" && c.Kind != "held" {
-				continue
-			}
-			looked++
 			from := 0
 			if c.Seq == first {
 				from = skip
 			}
-			if err := s.take(q, c, from, in.Limit, &list); err != nil {
+			if err := page.take(q, c, from); err != nil {
 				return nil, err
 			}
-			if list.Next != "" || looked == searchRecords {
+			if after = c.Seq; page.over() {
 				break
 			}
 		}
@@ -75,32 +68,8 @@ func (s *searchResource) arrivals(ctx context.Context, in *arrivalsIn) (*body[ap
 	if list.Next == "" {
 		list.Next = arrivalCursor("objects", after+1, 0)
 	}
-	s.nameAll(list.Items)
 	return answer(list)
 }
 
 // arrivalWindow is how many changes are read at a time, walking forward: a page is mostly full after a few.
 const arrivalWindow = 32
-
-// take adds the selected objects of one change's record, from a place on; Next says where the page was full.
-func (s *searchResource) take(q *query, c storage.Change, from, limit int, list *api.List[api.Object]) error {
-	hits, err := s.matches(q, c.Record)
-	if reason.Of(err) == reason.StoreDamaged {
-		list.Unreadable++
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, h := range hits {
-		if h.Index < from {
-			continue
-		}
-		if len(list.Items) == limit {
-			list.Next = arrivalCursor("objects", c.Seq, h.Index)
-			return nil
-		}
-		list.Items = append(list.Items, s.show(h))
-	}
-	return nil
-}

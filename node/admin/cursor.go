@@ -82,7 +82,7 @@ func readRefCursor(list, cursor string) (storage.Ref, error) {
 	record, index, _ := strings.Cut(at, "#")
 	id, err := protocol.ParseRecordID(record)
 	n, err2 := strconv.Atoi(index)
-	if err != nil || err2 != nil || n < 0 {
+	if err != nil || err2 != nil || n < -1 { // -1 stands before the first
 		return storage.Ref{}, badCursor(cursor)
 	}
 	return storage.Ref{Record: id, Index: n}, nil

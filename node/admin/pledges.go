@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -29,6 +31,9 @@ type pledgeResource struct {
 	audit    *audit.Log
 	// pledge signs, stores and announces the body of a record of that kind.
 	pledge func(ctx context.Context, kind protocol.Kind, body []byte) (*protocol.Record, error)
+
+	verified   sync.Map // of protocol.RecordID to *protocol.Record
+	remembered atomic.Int64
 }
 
 // pledgeKinds are the kinds by their names in the API.
@@ -222,12 +227,7 @@ func (p *pledgeResource) newest(kind protocol.Kind) (pledges []api.Pledge, unrea
 	type matter struct{ org, subject string }
 	at := map[matter]int{}
 	for _, id := range ids { // in the order of (created, id)
-		raw, _, err := p.store.Record(id)
-		if err != nil {
-			unreadable++
-			continue
-		}
-		r, err := protocol.VerifyOffline(raw, p.identity.Chains())
+		r, err := p.read(id)
 		if err != nil {
 			unreadable++
 			continue
@@ -247,6 +247,30 @@ func (p *pledgeResource) newest(kind protocol.Kind) (pledges []api.Pledge, unrea
 	}
 	slices.SortFunc(pledges, func(a, b api.Pledge) int { return cmp.Or(cmp.Compare(a.Org, b.Org), cmp.Compare(a.Subject, b.Subject)) })
 	return pledges, unreadable, nil
+}
+
+// maxPledgesRead bounds the pledges that are remembered: about a kilobyte each.
+const maxPledgesRead = 8192
+
+// read opens a record and verifies it, once: its id is the hash of what was signed, and a list has them all at each page.
+func (p *pledgeResource) read(id protocol.RecordID) (*protocol.Record, error) {
+	if r, ok := p.verified.Load(id); ok {
+		return r.(*protocol.Record), nil
+	}
+	raw, _, err := p.store.Record(id)
+	if err != nil {
+		return nil, err
+	}
+	r, err := protocol.VerifyOffline(raw, p.identity.Chains())
+	if err != nil {
+		return nil, err
+	}
+	if p.remembered.Add(1) > maxPledgesRead {
+		p.verified.Clear() // those that are gone go with it
+		p.remembered.Store(1)
+	}
+	p.verified.Store(id, r)
+	return r, nil
 }
 
 // show reads a pledge.

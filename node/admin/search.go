@@ -20,15 +20,19 @@ import (
 )
 
 const (
-	// searchRecords bounds the records that one call opens; the cursor goes on from there.
-	searchRecords = 2_000
+	// searchFor is how long one call looks before it answers with what it has found; the cursor goes on from there. What
+	// few objects match is then found in many short pages, each of which is there at once.
+	searchFor = 20 * time.Millisecond
+	// searchAtLeast is how many changes one call looks at however long that takes.
+	searchAtLeast = 8
 	// searchWindow is how many changes are read at a time, walking back.
-	searchWindow = 500
+	searchWindow = 128
 )
 
 type searchResource struct {
-	names names
-	store *storage.Store
+	names    names
+	store    *storage.Store
+	patience time.Duration // searchFor but in tests
 }
 
 type searchIn struct {
@@ -45,14 +49,6 @@ type searchIn struct {
 func (s *searchResource) register(a huma.API) {
 	s.registerArrivals(a)
 	handle(a, huma.Operation{OperationID: "search", Method: http.MethodGet, Path: "/search", Summary: "Objects that a text or a value stands in, newest first"}, s.get)
-}
-
-func (s *searchResource) get(ctx context.Context, in *searchIn) (*body[api.List[api.Object]], error) {
-	found, err := s.find(ctx, in)
-	if err == nil {
-		s.nameAll(found.Body.Items)
-	}
-	return found, err
 }
 
 // maxName bounds, in characters, the name of an object in a list.
@@ -79,7 +75,7 @@ func (s *searchResource) nameAll(items []api.Object) {
 	}
 }
 
-func (s *searchResource) find(ctx context.Context, in *searchIn) (*body[api.List[api.Object]], error) {
+func (s *searchResource) get(ctx context.Context, in *searchIn) (*body[api.List[api.Object]], error) {
 	q, err := s.query(in)
 	if err != nil {
 		return nil, err
@@ -96,53 +92,91 @@ func (s *searchResource) find(ctx context.Context, in *searchIn) (*body[api.List
 				list.Items = append(list.Items, s.show(h))
 			}
 		}
+		s.nameAll(list.Items)
 		return answer(list)
 	}
 	return s.scan(ctx, q, in, list)
 }
 
 // scan walks the change sequence back from the cursor. It stops when the page is
-// full or when it has opened enough records; Next says where to go on. What
+// full or when it has looked for long enough; Next says where to go on. What
 // cannot be opened is counted and left out.
 func (s *searchResource) scan(ctx context.Context, q *query, in *searchIn, list api.List[api.Object]) (*body[api.List[api.Object]], error) {
 	at, skip, err := s.start(in.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	w := &walk{store: s.store, at: at}
-	for range searchRecords {
-		seq, id, ok, err := w.next()
+	w, page := &walk{store: s.store, at: at}, s.newPage("search", in.Limit, &list)
+	for !page.over() {
+		c, ok, err := w.next()
 		if err != nil || !ok {
 			return &body[api.List[api.Object]]{list}, err
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		hits, err := s.matches(q, id)
-		if reason.Of(err) == reason.StoreDamaged {
-			// One bad record must not take the search from all the others.
-			log.Warnw("record left out of a search", "record", id, "err", err)
-			list.Unreadable++
-			continue
+		from := 0
+		if c.Seq == at {
+			from = skip
 		}
-		if err != nil {
+		if err := page.take(q, c, from); err != nil {
 			return nil, err
 		}
-		for _, h := range hits {
-			if seq == at && h.Index < skip {
-				continue
-			}
-			if len(list.Items) == in.Limit {
-				list.Next = arrivalCursor("search", seq, h.Index)
-				return answer(list)
-			}
-			list.Items = append(list.Items, s.show(h))
-		}
 	}
-	if w.at > 0 {
+	if list.Next == "" && w.at > 0 {
 		list.Next = arrivalCursor("search", w.at, 0)
 	}
 	return answer(list)
+}
+
+// objectPage is a page of objects that is filled change by change, until it is full or took long enough.
+type objectPage struct {
+	*searchResource
+	name   string
+	limit  int
+	list   *api.List[api.Object]
+	began  time.Time
+	looked int
+}
+
+func (s *searchResource) newPage(name string, limit int, list *api.List[api.Object]) *objectPage {
+	return &objectPage{searchResource: s, name: name, limit: limit, list: list, began: time.Now()}
+}
+
+// over reports whether the page is to be given as it is.
+func (p *objectPage) over() bool {
+	return p.list.Next != "" || p.looked >= searchAtLeast && time.Since(p.began) >= p.patience
+}
+
+// take adds the selected objects of one change's record, from a place on; Next says where the page was full.
+func (p *objectPage) take(q *query, c storage.Change, from int) error {
+	p.looked++
+	if c.Kind != "accepted" && c.Kind != "held" {
+		return nil
+	}
+	hits, err := p.matches(q, c.Record)
+	if reason.Of(err) == reason.StoreDamaged {
+		// One bad record must not take the list of all the others.
+		log.Warnw("record left out of a list", "list", p.name, "record", c.Record, "err", err)
+		p.list.Unreadable++
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	before := len(p.list.Items)
+	for _, h := range hits {
+		if h.Index < from {
+			continue
+		}
+		if len(p.list.Items) == p.limit {
+			p.list.Next = arrivalCursor(p.name, c.Seq, h.Index)
+			break
+		}
+		p.list.Items = append(p.list.Items, p.show(h))
+	}
+	p.nameAll(p.list.Items[before:]) // here, since it is what takes longest
+	return nil
 }
 
 // show is an object as a list shows it: without its body and its other versions.
@@ -161,35 +195,29 @@ func (s *searchResource) start(cursor string) (seq uint64, index int, err error)
 	return seq, index, err
 }
 
-// walk steps back through the records of the change sequence.
+// walk steps back through the change sequence.
 type walk struct {
 	store  *storage.Store
 	at     uint64 // the next change to look at
 	window []storage.Change
 }
 
-// next gives the next record that came in, and its change's number.
-func (w *walk) next() (seq uint64, id protocol.RecordID, ok bool, err error) {
-	for w.at > 0 {
-		if len(w.window) == 0 {
-			first := w.at - min(w.at, searchWindow)
-			w.window, err = w.store.Changes(first, int(w.at-first))
-			if err != nil {
-				return 0, id, false, err
-			}
-			if len(w.window) == 0 { // forgotten by expiry: nothing older is there
-				w.at = 0
-				break
-			}
-		}
-		c := w.window[len(w.window)-1]
-		w.window = w.window[:len(w.window)-1]
-		w.at = c.Seq - 1
-		if c.Kind == "accepted" || c.Kind == "held" {
-			return c.Seq, c.Record, true, nil
+// next gives the change before; ok is false when there is none.
+func (w *walk) next() (c storage.Change, ok bool, err error) {
+	if len(w.window) == 0 && w.at > 0 {
+		first := w.at - min(w.at, searchWindow)
+		if w.window, err = w.store.Changes(first, int(w.at-first)); err != nil {
+			return c, false, err
 		}
 	}
-	return 0, id, false, nil
+	if len(w.window) == 0 { // the beginning, or forgotten by expiry: nothing older is there
+		w.at = 0
+		return c, false, nil
+	}
+	c = w.window[len(w.window)-1]
+	w.window = w.window[:len(w.window)-1]
+	w.at = c.Seq - 1
+	return c, true, nil
 }
 
 // query is a search request, read.

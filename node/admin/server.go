@@ -251,7 +251,7 @@ func routes(d Deps) *surface {
 	(&inviteResource{n, d.Invites, d.Mesh, d.Settings, d.Policy, d.Intake, d.Audit}).register(a)
 	(&reviewResource{n, d.Review, d.Policy, d.Intake, d.Audit}).register(a)
 	(&remarkResource{n, find, d.Store, d.Audit, d.Publish}).register(a)
-	(&pledgeResource{n, find, d.Store, d.Identity, d.Audit, d.Pledge}).register(a)
+	(&pledgeResource{names: n, find: find, store: d.Store, identity: d.Identity, audit: d.Audit, pledge: d.Pledge}).register(a)
 	(&publishResource{d.Publish, d.Mesh.Topics, make(chan struct{}, maxPublications), newShares(maxReading, maxReadingEach), api.MaxPublishBytes, d.Audit}).register(a)
 	(&checkResource{d.Desk}).register(a)
 	(&scoreResource{n, d.Desk.Scores, d.Commitment}).register(a)

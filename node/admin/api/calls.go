@@ -115,7 +115,7 @@ func (c *Client) RecordFile(ctx context.Context, id string) ([]byte, error) {
 	return c.read(ctx, "/records/"+url.PathEscape(id)+"/file")
 }
 
-// Search looks through what the node holds, newest first.
+// Search looks through what the node holds, newest first. It asks on for some seconds while little is found.
 func (c *Client) Search(ctx context.Context, p SearchParams) (*List[Object], error) {
 	q := url.Values{}
 	for name, value := range map[string]string{
@@ -130,13 +130,10 @@ func (c *Client) Search(ctx context.Context, p SearchParams) (*List[Object], err
 			q.Set(name, t.UTC().Format(time.RFC3339))
 		}
 	}
-	if p.Limit > 0 {
-		q.Set("limit", strconv.Itoa(p.Limit))
-	}
-	return call[List[Object]](ctx, c, http.MethodGet, "/search", q, nil)
+	return filled[Object](ctx, c, "/search", q, p.Limit)
 }
 
-// Quarantine lists what is held, a page at a time.
+// Quarantine lists what is held, a page at a time. It asks on for some seconds while little is found.
 func (c *Client) Quarantine(ctx context.Context, p HeldParams) (*List[HeldItem], error) {
 	q := url.Values{}
 	for name, value := range map[string]string{"cursor": p.Cursor, "org": p.Org, "code": p.Code, "q": p.Query} {
@@ -144,10 +141,7 @@ func (c *Client) Quarantine(ctx context.Context, p HeldParams) (*List[HeldItem],
 			q.Set(name, value)
 		}
 	}
-	if p.Limit > 0 {
-		q.Set("limit", strconv.Itoa(p.Limit))
-	}
-	return call[List[HeldItem]](ctx, c, http.MethodGet, "/quarantine", q, nil)
+	return filled[HeldItem](ctx, c, "/quarantine", q, p.Limit)
 }
 
 // Decide accepts or drops something held.
