@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -200,8 +201,8 @@ func TestPace(t *testing.T) {
 	})
 }
 
-// Codes of one principal, and sessions, are bounded.
-func TestCodesAndSessionsAreBounded(t *testing.T) {
+// Codes of one principal are bounded, before they are written down (ADM-25).
+func TestCodesAreBounded(t *testing.T) {
 	k := newKit(t)
 	for range maxCodesOfOne {
 		_, _, err := k.Code(as(Viewer), Viewer)
@@ -209,15 +210,46 @@ func TestCodesAndSessionsAreBounded(t *testing.T) {
 	}
 	_, _, err := k.Code(as(Viewer), Viewer)
 	refused(t, err, reason.RequestRate)
-	first, _ := k.login(as(Owner), Viewer)
-	for i := range MaxSessions - 1 {
-		k.sessions = append(k.sessions, &session{hash: digest{byte(i), byte(i >> 8)}, expires: time.Now().Add(time.Hour)})
+	if got := len(k.actions()); got != maxCodesOfOne {
+		t.Errorf("%d entries: what is refused is not written down", got)
 	}
+	other := With(t.Context(), Principal{Role: Viewer, Actor: audit.Actor{UID: 2000, Via: ViaSocket}})
+	for range maxCodesOfOne {
+		k.login(other, Viewer) // a code that was used counts as well
+	}
+	_, _, err = k.Code(other, Viewer)
+	refused(t, err, reason.RequestRate)
+}
+
+// Who opens many sessions ends their own, and nobody else's (ADM-25).
+func TestSessionsAreBounded(t *testing.T) {
+	k := newKit(t)
+	of := func(uid int) context.Context {
+		return With(t.Context(), Principal{Role: Viewer, Actor: audit.Actor{UID: uid, Via: ViaSocket}})
+	}
+	first, _ := k.login(of(1), Viewer)
+	for range 2 * maxSessionsOfOne {
+		k.codes = nil
+		k.login(of(2), Viewer)
+	}
+	if len(k.sessions) != maxSessionsOfOne+1 {
+		t.Errorf("%d sessions", len(k.sessions))
+	}
+	for i := len(k.sessions); i < MaxSessions; i++ {
+		k.sessions = append(k.sessions, &session{who: Principal{Actor: audit.Actor{UID: 100 + i}}, hash: digest{byte(i), 1}, expires: time.Now().Add(time.Hour)})
+	}
+	k.codes = nil
+	c, _, err := k.Code(of(3), Viewer)
+	ok(t, err)
+	_, _, _, err = k.Login(t.Context(), c, "browser", "here")
+	refused(t, err, reason.RequestRate)
+	k.login(of(2), Viewer) // in the place of one's own
 	_, err = k.Session(first, "browser", "here")
 	ok(t, err)
-	k.login(as(Owner), Viewer)
-	if _, err = k.Session(first, "browser", "here"); err == nil || len(k.sessions) != MaxSessions {
-		t.Errorf("%d sessions, the oldest: %v", len(k.sessions), err)
+	k.Logout(t.Context(), first)
+	k.login(of(3), Viewer) // in the place of one that is over
+	if len(k.sessions) != MaxSessions {
+		t.Errorf("%d sessions", len(k.sessions))
 	}
 }
 

@@ -17,11 +17,12 @@ const (
 	// CodeLife is how long a one-time code works, SessionLife a session.
 	CodeLife    = 60 * time.Second
 	SessionLife = 8 * time.Hour
-	// maxCodes wait at once, maxCodesOfOne of one principal.
-	maxCodes      = 256
-	maxCodesOfOne = 8
-	// MaxSessions are remembered; the oldest gives way.
-	MaxSessions = 256
+	// maxCodes are made in a minute, maxCodesOfOne by one principal.
+	maxCodes      = 4096
+	maxCodesOfOne = 10
+	// MaxSessions are open at once, maxSessionsOfOne of one principal, whose oldest gives way.
+	MaxSessions      = 256
+	maxSessionsOfOne = 16
 	// endedFor is how long a session that ended is remembered, so that its browser hears why.
 	endedFor = 24 * time.Hour
 )
@@ -35,6 +36,7 @@ type code struct {
 	who     Principal // as it will be in the session
 	by      Principal // who asked for it
 	expires time.Time
+	used    bool // it stays until its end, so that codes can be counted
 }
 
 func (c *code) digest() digest { return c.hash }
@@ -49,6 +51,16 @@ type session struct {
 }
 
 func (s *session) digest() digest { return s.hash }
+
+func (s *session) open(now time.Time) bool { return !s.ended && s.expires.After(now) }
+
+// maker is whose codes and sessions are counted together.
+type maker struct {
+	uid   int
+	token string
+}
+
+func (p Principal) maker() maker { return maker{p.Actor.UID, p.Token} }
 
 // Code makes a one-time code of 60 seconds that logs a browser in as the principal of ctx with at most this role
 // (never Owner; Nobody means as much as may be). It stands in the fragment of a link, so no server and no log ever sees it in a URL. A
@@ -70,7 +82,17 @@ func (b *Book) Code(ctx context.Context, role Role) (text string, expires time.T
 	secret, hash := newSecret("")
 	c := &code{hash: hash, who: who, by: p, expires: now.Add(CodeLife)}
 	e := audit.Event{Action: "login.code", Target: p.Actor.User, Detail: map[string]string{"role": who.Role.String()}}
-	return secret, c.expires, b.recorded(ctx, func() error { return b.addCode(c, fallen, now) }, e)
+	// It is counted before it is written down: nobody fills the audit log. Nobody has it before it is.
+	if err := b.addCode(c, fallen, now); err != nil {
+		return "", time.Time{}, err
+	}
+	if err := b.recorded(ctx, func() error { return nil }, e); err != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		c.used = true
+		return "", time.Time{}, err
+	}
+	return secret, c.expires, nil
 }
 
 // addCode keeps a code, unless there are too many or who asked for it is over.
@@ -83,12 +105,12 @@ func (b *Book) addCode(c *code, fallen error, now time.Time) error {
 	b.codes = slices.DeleteFunc(b.codes, func(o *code) bool { return !o.expires.After(now) })
 	same := 0
 	for _, o := range b.codes {
-		if o.by == c.by {
+		if o.by.maker() == c.by.maker() {
 			same++
 		}
 	}
 	if same >= maxCodesOfOne || len(b.codes) >= maxCodes {
-		return reason.New(reason.RequestRate, fmt.Sprintf("make a login code: %d wait already, which work for a minute", max(same, 1)))
+		return reason.New(reason.RequestRate, fmt.Sprintf("make a login code: %d were made within a minute", max(same, 1)))
 	}
 	b.codes = append(b.codes, c)
 	return nil
@@ -127,17 +149,17 @@ func (b *Book) take(text, place string, now time.Time) (*code, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := find(b.codes, (*code).digest, digestOf(text))
-	if c == nil {
+	if c == nil || c.used {
 		return nil, b.pace.fail(place, now, reason.New(reason.LoginRequired, "log in: the code is none of this node, or was used"))
 	}
-	b.codes = slices.DeleteFunc(b.codes, func(o *code) bool { return o == c })
+	c.used = true
 	if !c.expires.After(now) {
 		return nil, b.pace.fail(place, now, reason.New(reason.LoginExpired, "log in: the code worked for a minute, which is over"))
 	}
 	return c, nil
 }
 
-// addSession keeps a session, and forgets those that ended long ago, then the oldest. What it was made from may have
+// addSession keeps a session. The oldest of the same principal gives way, and what is over, but nobody else's. What it was made from may have
 // ended since the code was taken; it is asked here, where Revoke cannot come between.
 func (b *Book) addSession(s *session, fallen error, now time.Time) error {
 	b.mu.Lock()
@@ -146,11 +168,34 @@ func (b *Book) addSession(s *session, fallen error, now time.Time) error {
 		return err
 	}
 	b.sessions = slices.DeleteFunc(b.sessions, func(o *session) bool { return now.Sub(o.expires) > endedFor })
-	if extra := len(b.sessions) - (MaxSessions - 1); extra > 0 {
-		b.sessions = slices.Delete(b.sessions, 0, extra)
+	over := func(o *session) bool { return !o.open(now) }
+	mine := func(o *session) bool { return o.who.maker() == s.who.maker() }
+	if count(b.sessions, mine) >= maxSessionsOfOne && !b.forget(func(o *session) bool { return mine(o) && over(o) }) {
+		b.forget(mine)
+	}
+	if len(b.sessions) >= MaxSessions && !b.forget(over) {
+		return reason.New(reason.RequestRate, fmt.Sprintf("log in: %d sessions are open; log out of one, or revoke a token", MaxSessions))
 	}
 	b.sessions = append(b.sessions, s)
 	return nil
+}
+
+func count(list []*session, is func(*session) bool) (n int) {
+	for _, s := range list {
+		if is(s) {
+			n++
+		}
+	}
+	return n
+}
+
+// forget drops the oldest session that is so, false when none is. mu is held.
+func (b *Book) forget(is func(*session) bool) bool {
+	i := slices.IndexFunc(b.sessions, is)
+	if i >= 0 {
+		b.sessions = slices.Delete(b.sessions, i, i+1)
+	}
+	return i >= 0
 }
 
 // Session is who a session's secret belongs to, for the same user agent: login.required, login.expired.

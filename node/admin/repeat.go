@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"tocsin/node/access"
 	"tocsin/node/admin/api"
 	"tocsin/node/audit"
 	"tocsin/node/once"
@@ -94,9 +95,10 @@ func keyedRequest(r *http.Request, key string) (once.Request, error) {
 	if len(key) > once.MaxKey || strings.ContainsFunc(key, func(c rune) bool { return c <= ' ' || c > '~' }) {
 		return once.Request{}, reason.New(reason.UsageInvalid, fmt.Sprintf("%s: want 1 to %d visible ASCII characters", headerKey, once.MaxKey))
 	}
-	who := audit.ActorOf(r.Context())
+	who, token := audit.ActorOf(r.Context()), access.Of(r.Context()).Token
 	return once.Request{
-		Who: fmt.Sprintf("%s:%d:%s", who.Via, who.UID, who.User), Key: key,
+		// The token too: another one of the same name is somebody else.
+		Who: fmt.Sprintf("%s:%d:%s:%s", who.Via, who.UID, token, who.User), Key: key,
 		What: r.Method + " " + r.URL.EscapedPath() + "?" + r.URL.Query().Encode() + " " + r.Header.Get("Accept"),
 	}, nil
 }

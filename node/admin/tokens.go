@@ -10,6 +10,7 @@ import (
 
 	"tocsin/node/access"
 	"tocsin/node/admin/api"
+	"tocsin/protocol/reason"
 )
 
 // tokenResource makes, lists and ends what people and programs log in with.
@@ -70,6 +71,9 @@ func (t *tokenResource) revoke(ctx context.Context, in *tokenIn) (*body[api.Toke
 }
 
 func (t *tokenResource) code(ctx context.Context, in *struct{ Body api.LoginCodeCreate }) (*body[api.LoginCode], error) {
+	if peer, ok := ctx.Value(peerKey{}).(peerAddr); ok && peer.most < access.Analyst {
+		return nil, reason.New(reason.RoleDenied, "make a login code: the socket for reading makes none")
+	}
 	role := access.Nobody // as much as may be
 	if in.Body.Role != "" {
 		var err error
