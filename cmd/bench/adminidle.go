@@ -129,7 +129,7 @@ func useAll(ctx context.Context, paths node.Paths) error {
 }
 
 func idlePaths(dir string) node.Paths {
-	return node.Paths{Config: dir, Data: dir, Runtime: filepath.Join(dir, "run")}
+	return node.Paths{Config: dir, Data: dir, Runtime: dir} // so that it takes a free port
 }
 
 // runIdle is such a node, until it is interrupted.

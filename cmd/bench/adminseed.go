@@ -29,7 +29,7 @@ const (
 // seededNode makes a node out of a filled store and many organisations with a little each.
 func seededNode(ctx context.Context, dir string) (paths node.Paths, cfg node.Config, err error) {
 	data := filepath.Join(dir, "node")
-	paths = node.Paths{Config: data, Data: data, Runtime: filepath.Join(data, "run")}
+	paths = node.Paths{Config: data, Data: data, Runtime: data} // so that it takes a free port
 	cfg = node.Config{Listen: []string{"/ip4/127.0.0.1/tcp/0"}, Network: network, QuarantineMB: 1 << 20}
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return paths, cfg, err
