@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -207,9 +208,7 @@ func reportPages(ctx context.Context, paths node.Paths) error {
 // middle follows a list and gives what asks for the page halfway to where that ended; nil if there is one page only.
 func (d adminDoor) middle(ctx context.Context, path string, query url.Values) (url.Values, int, error) {
 	at := url.Values{}
-	for k, v := range query {
-		at[k] = v
-	}
+	maps.Copy(at, query)
 	at.Set("limit", strconv.Itoa(api.MaxPage))
 	name := "cursor"
 	if path == "/changes" || path == "/audit" {
@@ -246,9 +245,7 @@ func reportRow(ctx context.Context, doors []adminDoor, path string, query, middl
 		}
 		q := url.Values{}
 		for _, from := range []url.Values{query, at} {
-			for k, v := range from {
-				q[k] = v
-			}
+			maps.Copy(q, from)
 		}
 		for _, d := range doors {
 			took := make([]time.Duration, asks)

@@ -101,7 +101,7 @@ const (
 // node, over TCP with tokens; and it is refused what its role may not do.
 func TestClientDrives(t *testing.T) {
 	socket, at := running(t)
-	analyst, operator := somebody(t, socket, at, "analyst", "analyst"), somebody(t, socket, at, "operator", "operator")
+	analyst, operator := somebody(t, socket, at, "test-analyst", "analyst"), somebody(t, socket, at, "test-operator", "operator")
 	ctx := t.Context()
 
 	key := "first"
