@@ -38,7 +38,7 @@ func TestDemo(t *testing.T) {
 	for _, folder := range []string{"northland", "southport", "bank", "university", "researcher"} {
 		home := filepath.Join(data, folder)
 		token := filepath.Join(dir, folder+".token")
-		run(t, bin, "token", "create", "prometheus", "--role", "viewer", "--expires", "1d", "--out", token, "--data", home)
+		run(t, bin, "token", "create", "scrape", "--role", "viewer", "--expires", "1d", "--out", token, "--data", home)
 		var status struct{ Admin []string }
 		if err := json.Unmarshal(run(t, bin, "status", "-o", "json", "--data", home), &status); err != nil || len(status.Admin) == 0 {
 			t.Fatalf("%s: admin addresses %v, %v", folder, status.Admin, err)

@@ -85,7 +85,7 @@ func newSiege(t *testing.T, tcp bool, change func(*Server)) *siege {
 		g.to = g.s.doors[i].name
 		g.host = g.to
 	}
-	g.secret, g.token = g.as("operator", access.Operator)
+	g.secret, g.token = g.as("for-tests", access.Operator)
 	g.cookie = g.session(g.secret)
 	return g
 }
