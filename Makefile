@@ -49,19 +49,17 @@ fmt: ## format all code
 # Every fuzz target of every package, FUZZTIME each. The test run counts inputs
 # instead of seconds: at the end of a duration the fuzzer of Go before 1.27 may
 # report its own deadline as a failure (go.dev/issue/75804). A package is linked once for
-# all of its targets, two packages at a time. What was found interesting is kept where go test -fuzz keeps it, too; files lie in memory where there is such a place.
+# all of its targets, two packages at a time, and two targets run at a time. What was found interesting is kept where go test -fuzz keeps it, too; files lie in memory where there is such a place.
 FUZZTIME ?= 30s
 FUZZBIN := bin/fuzz
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@mkdir -p $(FUZZBIN)
 	@grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u | \
 	  xargs -P2 -I{} sh -c '$(GO) test -vet=off -c -ldflags="-s -w" -fuzz=. -o $(FUZZBIN)/$$(echo {} | tr ./ _).test {}'
-	@set -e; bin=$$PWD/$(FUZZBIN); cache=$$($(GO) env GOCACHE)/fuzz; \
-	grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . | sed 's,/[^/]*:func ,:,' | sort -u | while IFS=: read -r p f; do \
-	  echo "fuzz $$p $$f"; \
-	  (cd $$p && TMPDIR=$(firstword $(wildcard /dev/shm) /tmp) $$bin/$$(echo $$p | tr ./ _).test -test.run '^$$' -test.fuzz "^$$f$$" -test.fuzztime $(FUZZTIME) \
-	    -test.fuzzminimizetime 200x -test.fuzzcachedir $$cache/tocsin/$${p#./}); \
-	done
+	@bin=$$PWD/$(FUZZBIN); cache=$$($(GO) env GOCACHE)/fuzz; export bin cache; \
+	grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . | sed 's,/[^/]*:func , ,' | sort -u | xargs -P2 -L1 sh -c ' \
+	  echo "fuzz $$0 $$1"; cd $$0 && TMPDIR=$(firstword $(wildcard /dev/shm) /tmp) $$bin/$$(echo $$0 | tr ./ _).test -test.run "^$$" -test.fuzz "^$$1$$" -test.fuzztime $(FUZZTIME) \
+	    -test.parallel 1 -test.fuzzminimizetime 200x -test.fuzzcachedir $$cache/tocsin/$${0#./} || exit 255'
 
 bench: ## limit, reference and product side by side; prints ratios
 	$(GO) run ./cmd/bench
