@@ -70,14 +70,18 @@ type entry struct {
 	Who string `json:"who,omitempty"`
 }
 
+// key is when a key came and whose it is, as in its file.
+type key struct {
+	at  time.Time
+	who string
+}
+
 // Book remembers, one file for each key, so that nothing is lost in a power cut. It may be used concurrently.
 type Book struct {
 	dir string
 	mu  sync.Mutex
-	// at is when each key came, by its file's name; guarded by mu.
-	at map[string]time.Time
-	// by is whose each key is, as in the file; guarded by mu.
-	by map[string]string
+	// keys are those that are remembered, by their files' names; guarded by mu.
+	keys map[string]key
 	// running are the keys whose first request this process is working on; guarded by mu.
 	running map[string]bool
 	tidied  time.Time // guarded by mu
@@ -93,7 +97,7 @@ func Open(dir string) (*Book, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the folder of answers: %w", err)
 	}
-	b := &Book{dir: dir, at: map[string]time.Time{}, by: map[string]string{}, running: map[string]bool{}}
+	b := &Book{dir: dir, keys: map[string]key{}, running: map[string]bool{}}
 	for _, f := range files {
 		if !strings.HasSuffix(f.Name(), suffix) {
 			continue
@@ -102,9 +106,9 @@ func Open(dir string) (*Book, error) {
 		if err != nil {
 			continue // removed meanwhile
 		}
-		b.at[f.Name()] = info.ModTime()
+		b.keys[f.Name()] = key{at: info.ModTime()}
 		if e, err := b.read(f.Name()); err == nil {
-			b.at[f.Name()], b.by[f.Name()] = e.At, e.Who
+			b.keys[f.Name()] = key{e.At, e.Who}
 		}
 	}
 	return b, nil
@@ -124,8 +128,8 @@ func whoOf(r Request) string {
 
 // count is how many keys of one client are remembered. The caller holds mu.
 func (b *Book) count(who string) (n int) {
-	for _, w := range b.by {
-		if w == who {
+	for _, k := range b.keys {
+		if k.who == who {
 			n++
 		}
 	}
@@ -139,14 +143,14 @@ func (b *Book) Begin(r Request, now time.Time) (*Answer, error) {
 	name := nameOf(r)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if at, known := b.at[name]; known && now.Sub(at) < Life {
+	if k, known := b.keys[name]; known && now.Sub(k.at) < Life {
 		return b.before(name, r)
 	}
-	if now.Sub(b.tidied) > tidyEvery || len(b.at) >= MaxKeys {
+	if now.Sub(b.tidied) > tidyEvery || len(b.keys) >= MaxKeys {
 		b.forget(now)
 		b.tidied = now
 	}
-	if len(b.at) >= MaxKeys {
+	if len(b.keys) >= MaxKeys {
 		return nil, reason.New(reason.RequestRate, fmt.Sprintf("%d idempotency keys came within a day, which is as many as are remembered", MaxKeys))
 	}
 	who := whoOf(r)
@@ -156,7 +160,7 @@ func (b *Book) Begin(r Request, now time.Time) (*Answer, error) {
 	if err := b.write(name, entry{At: now.UTC(), What: r.What, Who: who}); err != nil {
 		return nil, err
 	}
-	b.at[name], b.by[name], b.running[name] = now, who, true
+	b.keys[name], b.running[name] = key{now, who}, true
 	return nil, nil
 }
 
@@ -182,8 +186,7 @@ func (b *Book) End(r Request, a *Answer, now time.Time) error {
 	defer b.mu.Unlock()
 	delete(b.running, name)
 	if a == nil {
-		delete(b.at, name)
-		delete(b.by, name)
+		delete(b.keys, name)
 		return b.remove(name)
 	}
 	kept := *a
@@ -195,12 +198,11 @@ func (b *Book) End(r Request, a *Answer, now time.Time) error {
 
 // forget lets go of keys that are over. The caller holds mu.
 func (b *Book) forget(now time.Time) {
-	for name, at := range b.at {
-		if now.Sub(at) < Life || b.running[name] {
+	for name, k := range b.keys {
+		if now.Sub(k.at) < Life || b.running[name] {
 			continue
 		}
-		delete(b.at, name)
-		delete(b.by, name)
+		delete(b.keys, name)
 		if err := b.remove(name); err != nil {
 			log.Warnw("an answer that is over stays on the disk", "file", name, "err", err)
 		}

@@ -117,20 +117,20 @@ func TestBounds(t *testing.T) {
 		}
 	}
 	old := now.Add(-Life)
-	for len(b.at) < MaxKeys { // as if they had come: the files are not needed
-		b.at[nameOf(request(string(rune(len(b.at)))+"x"))] = now
+	for len(b.keys) < MaxKeys { // as if they had come: the files are not needed
+		b.keys[nameOf(request(string(rune(len(b.keys)))+"x"))] = key{at: now}
 	}
 	_, err := b.Begin(request("one more"), now)
 	wants(t, "one too many", err, reason.RequestRate)
-	for name := range b.at {
-		b.at[name] = old
+	for name := range b.keys {
+		b.keys[name] = key{at: old}
 		break
 	}
 	if _, err := b.Begin(request("one more"), now); err != nil {
 		t.Errorf("one is over: %v", err)
 	}
-	if _, err := b.Begin(request("much later"), now.Add(2*Life)); err != nil || len(b.at) != 2 { // and the one under way
-		t.Errorf("%v, %d keys are left", err, len(b.at))
+	if _, err := b.Begin(request("much later"), now.Add(2*Life)); err != nil || len(b.keys) != 2 { // and the one under way
+		t.Errorf("%v, %d keys are left", err, len(b.keys))
 	}
 }
 
@@ -172,7 +172,7 @@ func TestShare(t *testing.T) {
 	}
 	for n := 1; n < MaxKeysEach; n++ { // as if they had come: the files are not needed
 		name := nameOf(request(fmt.Sprint("more ", n)))
-		b.at[name], b.by[name] = now, whoOf(first)
+		b.keys[name] = key{now, whoOf(first)}
 	}
 	_, err = b.Begin(request("one more"), now)
 	wants(t, "one too many of one client", err, reason.RequestRate)
