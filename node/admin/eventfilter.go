@@ -84,9 +84,9 @@ type eventFact struct {
 	tlp    string
 	labels []string
 	score  int
-	// damaged is set when it cannot be told: such a change passes every filter. labelled and judged tell
-	// what was looked at, partly that not all values were judged.
-	damaged, labelled, judged, partly bool
+	// damaged is set when it cannot be told: such a change passes every filter. described, labelled and judged
+	// tell what was looked at, partly that not all values were judged.
+	damaged, described, labelled, judged, partly bool
 }
 
 // grants reports whether the objects are as wished.
@@ -119,8 +119,13 @@ func (e *eventFacts) of(c *storage.Change, w wish) eventFact {
 		f = new(eventFact)
 		e.keep(c.Seq, f)
 	}
-	hits, err := e.store.Leaves(c.Record)
-	if len(hits) > 0 && f.types == nil {
+	var hits []storage.Hit
+	var err error
+	if !f.described || w.score > 0 && !f.judged {
+		hits, err = e.store.Leaves(c.Record)
+	}
+	if err == nil && !f.described {
+		f.described = true
 		f.describe(hits)
 	}
 	if err == nil && w.label != "" && !f.labelled {
@@ -150,7 +155,11 @@ func (e *eventFacts) keep(seq uint64, f *eventFact) {
 	e.order = append(e.order, seq)
 }
 
+// describe notes what the objects are; of none there is nothing to note.
 func (f *eventFact) describe(hits []storage.Hit) {
+	if len(hits) == 0 {
+		return
+	}
 	for _, h := range hits {
 		if h.Type != "" && !slices.Contains(f.types, h.Type) {
 			f.types = append(f.types, h.Type)
