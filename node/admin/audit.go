@@ -183,30 +183,8 @@ func (a *auditResource) export(context.Context, *nothing) (*huma.StreamResponse,
 		_, w := humago.Unwrap(ctx)
 		w.Header().Set("Content-Type", api.MediaNDJSON)
 		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
-		if err := copyOut(w, in); err != nil {
+		if _, err := io.Copy(w, in); err != nil {
 			log.Infow("audit export was cut off", "err", err)
 		}
 	}}, nil
 }
-
-// copyOut writes a long answer in parts, each of which the reader must take in time.
-func copyOut(w http.ResponseWriter, in io.Reader) error {
-	c := http.NewResponseController(w)
-	part := make([]byte, 256<<10)
-	for {
-		n, err := in.Read(part)
-		if n > 0 {
-			if err := errors.Join(c.SetWriteDeadline(time.Now().Add(writeTimeout)), written(w.Write(part[:n]))); err != nil {
-				return err
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func written(_ int, err error) error { return err }

@@ -121,7 +121,7 @@ func (b *bundleResource) export(ctx context.Context, in *struct{ Body api.Bundle
 		err := c.Flush() // a short answer would else go without trailers
 		var e *bundle.Exported
 		if err == nil {
-			e, err = bundle.Export(r.Context(), b.bundles.Source, sel, patient{w, c}, nil)
+			e, err = bundle.Export(r.Context(), b.bundles.Source, sel, w, nil)
 		}
 		if err == nil {
 			err = b.bundles.List.Wrote(b.names.self.Org, e, sel)
@@ -185,20 +185,6 @@ func trailer(w http.ResponseWriter, name string, v any) {
 		return
 	}
 	w.Header().Set(http.TrailerPrefix+name, strconv.QuoteToASCII(string(raw)))
-}
-
-// patient writes with a deadline for each part, so that a long answer is not cut and a reader that stalls is let go.
-type patient struct {
-	w http.ResponseWriter
-	c *http.ResponseController
-}
-
-// Write passes on.
-func (p patient) Write(raw []byte) (int, error) {
-	if err := p.c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return 0, err
-	}
-	return p.w.Write(raw)
 }
 
 func (b *bundleResource) importChunks(_ context.Context, _ *nothing) (*huma.StreamResponse, error) {

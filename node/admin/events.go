@@ -213,9 +213,6 @@ func (s *eventStream) mark() {
 
 // send writes out what was gathered; a reader that stalls is let go.
 func (s *eventStream) send(c *http.ResponseController, w http.ResponseWriter) error {
-	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return err
-	}
 	if _, err := w.Write(s.out.Bytes()); err != nil {
 		return err
 	}

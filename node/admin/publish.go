@@ -288,5 +288,5 @@ func (a *publishAnswer) line(l api.PublishLine) {
 		a.begun = true
 		a.w.Header().Set("Content-Type", api.MediaNDJSON)
 	}
-	_ = errors.Join(c.SetWriteDeadline(time.Now().Add(writeTimeout)), json.NewEncoder(a.w).Encode(l), c.Flush())
+	_ = errors.Join(json.NewEncoder(a.w).Encode(l), c.Flush())
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -89,12 +90,23 @@ func walkable(t *testing.T) Deps {
 	return d
 }
 
+// leaver records an answer and leaves when the first part of a stream is there.
+type leaver struct {
+	*httptest.ResponseRecorder
+	leave context.CancelFunc
+}
+
+// Flush is called by streams only.
+func (l *leaver) Flush() { l.leave() }
+
 // oneProblem sends a request of the owner's and holds a refusal against the catalogue; it counts one when there was one.
 func oneProblem(t *testing.T, h http.Handler, method, path, media, body string) int {
 	t.Helper()
-	r := httptest.NewRequestWithContext(access.With(t.Context(), access.Principal{Role: access.Owner}), method, path, strings.NewReader(body))
+	ctx, leave := context.WithCancel(access.With(t.Context(), access.Principal{Role: access.Owner}))
+	defer leave()
+	r := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", media)
-	w := httptest.NewRecorder()
+	w := &leaver{httptest.NewRecorder(), leave}
 	func() {
 		defer func() {
 			if fault := recover(); fault != nil {
