@@ -26,8 +26,8 @@ type account struct {
 	groups     Groups
 }
 
-// role is the account's role now.
-func (a account) role() Role { return AtSocket(a.uid, a.owner, a.groups).Role }
+// principal is who the account is now.
+func (a account) principal() Principal { return AtSocket(a.uid, a.owner, a.groups) }
 
 // isAccount reports whether the system has an account of that name.
 func isAccount(name string) bool {

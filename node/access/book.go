@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -70,7 +69,7 @@ type Book struct {
 	sessions []*session // oldest first
 	pace     pace
 
-	roster    roster                 // locks for itself
+	accounts  *Accounts              // locks for itself
 	isAccount func(name string) bool // asked under no lock
 }
 
@@ -80,7 +79,7 @@ func Open(path string, book *audit.Log) (*Book, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Book{path: path, audit: book, tokens: tokens, pace: pace{}, roster: newRoster(), isAccount: isAccount}, nil
+	return &Book{path: path, audit: book, tokens: tokens, pace: pace{}, accounts: NewAccounts(), isAccount: isAccount}, nil
 }
 
 // Create makes a token and gives its secret, which is never shown again. Role is Viewer to Operator and not above the
@@ -95,7 +94,7 @@ func (b *Book) Create(ctx context.Context, name string, role Role, expires time.
 	if b.isAccount(name) {
 		return Token{}, "", reason.New(reason.UsageInvalid, creating(t)+": an account of this machine has that name, which stands in the audit log; choose another one")
 	}
-	fallen := b.roster.fallen(p, now)
+	fallen := b.accounts.fallen(p, now)
 	b.change.Lock()
 	defer b.change.Unlock()
 	if err := b.mayCreate(p, t, fallen); err != nil {
@@ -107,7 +106,7 @@ func (b *Book) Create(ctx context.Context, name string, role Role, expires time.
 	e := audit.Event{Action: "token.create", Target: name, Reason: why, Detail: map[string]string{
 		"token": t.ID, "role": role.String(), "expires": t.Expires.Format(time.RFC3339),
 	}}
-	if err := b.recorded(ctx, func() error { return b.keep(next) }, e); err != nil {
+	if err := b.audit.Do(ctx, func() error { return b.keep(next) }, e); err != nil {
 		return Token{}, "", err
 	}
 	return t, secret, nil
@@ -204,7 +203,7 @@ func (b *Book) Tokens() []Token {
 // Revoke ends a token, the tokens that were made with it and theirs, and the sessions of them all, at once; not.found when there is none.
 func (b *Book) Revoke(ctx context.Context, nameOrID, why string) (Token, error) {
 	p := Of(ctx)
-	fallen := b.roster.fallen(p, time.Now())
+	fallen := b.accounts.fallen(p, time.Now())
 	b.change.Lock()
 	defer b.change.Unlock()
 	now := time.Now()
@@ -225,7 +224,7 @@ func (b *Book) Revoke(ctx context.Context, nameOrID, why string) (Token, error) 
 	next := slices.DeleteFunc(b.remembered(now), func(h *held) bool {
 		return slices.ContainsFunc(tree, func(t Token) bool { return t.ID == h.ID })
 	})
-	err := b.recorded(ctx, func() error {
+	err := b.audit.Do(ctx, func() error {
 		b.goBy(next)
 		for _, t := range tree {
 			b.endSessions(t.ID)
@@ -305,28 +304,6 @@ func (b *Book) goBy(next []*held) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tokens = next
-}
-
-// recorded writes down what somebody asked for and then does it; what cannot be written down is not done.
-func (b *Book) recorded(ctx context.Context, do func() error, events ...audit.Event) error {
-	for _, e := range events {
-		if _, err := b.audit.Append(ctx, e); err != nil {
-			return fmt.Errorf("nothing was done, since it cannot be written down: %w", err)
-		}
-	}
-	err := do()
-	if err == nil {
-		return nil
-	}
-	for _, e := range events {
-		e.Action += ".failed"
-		e.Detail = maps.Clone(e.Detail)
-		e.Detail["error"] = err.Error()
-		if _, failed := b.audit.Append(context.WithoutCancel(ctx), e); failed != nil {
-			log.Errorw("what failed is not in the audit log", "action", e.Action, "target", e.Target, "err", failed)
-		}
-	}
-	return err
 }
 
 // Bearer is who a token's secret belongs to: login.required when it is none, login.expired when it is over,

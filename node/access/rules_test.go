@@ -147,13 +147,13 @@ func TestSessionsEndWithTheRoleOfTheirAccount(t *testing.T) {
 	if !k.Valid(me) || !k.Valid(p) {
 		t.Fatal("not valid")
 	}
-	k.roster.known[me.at] = seenRole{Viewer, time.Now().Add(time.Hour)}
+	k.accounts.known[me.at] = seen{Principal{Role: Viewer}, time.Now().Add(time.Hour)}
 	_, err := k.Session(session, "browser", "here")
 	refused(t, err, reason.LoginExpired)
 	if k.Valid(me) || k.Valid(p) {
 		t.Error("valid with a role that the account has no more")
 	}
-	clear(k.roster.known)
+	clear(k.accounts.known)
 	_, err = k.Session(session, "browser", "here")
 	refused(t, err, reason.LoginExpired)
 }

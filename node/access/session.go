@@ -78,7 +78,7 @@ func (b *Book) Code(ctx context.Context, role Role) (text string, expires time.T
 	}
 	who := p
 	who.Role, who.Actor.Via, who.book = min(role, p.Role, Operator), ViaSession, b
-	fallen := b.roster.fallen(p, now)
+	fallen := b.accounts.fallen(p, now)
 	secret, hash := newSecret("")
 	c := &code{hash: hash, who: who, by: p, expires: now.Add(CodeLife)}
 	e := audit.Event{Action: "login.code", Target: p.Actor.User, Detail: map[string]string{"role": who.Role.String()}}
@@ -86,7 +86,7 @@ func (b *Book) Code(ctx context.Context, role Role) (text string, expires time.T
 	if err := b.addCode(c, fallen, now); err != nil {
 		return "", time.Time{}, err
 	}
-	if err := b.recorded(ctx, func() error { return nil }, e); err != nil {
+	if err := b.audit.Do(ctx, func() error { return nil }, e); err != nil {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		c.used = true
@@ -103,12 +103,7 @@ func (b *Book) addCode(c *code, fallen error, now time.Time) error {
 		return err
 	}
 	b.codes = slices.DeleteFunc(b.codes, func(o *code) bool { return !o.expires.After(now) })
-	same := 0
-	for _, o := range b.codes {
-		if o.by.maker() == c.by.maker() {
-			same++
-		}
-	}
+	same := count(b.codes, func(o *code) bool { return o.by.maker() == c.by.maker() })
 	if same >= maxCodesOfOne || len(b.codes) >= maxCodes {
 		return reason.New(reason.RequestRate, fmt.Sprintf("make a login code: %d were made within a minute", max(same, 1)))
 	}
@@ -123,7 +118,7 @@ func (b *Book) Login(ctx context.Context, code, agent, place string) (secret str
 	if err != nil {
 		return "", Principal{}, time.Time{}, err
 	}
-	fallen := b.roster.fallen(c.who, now)
+	fallen := b.accounts.fallen(c.who, now)
 	end, err := b.end(c.by, fallen)
 	if err != nil {
 		return "", Principal{}, time.Time{}, err
@@ -137,7 +132,7 @@ func (b *Book) Login(ctx context.Context, code, agent, place string) (secret str
 	e := audit.Event{Action: "login", Target: c.who.Actor.User, Detail: map[string]string{
 		"session": s.who.ID, "role": s.who.Role.String(), "expires": s.expires.Format(time.RFC3339), "from": place,
 	}}
-	err = b.recorded(With(ctx, s.who), func() error { return b.addSession(s, fallen, now) }, e)
+	err = b.audit.Do(With(ctx, s.who), func() error { return b.addSession(s, fallen, now) }, e)
 	if err != nil {
 		return "", Principal{}, time.Time{}, err
 	}
@@ -180,9 +175,9 @@ func (b *Book) addSession(s *session, fallen error, now time.Time) error {
 	return nil
 }
 
-func count(list []*session, is func(*session) bool) (n int) {
-	for _, s := range list {
-		if is(s) {
+func count[T any](list []*T, is func(*T) bool) (n int) {
+	for _, one := range list {
+		if is(one) {
 			n++
 		}
 	}
@@ -205,7 +200,7 @@ func (b *Book) Session(secret, agent, place string) (Principal, error) {
 	if err != nil {
 		return Principal{}, err
 	}
-	fallen := b.roster.fallen(who, now)
+	fallen := b.accounts.fallen(who, now)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.lasts(s, fallen, now); err != nil {

@@ -11,53 +11,61 @@ import (
 )
 
 const (
-	// roleFor is how long the role of an account is taken as it was read.
-	roleFor = 2 * time.Second
-	// maxRoles bounds the roles that are remembered.
-	maxRoles = 1024
+	// accountFor is how long an account has the name and role that the system gave it.
+	accountFor = 2 * time.Second
+	// maxAccounts bounds the accounts that are remembered.
+	maxAccounts = 1024
 )
 
-// roster remembers the roles of accounts for a moment. The system is asked under no lock: where accounts come from a
+// Accounts remembers for a moment who accounts are. The system is asked under no lock: where accounts come from a
 // directory over the network, that may take long. It may be used concurrently.
-type roster struct {
-	ask func(account) Role
+type Accounts struct {
+	ask func(account) Principal
 
 	mu    sync.Mutex
-	known map[account]seenRole // guarded by mu
+	known map[account]seen // guarded by mu
 }
 
-// seenRole is an account's role as it was read.
-type seenRole struct {
-	role  Role
+// seen is an account as the system had it.
+type seen struct {
+	Principal
 	until time.Time
 }
 
-func newRoster() roster { return roster{ask: account.role, known: map[account]seenRole{}} }
+// NewAccounts knows nobody yet.
+func NewAccounts() *Accounts {
+	return &Accounts{ask: account.principal, known: map[account]seen{}}
+}
+
+// AtSocket is AtSocket, at most two seconds old.
+func (a *Accounts) AtSocket(uid, owner int, g Groups) Principal {
+	return a.of(account{true, uid, owner, g}, time.Now())
+}
 
 // fallen is login.expired when the account behind a principal has less than its role by now. No lock is held.
-func (r *roster) fallen(p Principal, now time.Time) error {
-	if !p.at.known || r.role(p.at, now) >= p.Role {
+func (a *Accounts) fallen(p Principal, now time.Time) error {
+	if !p.at.known || a.of(p.at, now).Role >= p.Role {
 		return nil
 	}
 	return reason.New(reason.LoginExpired, fmt.Sprintf("the account %s no longer has the role %s", p.Actor, p.Role))
 }
 
-// role is the account's role, at most roleFor old.
-func (r *roster) role(a account, now time.Time) Role {
-	r.mu.Lock()
-	seen, ok := r.known[a]
-	r.mu.Unlock()
-	if ok && seen.until.After(now) {
-		return seen.role
+// of is who an account is, at most accountFor old.
+func (a *Accounts) of(who account, now time.Time) Principal {
+	a.mu.Lock()
+	one, ok := a.known[who]
+	a.mu.Unlock()
+	if ok && one.until.After(now) {
+		return one.Principal
 	}
-	seen = seenRole{r.ask(a), now.Add(roleFor)}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.known) >= maxRoles {
-		clear(r.known)
+	one = seen{a.ask(who), now.Add(accountFor)}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.known) >= maxAccounts {
+		clear(a.known)
 	}
-	r.known[a] = seen
-	return seen.role
+	a.known[who] = one
+	return one.Principal
 }
 
 // Valid reports whether a principal may still do what it might when it came: streams ask every few
@@ -67,13 +75,13 @@ func (b *Book) Valid(p Principal) bool { return b.Standing(p) == nil }
 // Standing is Valid with the reason: login.expired, or login.required for nobody.
 func (b *Book) Standing(p Principal) error {
 	now := time.Now()
-	fallen := b.roster.fallen(p, now)
+	fallen := b.accounts.fallen(p, now)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.stands(p, fallen, now)
 }
 
-// stands says why a principal is over, nil for one that is not. fallen is what the roster says of its account. mu is held.
+// stands says why a principal is over, nil for one that is not. fallen is what Accounts say of its account. mu is held.
 func (b *Book) stands(p Principal, fallen error, now time.Time) error {
 	switch {
 	case p.Role == Nobody:

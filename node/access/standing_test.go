@@ -2,6 +2,8 @@ package access
 
 import (
 	"fmt"
+	"os"
+	"os/user"
 	"strings"
 	"sync"
 	"testing"
@@ -61,10 +63,10 @@ func TestLookUpsHoldNobodyUp(t *testing.T) {
 	k := newKit(t)
 	_, secret := k.create("ci", Viewer)
 	asked, answer := make(chan struct{}), make(chan struct{})
-	k.roster.ask = func(account) Role {
+	k.accounts.ask = func(account) Principal {
 		close(asked)
 		<-answer
-		return Operator
+		return Principal{Role: Operator}
 	}
 	slow := Principal{Role: Operator, at: account{known: true, uid: 7}}
 	var wait sync.WaitGroup
@@ -145,5 +147,34 @@ func TestEndedTokensAreBounded(t *testing.T) {
 func TestAccountNames(t *testing.T) {
 	if !isAccount("root") || isAccount("no-such-account-here") {
 		t.Error("root is an account, and what the system does not name is none")
+	}
+}
+
+// What an account is called and may do is asked once in a while, and of no more accounts remembered than the bound says.
+func TestAccountsAreRemembered(t *testing.T) {
+	a, now := NewAccounts(), time.Now()
+	at := func(uid int) account { return account{true, uid, os.Geteuid(), DefaultGroups()} }
+	if who := a.of(at(audit.UIDUnknown), now); who.Role != Viewer || who.Actor.User != "" {
+		t.Errorf("nobody is %+v", who)
+	}
+	me, err := user.Current()
+	ok(t, err)
+	mine := at(os.Geteuid())
+	if who := a.of(mine, now); who.Actor.User != me.Username || who.Role != Owner {
+		t.Errorf("I am %+v, want %q", who, me.Username)
+	}
+	a.known[mine] = seen{Principal{Role: Analyst}, now.Add(accountFor)}
+	if who := a.of(mine, now); who.Role != Analyst {
+		t.Errorf("asked again: %+v", who)
+	}
+	if who := a.of(mine, now.Add(accountFor)); who.Role != Owner {
+		t.Errorf("not asked again: %+v", who)
+	}
+	for uid := range maxAccounts + 10 {
+		a.known[at(1<<20+uid)] = seen{}
+	}
+	const nobody = 1<<31 - 7
+	if who := a.of(at(nobody), now); who.Role != Viewer || who.Actor.User != "" || len(a.known) != 1 {
+		t.Errorf("an account that is not there is %+v, %d are remembered", who, len(a.known))
 	}
 }

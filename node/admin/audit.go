@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -18,37 +17,9 @@ import (
 	"tocsin/protocol/reason"
 )
 
-// recorded writes down what somebody asked for and then does it. What cannot be written
-// down is not done. What then fails is written down as well, as the action with
-// ".failed" behind its name.
+// recorded writes down what somebody asked for and then does it: see audit.Log.Do.
 func recorded(ctx context.Context, book *audit.Log, e audit.Event, do func() error) error {
-	if _, err := book.Append(ctx, e); err != nil {
-		return undone(err)
-	}
-	err := do()
-	if err != nil {
-		e.Action += ".failed"
-		e.Detail = maps.Clone(e.Detail)
-		if e.Detail == nil {
-			e.Detail = map[string]string{}
-		}
-		e.Detail["error"] = err.Error()
-		afterwards(ctx, book, e)
-	}
-	return err
-}
-
-// undone says that an action was not taken because its audit entry could not be written.
-func undone(err error) error {
-	return fmt.Errorf("nothing was done, since it cannot be written down: %w", err)
-}
-
-// afterwards writes down what has happened already, whoever has left since. When that
-// cannot be written there is nothing to refuse any more; the node's own log says it.
-func afterwards(ctx context.Context, book *audit.Log, e audit.Event) {
-	if _, err := book.Append(context.WithoutCancel(ctx), e); err != nil {
-		log.Errorw("what was done is not in the audit log", "action", e.Action, "target", e.Target, "err", err)
-	}
+	return book.Do(ctx, do, e)
 }
 
 // maxAuditWait is how long an answer waits for something to tell.

@@ -111,7 +111,7 @@ func (b *bundleResource) export(ctx context.Context, in *struct{ Body api.Bundle
 	event := exportEvent(&in.Body)
 	if _, err := b.audit.Append(ctx, event); err != nil {
 		release()
-		return nil, undone(err)
+		return nil, audit.Undone(err)
 	}
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		defer release()
@@ -129,14 +129,14 @@ func (b *bundleResource) export(ctx context.Context, in *struct{ Body api.Bundle
 		if err != nil {
 			event.Action = "bundle.export.failed"
 			event.Detail["error"] = err.Error()
-			afterwards(r.Context(), b.audit, event)
+			b.audit.Afterwards(r.Context(), event)
 			trailer(w, api.TrailerProblem, problemOf("bundle-export", err))
 			return
 		}
 		out := showExported(e, sel)
 		event.Action, event.Target = "bundle.exported", out.Bundle
 		event.Detail["records"], event.Detail["chunks"], event.Detail["kept"] = strconv.Itoa(out.Records), strconv.Itoa(out.Chunks), fmt.Sprint(out.Kept)
-		afterwards(r.Context(), b.audit, event)
+		b.audit.Afterwards(r.Context(), event)
 		trailer(w, api.TrailerResult, out)
 	}}, nil
 }
@@ -216,7 +216,7 @@ func drain(r *http.Request, w http.ResponseWriter) {
 func (b *bundleResource) take(r *http.Request) (*api.BundleImported, error) {
 	ctx := r.Context()
 	if _, err := b.audit.Append(ctx, audit.Event{Action: "bundle.import", Detail: map[string]string{"bytes": strconv.FormatInt(r.ContentLength, 10)}}); err != nil {
-		return nil, undone(err)
+		return nil, audit.Undone(err)
 	}
 	res, err := bundle.Import(ctx, b.bundles.Sink, r.Body)
 	out := b.showImported(res)
@@ -231,7 +231,7 @@ func (b *bundleResource) take(r *http.Request) (*api.BundleImported, error) {
 		event.Action = "bundle.import.failed"
 		event.Detail["error"] = err.Error()
 	}
-	afterwards(ctx, b.audit, event)
+	b.audit.Afterwards(ctx, event)
 	return out, err
 }
 

@@ -71,7 +71,7 @@ func (v *inviteResource) create(ctx context.Context, in *struct{ Body api.Invite
 	e := audit.Event{Action: "invite.create", Target: p.Handle, Detail: map[string]string{"petname": p.Petname, "expires": p.Invite.Expires.Format(time.RFC3339)}}
 	if _, err := v.audit.Append(ctx, e); err != nil {
 		_, _ = v.desk.Cancel(p.Handle)
-		return nil, undone(err)
+		return nil, audit.Undone(err)
 	}
 	out := v.show(p)
 	out.Text = p.Text

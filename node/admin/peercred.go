@@ -5,9 +5,7 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"sync"
 	"syscall"
-	"time"
 
 	"tocsin/node/access"
 	"tocsin/node/audit"
@@ -64,32 +62,13 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// The bounds of people.
-const (
-	maxPeople = 1000
-	// personFor is how long an account has the name and role that the system gave it.
-	personFor = 2 * time.Second
-)
-
-// people knows who accounts are. It may be used concurrently.
-type people struct {
-	mu    sync.Mutex
-	known map[int]person // guarded by mu
-}
-
-// person is an account as the system had it.
-type person struct {
-	access.Principal
-	until time.Time
-}
-
 // principal is the account behind a request. A connection without an account is of nobody whom the system names.
-func (p *people) principal(r *http.Request) access.Principal {
+func principal(r *http.Request, accounts *access.Accounts) access.Principal {
 	peer, ok := r.Context().Value(peerKey{}).(peerAddr)
 	if !ok {
 		peer.uid = audit.UIDUnknown
 	}
-	return lowered(r, p.of(peer.uid, time.Now()))
+	return lowered(r, accounts.AtSocket(peer.uid, os.Geteuid(), access.DefaultGroups()))
 }
 
 // lowered is a principal, also one with a token, with no more than the socket lets them do that they came in by.
@@ -98,22 +77,4 @@ func lowered(r *http.Request, who access.Principal) access.Principal {
 		who.Role = min(who.Role, peer.most)
 	}
 	return who
-}
-
-// of looks an account up, seldom.
-func (p *people) of(uid int, now time.Time) access.Principal {
-	p.mu.Lock()
-	one, ok := p.known[uid]
-	p.mu.Unlock()
-	if ok && one.until.After(now) {
-		return one.Principal
-	}
-	one = person{access.AtSocket(uid, os.Geteuid(), access.DefaultGroups()), now.Add(personFor)}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.known == nil || len(p.known) >= maxPeople {
-		p.known = make(map[int]person)
-	}
-	p.known[uid] = one
-	return one.Principal
 }

@@ -62,9 +62,10 @@ func openDoors(socket string, p Port) ([]*door, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	accounts := new(people)
+	accounts := access.NewAccounts()
+	atSocket := func(r *http.Request) access.Principal { return principal(r, accounts) }
 	for _, l := range s.listeners() {
-		doors = append(doors, &door{Listener: limited(l), name: l.Addr().String(), hosts: socketHosts(), socket: true, account: accounts.principal})
+		doors = append(doors, &door{Listener: limited(l), name: l.Addr().String(), hosts: socketHosts(), socket: true, account: atSocket})
 	}
 	return doors, nil
 }

@@ -141,11 +141,11 @@ func (p *publishResource) run(r *http.Request, req outbox.Request, hold time.Dur
 	}
 	event := publishEvent(req)
 	if _, err := p.audit.Append(ctx, event); err != nil {
-		return outbox.Result{}, undone(err)
+		return outbox.Result{}, audit.Undone(err)
 	}
 	req.Progress = a.progress
 	res, err := p.publish(ctx, req)
-	afterwards(ctx, p.audit, publishedEvent(event, res, err))
+	p.audit.Afterwards(ctx, publishedEvent(event, res, err))
 	return res, err
 }
 

@@ -86,14 +86,14 @@ func (q *quarantineResource) decide(ctx context.Context, in *struct{ Body api.De
 	}
 	out := api.Decided{Accepted: in.Body.Accept, Items: []api.Ref{}, More: more}
 	if _, err := q.audit.Append(ctx, decisionEvent(in.Body, refs)); err != nil {
-		return nil, undone(err)
+		return nil, audit.Undone(err)
 	}
 	for _, ref := range refs {
 		if err := act(ctx, ref, in.Body.Reason); err != nil {
 			failed := decisionEvent(in.Body, refs[len(out.Items):])
 			failed.Action += ".failed"
 			failed.Detail["error"] = err.Error()
-			afterwards(ctx, q.audit, failed)
+			q.audit.Afterwards(ctx, failed)
 			return nil, undecided(fmt.Errorf("decide on %s after %d of %d: %w", cmp.Or(in.Body.Subject, in.Body.Org, in.Body.Code), len(out.Items), len(refs), err))
 		}
 		out.Items = append(out.Items, api.Ref{Record: ref.Record.String(), Index: ref.Index})
