@@ -136,21 +136,33 @@ func (s *Store) Sequence() uint64 {
 	return s.seq
 }
 
+// Newest returns the number of the last change, and what is closed when there is another one or the store
+// closes. A closed store is an error.
+func (s *Store) Newest() (seq uint64, grown <-chan struct{}, err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	select {
+	case <-s.work.quit:
+		return s.seq, s.changed, errClosed()
+	default:
+		return s.seq, s.changed, nil
+	}
+}
+
 // Wait returns when there are changes after a sequence number, or ctx ends.
 func (s *Store) Wait(ctx context.Context, after uint64) error {
 	for {
-		s.mu.RLock()
-		seq, changed := s.seq, s.changed
-		s.mu.RUnlock()
-		if seq > after {
+		seq, grown, err := s.Newest()
+		switch {
+		case seq > after:
 			return nil
+		case err != nil:
+			return err
 		}
 		select {
-		case <-changed:
+		case <-grown:
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-s.work.quit:
-			return errClosed()
 		}
 	}
 }

@@ -286,6 +286,10 @@ func (s *Store) Close() error {
 	}
 	close(s.work.quit)
 	<-s.work.done
+	s.mu.Lock()
+	close(s.changed) // who waits learns of the end
+	s.changed = make(chan struct{})
+	s.mu.Unlock()
 	defer s.mark.close() // what it says is true whether or not it can be synced
 	if err := s.Room(); err != nil && !s.memory {
 		// To close is to flush, and to flush without room would kill the process. All that was acknowledged is in the

@@ -216,17 +216,26 @@ func (l *Log) Head() (uint64, protocol.Digest) {
 	return l.head.seq, l.head.hash
 }
 
+// Newest returns the number of the newest entry, and what is closed when there is another one or the log
+// closes. A closed log is an error.
+func (l *Log) Newest() (seq uint64, grown <-chan struct{}, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		err = errClosed
+	}
+	return l.head.seq, l.grown, err
+}
+
 // Wait returns when there is an entry after a sequence number, or ctx ends.
 func (l *Log) Wait(ctx context.Context, after uint64) error {
 	for {
-		l.mu.Lock()
-		seq, grown, closed := l.head.seq, l.grown, l.file == nil
-		l.mu.Unlock()
+		seq, grown, err := l.Newest()
 		switch {
 		case seq > after:
 			return nil
-		case closed:
-			return errClosed
+		case err != nil:
+			return err
 		}
 		select {
 		case <-ctx.Done():
