@@ -59,8 +59,8 @@ func (e *eventResource) register(a huma.API) {
 	handle(a, huma.Operation{OperationID: "changes", Method: http.MethodGet, Path: "/changes", Summary: "A page of the change sequence"}, e.page)
 	handle(a, huma.Operation{
 		OperationID: "events", Method: http.MethodGet, Path: "/events", Summary: "Follow what happens (server-sent events)",
-		Description: "Each event's id is where to go on, as Last-Event-ID or the parameter after; it is opaque but for a stream of objects only, " +
-			"where it is the change's number. Without either it begins with what happens next, or with replay so long ago. Without kinds it is the change sequence, " +
+		Description: "Each event's id is where to go on, as Last-Event-ID or the parameter after; it is opaque, and the number of a change " +
+			"is taken as well. Without either it begins with what happens next, or with replay so long ago. Without kinds it is the change sequence, " +
 			"and events are named by the change's kind; with kinds they are named object, peer, mesh, review, sync, doctor and audit (the last two for operators). " +
 			"The event gap names what the reader missed: from, to and how many were dropped, -1 when nobody knows. " +
 			"The event problem says why the node ends the stream. The filters select objects only; " +

@@ -39,7 +39,7 @@ func durable(kind string) bool { return kind == KindObject || kind == KindAudit 
 
 // Event is one thing that happened.
 type Event struct {
-	// ID is the opaque cursor to go on with behind this event. Of a reader of objects only it is the change's number.
+	// ID is the opaque cursor to go on with behind this event.
 	ID   string
 	At   time.Time
 	Kind string

@@ -15,8 +15,8 @@ import (
 	"tocsin/protocol/reason"
 )
 
-// Objects alone have the numbers of the change sequence as ids, from now or behind any of them. ADM-40
-func TestObjectsHaveNumbers(t *testing.T) {
+// Objects alone can be followed from now, or behind the number of any change. ADM-40
+func TestBehindANumber(t *testing.T) {
 	k := newKit(t)
 	k.change(3)
 	h := k.hub()
@@ -28,7 +28,7 @@ func TestObjectsHaveNumbers(t *testing.T) {
 	for i, want := range []string{"2", "3", "4"} {
 		if got := k.next(old); i == 0 && len(got) == 3 {
 			for j, e := range got {
-				if e.ID != strconv.Itoa(j+2) || e.Kind != KindObject || e.Change.Seq != uint64(j+2) {
+				if !strings.HasPrefix(e.ID, strconv.Itoa(j+2)+".") || e.Kind != KindObject || e.Change.Seq != uint64(j+2) {
 					t.Errorf("event %+v", e)
 				}
 			}
@@ -36,7 +36,7 @@ func TestObjectsHaveNumbers(t *testing.T) {
 			t.Fatalf("want %s and on, got %+v", want, got)
 		}
 	}
-	if got := k.next(fresh); len(got) != 1 || got[0].ID != "4" || fresh.Cursor() != "4" {
+	if got := k.next(fresh); len(got) != 1 || got[0].Change.Seq != 4 || fresh.Cursor() != got[0].ID {
 		t.Errorf("the next change: %+v", got)
 	}
 }
@@ -163,19 +163,52 @@ func TestBeyondTheEnd(t *testing.T) {
 	h := k.hub()
 	r := k.follow(h, "7")
 	got := k.next(r)
-	if len(got) != 1 || got[0].ID != "2" {
+	if len(got) != 1 || !strings.HasPrefix(got[0].ID, "2.") {
 		t.Fatalf("events %+v", got)
 	}
-	if g := k.gapOf(got[0]); g.Dropped != Unknown || g.From != "7" || g.To != "2" {
+	if g := k.gapOf(got[0]); g.Dropped != Unknown || g.From != "7.0" || g.To != got[0].ID {
 		t.Errorf("gap %+v", g)
 	}
 	k.change(1)
 	if got := k.next(r); len(got) != 1 || got[0].Change.Seq != 3 {
 		t.Errorf("behind it: %+v", got)
 	}
-	far := cursor{2, 9, h.boot, 0}
+	far := cursor{place{seq: 2}, place{seq: 9}, h.boot, 0}
 	if got := k.next(k.follow(h, far.text(), KindAudit)); len(got) != 1 || k.gapOf(got[0]).Dropped != Unknown {
 		t.Errorf("audit log: %+v", got)
+	}
+}
+
+// A store and a log that were put back from an older copy and have grown past a cursor are other ones: a gap, once. ADM-41
+func TestAnotherStoreAtTheCursor(t *testing.T) {
+	old, now := newKit(t), newKit(t)
+	old.change(2)
+	old.write(2)
+	now.change(4)
+	now.write(3)
+	was, h := old.hub(), now.hub()
+	for _, c := range []struct {
+		kinds        []string
+		gaps, events int
+	}{{nil, 1, 2}, {[]string{KindObject}, 1, 2}, {[]string{KindAudit}, 1, 1}, {[]string{KindAudit, KindObject}, 2, 3}} {
+		from := old.follow(was, "", c.kinds...).Cursor()
+		got := now.all(now.follow(h, from, c.kinds...))
+		gaps := 0
+		for i, e := range got {
+			if e.Kind != KindGap {
+				continue
+			}
+			gaps++
+			if g := now.gapOf(e); g.Dropped != Unknown || g.From == g.To || g.To != e.ID || i == 0 && g.From != from {
+				t.Errorf("%v: gap %+v behind %s", c.kinds, g, from)
+			}
+		}
+		if gaps != c.gaps || len(got) != c.gaps+c.events {
+			t.Errorf("%v: %d gaps, %d events: %+v", c.kinds, gaps, len(got)-gaps, got)
+		}
+		if again := now.all(now.follow(h, got[gaps-1].ID, c.kinds...)); len(again) != c.events {
+			t.Errorf("%v: behind the gaps: %+v", c.kinds, again)
+		}
 	}
 }
 
@@ -304,7 +337,7 @@ func TestRunCompares(t *testing.T) {
 // What is no cursor and no kind is refused, whatever its size.
 func TestFollowRefuses(t *testing.T) {
 	h := newKit(t).hub()
-	for _, c := range []string{"x", "-1", "+1.2.a.3", "1.2.3", "1.2..3", "1.2.A.3", "1.2.a.3.4", "01.2.a.3", "1.2.a.", "99999999999999999999", " 1", strings.Repeat("1.", 1<<20)} {
+	for _, c := range []string{"x", "-1", "+1.2.a.3", "1.2.3", "1.2.a.3", "1.2..3.4.5", "1.2.A.3.4.5", "1.2.a.3.4.5.6", "01.2.a.3.4.5", "1.2.a.3.4.", "1.2.a.3.A.5", "1.2.a.3.zzzzzzz.5", "1.", "1.A", "01.1", ".1", "99999999999999999999", " 1", strings.Repeat("1.", 1<<20)} {
 		_, err := h.Follow(c)
 		refused(t, err, reason.UsageInvalid)
 	}
@@ -318,11 +351,12 @@ func TestFollowRefuses(t *testing.T) {
 }
 
 func FuzzCursor(f *testing.F) {
-	f.Add("1.2.a.3")
-	f.Add(fmt.Sprint(cursor{1 << 63, 0, none, 9}.text()))
+	f.Add("1.2.a.3.4.5")
+	f.Add("1.a")
+	f.Add(fmt.Sprint(cursor{place{1 << 63, 1<<32 - 1}, place{}, none, 9}.text()))
 	f.Fuzz(func(t *testing.T, text string) {
-		c, err := parseCursor(text)
-		if err == nil && c.text() != text {
+		c, err := parseCursor(text, cursor{})
+		if err == nil && c.text() != text && c.short() != text {
 			t.Errorf("%q reads as %q", text, c.text())
 		}
 	})

@@ -2,12 +2,9 @@ package feed
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
-	"sync"
 	"time"
 
 	"tocsin/protocol/reason"
@@ -20,16 +17,18 @@ type Reader struct {
 	// live is set where any kind is not durable.
 	live bool
 	at   cursor
+	// other are the durable kinds whose sequence is another one than the cursor came from; told once.
+	other map[string]bool
 }
 
 // Follow begins behind cursor ("" for now; a plain number means behind that change of the change sequence) with the given kinds (none
 // means KindObject). usage.invalid for a cursor or kind that is none.
 func (h *Hub) Follow(cursor string, kinds ...string) (*Reader, error) {
-	at, err := h.begin(cursor)
+	at, other, err := h.begin(cursor)
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{hub: h, kinds: map[string]bool{}, at: at}
+	r := &Reader{hub: h, kinds: map[string]bool{}, at: at, other: other}
 	if len(kinds) == 0 {
 		kinds = []string{KindObject}
 	}
@@ -49,67 +48,64 @@ func (r *Reader) Cursor() string { return r.name(r.at) }
 // name is a place as this reader's ids show it.
 func (r *Reader) name(at cursor) string {
 	if len(r.kinds) == 1 && r.kinds[KindObject] {
-		return strconv.FormatUint(at.change, 10)
+		return at.short()
 	}
 	return at.text()
 }
 
 // Next gives at least one event, or none when ctx ends (its error) or wait has passed (no error: time for a heartbeat).
 func (r *Reader) Next(ctx context.Context, wait time.Duration) ([]Event, error) {
-	patience, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
+	patience := time.NewTimer(wait)
+	defer patience.Stop()
 	for {
 		events, err := r.gather()
 		if err != nil || len(events) > 0 {
 			return events, err
 		}
-		err = r.sleep(patience)
-		switch {
-		case err == nil:
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		case errors.Is(err, context.DeadlineExceeded):
-			return nil, nil
-		default:
+		if over, err := r.sleep(ctx, patience.C); over || err != nil {
 			return nil, err
 		}
 	}
 }
 
-// sleep returns when a source that is followed has something new, or ctx ends.
-func (r *Reader) sleep(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var waiting sync.WaitGroup
-	defer waiting.Wait()
-	defer cancel()
-	woken := make(chan error, 2)
+// sleep returns when a source that is followed has something new, or with true when patience is over. There may be many
+// readers of many events, so that nothing is started to wait.
+func (r *Reader) sleep(ctx context.Context, patience <-chan time.Time) (over bool, err error) {
+	var changes, entries, moments <-chan struct{}
+	var change, entry, moment uint64
 	if r.kinds[KindObject] {
-		waiting.Go(func() { woken <- r.hub.sources.Store.Wait(ctx, r.at.change) })
-	}
-	if r.kinds[KindAudit] {
-		waiting.Go(func() { woken <- r.hub.sources.Audit.Wait(ctx, r.at.audit) })
-	}
-	var grown <-chan struct{}
-	if r.live {
-		var newest uint64
-		if newest, grown = r.hub.live.newest(); newest > r.at.live {
-			return nil
+		if change, changes, err = r.hub.sources.Store.Newest(); err != nil {
+			return false, err
 		}
 	}
-	select {
-	case err := <-woken:
-		return err
-	case <-grown:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	if r.kinds[KindAudit] {
+		if entry, entries, err = r.hub.sources.Audit.Newest(); err != nil {
+			return false, err
+		}
 	}
+	if r.live {
+		moment, moments = r.hub.live.newest()
+	}
+	if change > r.at.change.seq || entry > r.at.audit.seq || moment > r.at.live {
+		return false, nil
+	}
+	select {
+	case <-changes:
+	case <-entries:
+	case <-moments:
+	case <-patience:
+		return true, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	return false, nil
 }
 
 // pending is an event and what it moves the cursor to; 0 leaves a part as it is.
 type pending struct {
 	Event
-	change, audit, live uint64
+	change, audit place
+	live          uint64
 	// back is set for a gap whose end may be before its beginning: the source is another one now.
 	back bool
 }
@@ -170,9 +166,9 @@ func earliest(all []*stretch) *stretch {
 func (r *Reader) take(p pending) (Event, bool) {
 	from := r.at
 	switch {
-	case p.change > 0 || p.back && p.Kind == KindObject:
+	case p.change.seq > 0 || p.back && p.Kind == KindObject:
 		r.at.change = p.change
-	case p.audit > 0 || p.back && p.Kind == KindAudit:
+	case p.audit.seq > 0 || p.back && p.Kind == KindAudit:
 		r.at.audit = p.audit
 	default:
 		r.at.live, r.at.boot = p.live, r.hub.boot
@@ -194,13 +190,15 @@ func gap(kind string, dropped int64, p pending) pending {
 	return p
 }
 
-// readChanges reads the change sequence. A cursor from beyond its end comes from another store: a backup was restored.
+// readChanges reads the change sequence. A cursor from beyond its end, or behind another change, comes from another store: a
+// backup was restored.
 func (r *Reader) readChanges() (*stretch, error) {
 	last := r.hub.sources.Store.Sequence()
-	if r.at.change > last {
-		return &stretch{events: []pending{gap(KindObject, Unknown, pending{change: last, back: true})}}, nil
+	if r.at.change.seq > last || r.other[KindObject] {
+		delete(r.other, KindObject)
+		return &stretch{events: []pending{gap(KindObject, Unknown, pending{change: r.hub.changeAt(min(last, r.at.change.seq)), back: true})}}, nil
 	}
-	found, err := r.hub.changes.after(r.at.change)
+	found, err := r.hub.changes.after(r.at.change.seq)
 	if len(found) == 0 && reason.Of(err) == reason.StoreDamaged {
 		return r.skipDamaged(last), nil
 	}
@@ -210,49 +208,51 @@ func (r *Reader) readChanges() (*stretch, error) {
 	s := &stretch{more: err != nil || len(found) == batch}
 	for i := range found {
 		c := &found[i]
-		s.events = append(s.events, pending{Event: Event{At: c.At, Kind: KindObject, Change: c}, change: c.Seq})
+		s.events = append(s.events, pending{Event: Event{At: c.At, Kind: KindObject, Change: c}, change: placeOfChange(c)})
 	}
 	return s, nil
 }
 
 // skipDamaged passes over changes that cannot be read, so many at a time.
 func (r *Reader) skipDamaged(last uint64) *stretch {
-	to := r.at.change + 1
-	for to < last && to < r.at.change+batch {
+	to := r.at.change.seq + 1
+	for to < last && to < r.at.change.seq+batch {
 		if found, _ := r.hub.sources.Store.Changes(to, 1); len(found) > 0 {
 			break
 		}
 		to++
 	}
-	return &stretch{events: []pending{gap(KindObject, count(to-r.at.change), pending{change: to})}, more: true}
+	return &stretch{events: []pending{gap(KindObject, count(to-r.at.change.seq), pending{change: place{seq: to}})}, more: true}
 }
 
-// readEntries reads the audit log. One that ends before the cursor is another one; what cannot be read of it is passed over by it.
+// readEntries reads the audit log. One that ends before the cursor, or has another entry there, is another one; what
+// cannot be read of it is passed over by it.
 func (r *Reader) readEntries() (*stretch, error) {
 	head, _ := r.hub.sources.Audit.Head()
-	if r.at.audit > head {
-		return &stretch{events: []pending{gap(KindAudit, Unknown, pending{audit: head, back: true})}}, nil
+	if r.at.audit.seq > head || r.other[KindAudit] {
+		delete(r.other, KindAudit)
+		return &stretch{events: []pending{gap(KindAudit, Unknown, pending{audit: r.hub.entryAt(min(head, r.at.audit.seq)), back: true})}}, nil
 	}
-	if r.at.audit == head {
+	if r.at.audit.seq == head {
 		return new(stretch), nil
 	}
-	found, err := r.hub.entries.after(r.at.audit)
+	found, err := r.hub.entries.after(r.at.audit.seq)
 	if err != nil {
 		return nil, err
 	}
 	s := &stretch{more: len(found) == batch}
-	at := r.at.audit
+	at := r.at.audit.seq
 	for i := range found {
 		e := &found[i]
 		if e.Seq > at+1 {
-			s.events = append(s.events, gap(KindAudit, count(e.Seq-at-1), pending{audit: e.Seq - 1}))
+			s.events = append(s.events, gap(KindAudit, count(e.Seq-at-1), pending{audit: place{seq: e.Seq - 1}}))
 			s.events[len(s.events)-1].At = e.At
 		}
 		at = e.Seq
-		s.events = append(s.events, pending{Event: Event{At: e.At, Kind: KindAudit, Audit: e}, audit: e.Seq})
+		s.events = append(s.events, pending{Event: Event{At: e.At, Kind: KindAudit, Audit: e}, audit: placeOfEntry(e)})
 	}
 	if len(found) == 0 {
-		s.events = []pending{gap(KindAudit, count(head-at), pending{audit: head})}
+		s.events = []pending{gap(KindAudit, count(head-at), pending{audit: place{seq: head}})}
 	}
 	return s, nil
 }
