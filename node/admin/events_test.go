@@ -65,7 +65,7 @@ func TestEventKinds(t *testing.T) {
 	one, last := b.follow(api.EventParams{After: "0"}, 1)
 	var e api.Event
 	ok(t, json.Unmarshal(one[0].Data, &e))
-	if one[0].Kind != "accepted" || last != "1" || e.Seq != 1 || e.Petname != "Own CERT" {
+	if one[0].Kind != "accepted" || last != one[0].ID || e.Seq != 1 || e.Petname != "Own CERT" {
 		t.Errorf("without kinds: %+v, last %s", one[0], last)
 	}
 }
@@ -127,7 +127,7 @@ func TestEventsRefuse(t *testing.T) {
 		p    api.EventParams
 		code reason.Code
 	}{
-		"no cursor":     {api.EventParams{After: "1.2"}, reason.UsageInvalid},
+		"no cursor":     {api.EventParams{After: "1.2.3"}, reason.UsageInvalid},
 		"long cursor":   {api.EventParams{After: strings.Repeat("1", 97)}, reason.UsageInvalid},
 		"no kind":       {api.EventParams{Kinds: []string{"gap"}}, reason.UsageInvalid},
 		"long replay":   {api.EventParams{Replay: 24*time.Hour + time.Second}, reason.UsageInvalid},
