@@ -55,6 +55,8 @@ var layers = map[string]layer{
 	// a founded organisation and its records, for tests above protocol and for the bench; no product code imports it
 	"protocol/protocoltest": {3, own("protocol", "protocol/stix"), nil},
 	"storage":               {4, own("protocol", "protocol/pattern", "protocol/reason", "protocol/recon", "protocol/stix"), own("github.com/dgraph-io/badger/v4", "github.com/gaissmai/bart", logging)},
+	// how a count, a size or a duration reads, the same in every command, check and title
+	"node/figures": {0, nil, nil},
 	// state files survive a power cut: the one place that knows how
 	"node/durable": {4, own("protocol/reason"), own(atomic)},
 	// commands change peers and topics; the admin port writes them, the composition reads them.
@@ -91,7 +93,7 @@ var layers = map[string]layer{
 	"node/metrics":   {6, own("protocol/reason", "storage"), own("github.com/prometheus/client_golang", logging)},
 	"node/admin/api": {5, own("protocol/reason"), nil},
 	// what keeps a full disk from killing the node
-	"node/space": {5, own("protocol/reason", "node/durable"), own("golang.org/x/sys/unix", logging)},
+	"node/space": {5, own("node/figures", "protocol/reason", "node/durable"), own("golang.org/x/sys/unix", logging)},
 	// when and from whom records were first seen, committed to in the audit log; checkpoints that peers cosign
 	"node/evidence": {7, own("protocol", "protocol/reason", "storage", "node/audit", "node/durable", "node/identity", "node/p2p", "node/tlog"), own(cbor, logging, group)},
 	// the store and the files beside it, to a folder elsewhere and back
@@ -114,17 +116,17 @@ var layers = map[string]layer{
 	// the node's keys over time: what changes the chain, the key in use and what is published, in one order
 	"node/custody": {9, own("protocol", "protocol/reason", "storage", "node/audit", "node/identity", "node/keystore", "node/outbox"), own(logging)},
 	"node/upkeep":  {10, own("protocol", "protocol/reason", "protocol/trust", "storage", "node/audit", "node/belief", "node/breaker", "node/pledges", "node/identity", "node/intake", "node/outbox", "node/policy", "node/review", "node/scores", "node/standing", "node/warnings"), own(logging, group)},
-	"node/admin":   {10, own("node/once", "node/access", "node/doctor", "node/feed", "node/logs", "node/metrics", "node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "node/tlog", "protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/outbox", "node/policy", "node/settings", "node/audit", "node/custody", "node/invite", "node/keystore", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/warn"), own("github.com/danielgtaylor/huma/v2", "golang.org/x/sys/unix", "golang.org/x/net/netutil", logging)},
+	"node/admin":   {10, own("node/figures", "node/once", "node/access", "node/doctor", "node/feed", "node/logs", "node/metrics", "node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "node/tlog", "protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/outbox", "node/policy", "node/settings", "node/audit", "node/custody", "node/invite", "node/keystore", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/warn"), own("github.com/danielgtaylor/huma/v2", "golang.org/x/sys/unix", "golang.org/x/net/netutil", logging)},
 	// prometheus: the type of the registry
-	"node": {11, own("node/once", "node/access", "node/doctor", "node/feed", "node/logs", "node/metrics", "protocol", "protocol/reason", "protocol/trust", "storage", "node/admin", "node/admin/api", "node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "node/belief", "node/durable", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/upkeep", "node/audit", "node/breaker", "node/custody", "node/invite", "node/pledges", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/stix"), own(libp2p, "github.com/multiformats/go-multiaddr", logging, group, toml, "github.com/adrg/xdg", "github.com/gofrs/flock", "github.com/prometheus/client_golang")},
+	"node": {11, own("node/figures", "node/once", "node/access", "node/doctor", "node/feed", "node/logs", "node/metrics", "protocol", "protocol/reason", "protocol/trust", "storage", "node/admin", "node/admin/api", "node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "node/belief", "node/durable", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/upkeep", "node/audit", "node/breaker", "node/custody", "node/invite", "node/pledges", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/stix"), own(libp2p, "github.com/multiformats/go-multiaddr", logging, group, toml, "github.com/adrg/xdg", "github.com/gofrs/flock", "github.com/prometheus/client_golang")},
 	"node/nodetest": {12, own("node/access", "node/doctor", "node/feed", "node/logs", "node/metrics", "node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "protocol/recon", "protocol", "protocol/pattern", "protocol/protocoltest", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/custody", "node/identity", "node/intake", "node/outbox", "node/p2p", "node/policy", "node/keystore", "node/admin/api", "node/audit", "node/belief", "node/invite", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/warn"),
 		own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", "github.com/marcopolo/simnet", cbor)},
 	// a screen; it asks the node through functions that it is given
-	"cmd/tocsin/internal/top": {6, own("node/admin/api"), own("charm.land/bubbletea/v2", "charm.land/lipgloss/v2")},
+	"cmd/tocsin/internal/top": {6, own("node/figures", "node/admin/api"), own("charm.land/bubbletea/v2", "charm.land/lipgloss/v2")},
 	// a client that a generator made of the API's description, to see that the description is enough
 	"node/admin/apitest": {12, own("node", "node/admin/api"), own("github.com/oapi-codegen/runtime")},
 	// width counts terminal columns, so that tables with CJK text stay tables
-	"cmd/tocsin": {12, own("cmd/tocsin/internal/top", "node/access", "node/doctor", "node/logs", "node/backup", "node/bundle", "node/evidence", "node/space", "node/tlog", "protocol/recon", "node/durable", "protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/audit", "node/identity", "node/keystore", "node/invite", "node/warnings", "protocol/warn"),
+	"cmd/tocsin": {12, own("node/figures", "cmd/tocsin/internal/top", "node/access", "node/doctor", "node/logs", "node/backup", "node/bundle", "node/evidence", "node/space", "node/tlog", "protocol/recon", "node/durable", "protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/audit", "node/identity", "node/keystore", "node/invite", "node/warnings", "protocol/warn"),
 		own("github.com/spf13/cobra", "rsc.io/qr", "charm.land/bubbletea", "charm.land/lipgloss", "github.com/spf13/pflag", "github.com/knadh/koanf", toml, libp2p, "github.com/libp2p/go-libp2p-pubsub", logging, group, "github.com/schollz/progressbar/v3", "github.com/mattn/go-isatty", "github.com/adrg/xdg",
 			"golang.org/x/text/width", "filippo.io/age", "golang.org/x/term")},
 	// three contenders in one program: it measures the product's real code

@@ -14,6 +14,7 @@ import (
 	"tocsin/node/access"
 	"tocsin/node/audit"
 	"tocsin/node/doctor"
+	"tocsin/node/figures"
 	"tocsin/node/identity"
 	"tocsin/node/keystore"
 	"tocsin/node/policy"
@@ -107,9 +108,9 @@ func (f files) disk() doctor.Finding {
 		return doctor.None("not measured: the system does not say how much room %s has", f.paths.Data)
 	}
 	if need := storage.Need(f.paths.Store()); free < need {
-		return doctor.Bad("free space or enlarge the disk", "%s are free, the store needs %s to open", sizeText(free), sizeText(need))
+		return doctor.Bad("free space or enlarge the disk", "%s are free, the store needs %s to open", figures.Bytes(free), figures.Bytes(need))
 	}
-	return doctor.Good("%s of %s are free", sizeText(free), sizeText(total))
+	return doctor.Good("%s of %s are free", figures.Bytes(free), figures.Bytes(total))
 }
 
 // store looks for what is left of a damaged store; it reads no record.
@@ -139,12 +140,12 @@ func (f files) audit(ctx context.Context) doctor.Finding {
 		return broken(err, "see that the file can be read")
 	}
 	if info.Size() > maxAuditRead {
-		return doctor.None("not read: %s are too much for here; 'tocsin audit verify' does it", sizeText(info.Size()))
+		return doctor.None("not read: %s are too much for here; 'tocsin audit verify' does it", figures.Bytes(info.Size()))
 	}
 	for {
 		v, err := audit.Verify(f.paths.Audit())
 		if err == nil && len(v.Problems) == 0 {
-			return doctor.Good("%d entries, each holds on to the one before", v.Entries)
+			return doctor.Good("%s, each holds on to the one before", figures.Count(int(v.Entries), "entry"))
 		}
 		// A line that is being written just now looks torn: it is whole a moment later.
 		if again, statErr := os.Stat(f.paths.Audit()); statErr == nil && again.Size() != info.Size() && ctx.Err() == nil {
@@ -154,7 +155,7 @@ func (f files) audit(ctx context.Context) doctor.Finding {
 		if err != nil {
 			return broken(err, "run 'tocsin audit verify'")
 		}
-		return doctor.Bad("run 'tocsin audit verify', keep the file as evidence, and look who could write to it", "%d problems; the first: %s", len(v.Problems), v.Problems[0])
+		return doctor.Bad("run 'tocsin audit verify', keep the file as evidence, and look who could write to it", "%s; the first: %s", figures.Count(len(v.Problems), "problem"), v.Problems[0])
 	}
 }
 
@@ -183,18 +184,18 @@ func (f files) tokens() doctor.Finding {
 		case left <= 0:
 			over = append(over, t.Name)
 		case left < soonToken:
-			soon = append(soon, fmt.Sprintf("%s (in %s)", t.Name, spanText(left)))
+			soon = append(soon, fmt.Sprintf("%s (in %s)", t.Name, figures.Span(left)))
 		}
 	}
 	switch {
 	case len(all) == 0:
 		return doctor.None("no tokens were made")
 	case len(soon) > 0:
-		return doctor.Odd("make new ones with 'tocsin token create'", "%d of %d tokens end soon: %s", len(soon), len(all), some(soon))
+		return doctor.Odd("make new ones with 'tocsin token create'", "ending soon: %s (%d of %s)", some(soon), len(soon), figures.Count(len(all), "token"))
 	case len(over) > 0:
-		return doctor.Odd("take them out with 'tocsin token revoke NAME'", "%d of %d tokens are over: %s", len(over), len(all), some(over))
+		return doctor.Odd("take them out with 'tocsin token revoke NAME'", "over: %s (%d of %s)", some(over), len(over), figures.Count(len(all), "token"))
 	}
-	return doctor.Good("%d tokens, none ends within a week", len(all))
+	return doctor.Good("%s, none ends within a week", figures.Count(len(all), "token"))
 }
 
 // wantUDP is the size of the socket buffers that QUIC asks the kernel for.
@@ -221,7 +222,7 @@ func (f files) udpBuffers() doctor.Finding {
 	}
 	if least < wantUDP {
 		return doctor.Odd("put 'net.core.rmem_max=7500000' and 'net.core.wmem_max=7500000' into /etc/sysctl.d/90-tocsin.conf and run 'sysctl --system'",
-			"the kernel allows %s for a UDP buffer, QUIC wants %s: packets are lost under load", sizeText(least), sizeText(wantUDP))
+			"the kernel allows %s for a UDP buffer, QUIC wants %s: packets are lost under load", figures.Bytes(least), figures.Bytes(wantUDP))
 	}
-	return doctor.Good("the kernel allows %s", sizeText(least))
+	return doctor.Good("the kernel allows %s", figures.Bytes(least))
 }

@@ -8,6 +8,7 @@ import (
 
 	"tocsin/node/backup"
 	"tocsin/node/doctor"
+	"tocsin/node/figures"
 	"tocsin/node/identity"
 	"tocsin/node/scrub"
 	"tocsin/node/space"
@@ -77,11 +78,11 @@ func certificateOf(org *protocol.Org, chains *protocol.Chains, own protocol.OrgI
 	}
 	switch left := cert.NotAfter.Sub(now); {
 	case left <= 0:
-		return doctor.Bad(renew, "this node's certificate ended %s ago: peers refuse what it signs", spanText(-left))
+		return doctor.Bad(renew, "this node's certificate ended %s ago: peers refuse what it signs", figures.Span(-left))
 	case now.Before(cert.NotBefore):
-		return doctor.Bad(clockFix, "this node's certificate begins in %s only: the clock is slow", spanText(cert.NotBefore.Sub(now)))
+		return doctor.Bad(clockFix, "this node's certificate begins in %s only: the clock is slow", figures.Span(cert.NotBefore.Sub(now)))
 	case left < soonCertificate:
-		return doctor.Odd(renew, "this node's certificate ends in %s", spanText(left))
+		return doctor.Odd(renew, "this node's certificate ends in %s", figures.Span(left))
 	}
 	var o protocol.Operations
 	if operations != nil {
@@ -97,7 +98,7 @@ func certificateOf(org *protocol.Org, chains *protocol.Chains, own protocol.OrgI
 		return doctor.Good("%s; renewed elsewhere, where the operations key is", text)
 	}
 	if left := o.NotAfter.Sub(now); left < soonOperations {
-		return doctor.Odd("'tocsin keys ceremony propose operations' begins a new one", "%s; the operations key ends in %s", text, spanText(left))
+		return doctor.Odd("'tocsin keys ceremony propose operations' begins a new one", "%s; the operations key ends in %s", text, figures.Span(left))
 	}
 	return doctor.Good("%s, the operations key until %s", text, o.NotAfter.UTC().Format(time.DateOnly))
 }
@@ -128,10 +129,10 @@ func clockFinding(kernel doctor.Finding, first map[protocol.OrgID]time.Duration)
 		}
 	}
 	if slices.Sort(early); len(early) > 1 || len(early) == 1 && len(first) == 1 {
-		return doctor.Bad(clockFix, "this clock is behind: records of %d of %d organisations came up to %s before they were made", len(early), len(first), spanText(early[len(early)-1]))
+		return doctor.Bad(clockFix, "this clock is behind: records of %d of %s came up to %s before they were made", len(early), figures.Count(len(first), "organisation"), figures.Span(early[len(early)-1]))
 	}
 	if len(first) > 0 && kernel.Fix == "" {
-		kernel.Text += fmt.Sprintf("; not behind those of %d other organisations", len(first))
+		kernel.Text += "; not behind those of " + figures.Count(len(first), "other organisation")
 	}
 	return kernel
 }
@@ -141,7 +142,7 @@ func (n *Node) checkDisk() doctor.Finding {
 		return doctor.None("the store is in memory")
 	}
 	s := n.disk.keeper.Status()
-	text := fmt.Sprintf("%s of %s are free, the store stops below %s", sizeText(s.Disk.Free), sizeText(s.Disk.Total), sizeText(s.Floor))
+	text := fmt.Sprintf("%s of %s are free, the store stops below %s", figures.Bytes(s.Disk.Free), figures.Bytes(s.Disk.Total), figures.Bytes(s.Floor))
 	switch s.Level {
 	case space.OK:
 		return doctor.Good("%s", text)
@@ -165,19 +166,19 @@ func storeFinding(damage error, r scrub.Report, aside []string, records int) doc
 	}
 	switch {
 	case len(r.Problems) > 0:
-		return doctor.Bad("run 'tocsin fsck', and check the disk", "%d problems; the first: %s", len(r.Problems), r.Problems[0])
+		return doctor.Bad("run 'tocsin fsck', and check the disk", "%s; the first: %s", figures.Count(len(r.Problems), "problem"), r.Problems[0])
 	case len(r.Lost) > 0:
-		return doctor.Bad("check the disk; 'tocsin fsck' names them, and they come back when a peer has them", "%d records are damaged, and no peer has them", len(r.Lost))
+		return doctor.Bad("check the disk; 'tocsin fsck' names them, and they come back when a peer has them", "damaged, and no peer has them: %s", figures.Count(len(r.Lost), "record"))
 	case r.Error != "":
 		return doctor.Odd("run 'tocsin fsck'", "the last look at the whole store ended early: %s", r.Error)
 	case len(aside) > 0:
 		return doctor.Odd("when nothing is missed any more, delete it", "a damaged store is kept aside: %s", strings.Join(aside, ", "))
 	case r.Running:
-		return doctor.Good("%d records; all are being read now", records)
+		return doctor.Good("%s; all are being read now", figures.Count(records, "record"))
 	case r.Ended.IsZero():
-		return doctor.Good("%d records; not read as a whole since the start ('tocsin fsck' does)", records)
+		return doctor.Good("%s; not read as a whole since the start ('tocsin fsck' does)", figures.Count(records, "record"))
 	}
-	return doctor.Good("%d records; all were read %s ago", records, ago(r.Ended))
+	return doctor.Good("%s; all were read %s ago", figures.Count(records, "record"), ago(r.Ended))
 }
 
 // When a backup is late: one is made each hour, a full one each night, and one is tried each week.
@@ -235,11 +236,11 @@ func checkEntries(list *trust.List, now time.Time) doctor.Finding {
 	case len(entries) == 0:
 		return doctor.Odd("'tocsin trust add', once you have compared the eight words", "nobody is on the trust list: whatever comes waits in quarantine")
 	case len(over) > 0:
-		return doctor.Odd("compare the eight words again, then 'tocsin trust set ORG --expires DATE', or 'tocsin trust remove ORG'", "%d of %d entries are over and count for nothing: %s", len(over), len(entries), some(over))
+		return doctor.Odd("compare the eight words again, then 'tocsin trust set ORG --expires DATE', or 'tocsin trust remove ORG'", "entries that ended count for nothing: %s (%d of %s)", some(over), len(over), figures.Count(len(entries), "entry"))
 	case len(soon) > 0:
-		return doctor.Odd("compare the eight words again, then 'tocsin trust set ORG --expires DATE'", "%d of %d entries end soon: %s", len(soon), len(entries), some(soon))
+		return doctor.Odd("compare the eight words again, then 'tocsin trust set ORG --expires DATE'", "ending soon: %s (%d of %s)", some(soon), len(soon), figures.Count(len(entries), "entry"))
 	}
-	return doctor.Good("%d organisations, no entry ends within %s", len(entries), spanText(soonTrust))
+	return doctor.Good("%s, no entry ends within %s", figures.Count(len(entries), "organisation"), figures.Span(soonTrust))
 }
 
 // lateReview is how long a matter may wait for a person.
@@ -254,7 +255,7 @@ func (n *Node) checkReview() doctor.Finding {
 		}
 	}
 	if late > 0 {
-		return doctor.Odd("'tocsin review'", "%d of %d matters wait for a person for more than a day", late, len(items))
+		return doctor.Odd("'tocsin review'", "waiting for a person for more than a day: %d of %s", late, figures.Count(len(items), "matter"))
 	}
-	return doctor.Good("%d matters wait for a person, none for more than a day; %d objects are in quarantine", len(items), n.Store.Counts().Held)
+	return doctor.Good("%s for a person to decide, none older than a day; %s in quarantine", figures.Count(len(items), "matter"), figures.Count(n.Store.Counts().Held, "object"))
 }

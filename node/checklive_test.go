@@ -27,7 +27,7 @@ func TestClockFinding(t *testing.T) {
 	found(t, "others agree", clockFinding(kept, orgs(0, time.Second)), doctor.OK, "kept right; not behind those of 2 other")
 	found(t, "at the limit", clockFinding(kept, orgs(behindClock, behindClock)), doctor.OK, "not behind")
 	found(t, "two beyond it", clockFinding(kept, orgs(behindClock+1, 3*time.Minute, 0)), doctor.Fail, "2 of 3 organisations came up to 3 min before")
-	found(t, "the only other", clockFinding(kept, orgs(10*time.Second)), doctor.Fail, "1 of 1 organisations came up to 10 s before")
+	found(t, "the only other", clockFinding(kept, orgs(10*time.Second)), doctor.Fail, "1 of 1 organisation came up to 10 s before")
 	found(t, "one of several", clockFinding(kept, orgs(time.Hour, 0)), doctor.OK, "not behind") // theirs is ahead
 	found(t, "nobody keeps it", clockFinding(unkept, orgs(0)), doctor.Warn, "nobody keeps it right")
 	found(t, "nobody measures it", clockFinding(doctor.None("not measured"), orgs(0)), doctor.Skip, "not measured; not behind those of 1")
@@ -61,7 +61,7 @@ func TestCheckClock(t *testing.T) {
 		t.Errorf("own records only: %+v", f)
 	}
 	add("One", now.Add(-time.Minute))
-	found(t, "one is here before it was made", n.checkClock(), doctor.Fail, "1 of 1 organisations came up to 60 s before")
+	found(t, "one is here before it was made", n.checkClock(), doctor.Fail, "1 of 1 organisation came up to 1 min before")
 	add("Two", now.Add(time.Second))
 	if f := n.checkClock(); f.State == doctor.Fail {
 		t.Errorf("one of two: %+v", f)
@@ -86,8 +86,8 @@ func TestStoreFinding(t *testing.T) {
 		"being read":         {nil, scrub.Report{Running: true}, nil, doctor.OK, "7 records; all are being read now"},
 		"damaged":            {errors.New("a table is torn"), scrub.Report{Ended: ended}, aside, doctor.Fail, "a table is torn"},
 		"problems":           {nil, scrub.Report{Ended: ended, Problems: []string{"first", "second"}}, aside, doctor.Fail, "2 problems; the first: first"},
-		"lost":               {nil, scrub.Report{Ended: ended, Lost: lost}, aside, doctor.Fail, "2 records are damaged"},
-		"lost, ended early":  {nil, scrub.Report{Ended: ended, Lost: lost, Error: "no room"}, nil, doctor.Fail, "2 records are damaged"},
+		"lost":               {nil, scrub.Report{Ended: ended, Lost: lost}, aside, doctor.Fail, "damaged, and no peer has them: 2 records"},
+		"lost, ended early":  {nil, scrub.Report{Ended: ended, Lost: lost, Error: "no room"}, nil, doctor.Fail, "damaged, and no peer has them: 2 records"},
 		"ended early":        {nil, scrub.Report{Ended: ended, Error: "no room"}, aside, doctor.Warn, "ended early: no room"},
 		"aside":              {nil, scrub.Report{Ended: ended}, aside, doctor.Warn, "/n/store.damaged-1"},
 		"aside, being read":  {nil, scrub.Report{Running: true}, aside, doctor.Warn, "/n/store.damaged-1"},
@@ -116,12 +116,12 @@ func TestCatchUpFinding(t *testing.T) {
 		"alone, a while ago": {catchup.Status{CaughtUp: fresh}, 0, old, doctor.Skip, "see peers"},
 		"alone, long ago":    {catchup.Status{CaughtUp: old}, 0, old, doctor.Warn, "caught up to 16 min ago, and no peer is connected"},
 		"new":                {catchup.Status{}, 2, fresh, doctor.Skip, "not compared"},
-		"never":              {catchup.Status{Behind: 3}, 2, old, doctor.Warn, "never caught up since the start; 3 records"},
+		"never":              {catchup.Status{Behind: 3}, 2, old, doctor.Warn, "never caught up since the start; still to come: 3 records"},
 		"never, failing":     {catchup.Status{Peers: failed}, 2, old, doctor.Warn, "never caught up since the start; comparing fails: 12D3KooWdown: stream reset"},
-		"late":               {catchup.Status{CaughtUp: old, Behind: 5}, 2, old, doctor.Warn, "caught up to 16 min ago; 5 records"},
-		"under way":          {catchup.Status{CaughtUp: fresh, Behind: 5, Progress: catchup.Progress{Rate: 12.4}}, 2, old, doctor.Warn, "5 records are still to come, at 12 a second"},
+		"late":               {catchup.Status{CaughtUp: old, Behind: 5}, 2, old, doctor.Warn, "caught up to 16 min ago; still to come: 5 records"},
+		"under way":          {catchup.Status{CaughtUp: fresh, Behind: 5, Progress: catchup.Progress{Rate: 12.4}}, 2, old, doctor.Warn, "still to come: 5 records, at 12 a second"},
 		"one fails":          {catchup.Status{CaughtUp: fresh, Equal: 1, Asked: 2, Peers: failed}, 2, old, doctor.OK, "equal with 1 of 2 peers"},
-		"good":               {catchup.Status{CaughtUp: fresh, Equal: 2, Asked: 2}, 2, old, doctor.OK, "caught up to 60 s ago, equal with 2 of 2"},
+		"good":               {catchup.Status{CaughtUp: fresh, Equal: 2, Asked: 2}, 2, old, doctor.OK, "caught up to 1 min ago, equal with 2 of 2 peers"},
 	} {
 		found(t, name, catchUpFinding(c.status, c.connected, c.started), c.state, c.part)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"tocsin/node/catchup"
 	"tocsin/node/doctor"
+	"tocsin/node/figures"
 	"tocsin/node/p2p"
 )
 
@@ -19,14 +20,14 @@ func (n *Node) checkReachable() doctor.Finding {
 	}
 	switch {
 	case inbound > 0:
-		return doctor.Good("%d of %d peers came by themselves", inbound, connected)
+		return doctor.Good("%d of %s came by themselves", inbound, figures.Count(connected, "peer"))
 	case !outside:
 		return doctor.None("the node listens on this machine only")
 	case connected == 0:
 		return doctor.None("not measured: no peer is connected")
 	}
 	return doctor.Odd("if others cannot reach it, open the UDP and TCP ports of 'listen' to this machine in the firewall",
-		"not proven: all %d connections were opened from here", connected)
+		"not proven: all that there is was opened from here (%s)", figures.Count(connected, "connection"))
 }
 
 func connectedOf(peers []p2p.PeerInfo) (n int) {
@@ -59,9 +60,9 @@ func peerFinding(peers []p2p.PeerInfo) doctor.Finding {
 	case len(peers) == 0:
 		return doctor.Odd("accept an invitation ('tocsin invite accept'), or 'tocsin peers add ADDRESS'", "no peer is known: the node is alone")
 	case connected == 0:
-		return doctor.Bad(fix, "none of %d peers is connected: %s", len(peers), some(silent))
+		return doctor.Bad(fix, "none of %s is connected: %s", figures.Count(len(peers), "peer"), some(silent))
 	case len(silent) > 0:
-		return doctor.Odd(fix, "%d of %d peers are not connected: %s", len(silent), len(peers), some(silent))
+		return doctor.Odd(fix, "not connected (%d of %s): %s", len(silent), figures.Count(len(peers), "peer"), some(silent))
 	}
 	return doctor.Good("%d connected", connected)
 }
@@ -92,9 +93,9 @@ func meshFinding(topics []p2p.TopicInfo, connected int) doctor.Finding {
 	case len(lonely) == len(topics) && len(topics) > 0:
 		return doctor.Odd("see that both sides join the same topics and the same network ('tocsin topics', 'network' in tocsin.toml)", "no connected peer shares a topic with this node")
 	case len(lonely) > 0:
-		return doctor.Good("%d topics; nobody else is on %s", len(topics), some(lonely))
+		return doctor.Good("%s; nobody else is on %s", figures.Count(len(topics), "topic"), some(lonely))
 	}
-	return doctor.Good("%d topics", len(topics))
+	return doctor.Good("%s", figures.Count(len(topics), "topic"))
 }
 
 // lateCatchUp is when a node counts as not caught up: a round is due every two minutes at most.
@@ -124,11 +125,11 @@ func catchUpFinding(s catchup.Status, connected int, started time.Time) doctor.F
 	case late && len(failed) > 0:
 		return doctor.Odd(fix, "%s; comparing fails: %s", upTo, some(failed))
 	case late:
-		return doctor.Odd(fix, "%s; %d records are still to come", upTo, s.Behind)
+		return doctor.Odd(fix, "%s; still to come: %s", upTo, figures.Count(s.Behind, "record"))
 	case s.Behind > 0:
-		return doctor.Odd("wait: it is under way ('tocsin sync status')", "%d records are still to come, at %.0f a second", s.Behind, s.Rate)
+		return doctor.Odd("wait: it is under way ('tocsin sync status')", "still to come: %s, at %.0f a second", figures.Count(s.Behind, "record"), s.Rate)
 	case s.CaughtUp.IsZero():
 		return doctor.None("not compared with any peer yet")
 	}
-	return doctor.Good("%s, equal with %d of %d peers", upTo, s.Equal, s.Asked)
+	return doctor.Good("%s, equal with %d of %s", upTo, s.Equal, figures.Count(s.Asked, "peer"))
 }

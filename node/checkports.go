@@ -16,6 +16,7 @@ import (
 	"github.com/multiformats/go-multiaddr"
 
 	"tocsin/node/doctor"
+	"tocsin/node/figures"
 )
 
 // otherProgram is what to do when an address is taken.
@@ -123,9 +124,9 @@ func (f files) adminCertificate(cert, key, good string) doctor.Finding {
 	}
 	switch left := time.Until(pair.Leaf.NotAfter); {
 	case left <= 0:
-		return doctor.Bad("renew it; the node reads the new file by itself", "the certificate %s ended %s ago", cert, spanText(-left))
+		return doctor.Bad("renew it; the node reads the new file by itself", "the certificate %s ended %s ago", cert, figures.Span(-left))
 	case left < soonAdmin:
-		return doctor.Odd("renew it; the node reads the new file by itself", "the certificate %s ends in %s", cert, spanText(left))
+		return doctor.Odd("renew it; the node reads the new file by itself", "the certificate %s ends in %s", cert, figures.Span(left))
 	}
 	return doctor.Good("%s; the certificate holds until %s", good, pair.Leaf.NotAfter.Format(time.DateOnly))
 }

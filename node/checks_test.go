@@ -40,7 +40,7 @@ func TestMeshFinding(t *testing.T) {
 	topics := protocol.DefaultTopics()
 	found(t, "no peer", meshFinding(nil, 0), doctor.Skip, "no peer")
 	found(t, "thin", meshFinding([]p2p.TopicInfo{{Topic: topics[0], Peers: 3, Mesh: 2}}, 3), doctor.Warn, "(2 of 3)")
-	found(t, "few but all", meshFinding([]p2p.TopicInfo{{Topic: topics[0], Peers: 2, Mesh: 2}}, 2), doctor.OK, "1 topics")
+	found(t, "few but all", meshFinding([]p2p.TopicInfo{{Topic: topics[0], Peers: 2, Mesh: 2}}, 2), doctor.OK, "1 topic")
 	found(t, "not in the mesh", meshFinding([]p2p.TopicInfo{{Topic: topics[0], Peers: 1}}, 1), doctor.Warn, "(0 of 1)")
 	found(t, "lonely", meshFinding([]p2p.TopicInfo{{Topic: topics[0]}}, 1), doctor.Warn, "no connected peer")
 	found(t, "one lonely", meshFinding([]p2p.TopicInfo{{Topic: topics[0]}, {Topic: topics[1], Peers: 1, Mesh: 1}}, 1), doctor.OK, "nobody else")
@@ -56,7 +56,7 @@ func TestBackupFinding(t *testing.T) {
 	found(t, "never", backupFinding(backup.Status{Folder: "/b"}, old), doctor.Warn, "never")
 	found(t, "late", backupFinding(backup.Status{Folder: "/b", Made: old}, old), doctor.Warn, "10 d ago")
 	found(t, "untried", backupFinding(backup.Status{Folder: "/b", Made: fresh, Drilled: old}, old), doctor.Warn, "tried out")
-	found(t, "good", backupFinding(backup.Status{Folder: "/b", Made: fresh, Drilled: fresh}, old), doctor.OK, "60 s ago")
+	found(t, "good", backupFinding(backup.Status{Folder: "/b", Made: fresh, Drilled: fresh}, old), doctor.OK, "1 min ago")
 }
 
 func TestTrustFinding(t *testing.T) {
@@ -70,10 +70,10 @@ func TestTrustFinding(t *testing.T) {
 		return l
 	}
 	found(t, "empty", checkEntries(trust.Empty(), now), doctor.Warn, "nobody")
-	found(t, "yesterday", checkEntries(list(day(9)), now), doctor.Warn, "are over and count for nothing: partner-a")
-	found(t, "today", checkEntries(list(day(10)), now), doctor.Warn, "end soon: partner-a (2026-03-10)")
-	found(t, "in 13 days", checkEntries(list(day(23)), now), doctor.Warn, "end soon")
-	found(t, "in 14 days", checkEntries(list(day(24)), now), doctor.OK, "1 organisations")
+	found(t, "yesterday", checkEntries(list(day(9)), now), doctor.Warn, "entries that ended count for nothing: partner-a (1 of 1 entry)")
+	found(t, "today", checkEntries(list(day(10)), now), doctor.Warn, "ending soon: partner-a (2026-03-10)")
+	found(t, "in 13 days", checkEntries(list(day(23)), now), doctor.Warn, "ending soon")
+	found(t, "in 14 days", checkEntries(list(day(24)), now), doctor.OK, "1 organisation,")
 }
 
 // What a stopped node's files say, whole and damaged.
@@ -101,7 +101,7 @@ func TestOfflineChecks(t *testing.T) {
 	}
 	bad := by(nil)
 	found(t, "config", bad["config"], doctor.OK, "defaults")
-	found(t, "audit", bad["audit"], doctor.Fail, "problems")
+	found(t, "audit", bad["audit"], doctor.Fail, "1 problem; the first")
 	found(t, "tokens", bad["tokens"], doctor.Fail, "access.json")
 }
 

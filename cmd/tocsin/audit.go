@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 
 	"tocsin/node/admin/api"
 	"tocsin/node/audit"
+	"tocsin/node/figures"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
@@ -278,24 +280,19 @@ func (g *globals) verifyAudit(report auditReport, known *protocol.Digest, own st
 		}
 		fmt.Fprintf(w, "%s: %s, head %s\n", word, auditCount(report.Entries), report.Head)
 		if report.OK && report.Checkpoints > 0 {
-			fmt.Fprintf(w, "It holds what %s cover.\n", count(report.Checkpoints, "checkpoint"))
+			fmt.Fprintf(w, "It holds what %s cover.\n", figures.Count(report.Checkpoints, "checkpoint"))
 		}
 	})
 	if err != nil || report.OK {
 		return err
 	}
-	p := api.NewProblem(reason.AuditDamaged, fmt.Sprintf("verify the audit log %s: %s", report.File, count(len(report.Problems), "problem"))).
+	p := api.NewProblem(reason.AuditDamaged, fmt.Sprintf("verify the audit log %s: %s", report.File, figures.Count(len(report.Problems), "problem"))).
 		WithFix("Keep a copy of the file as evidence, look who could write to it, and compare it with an earlier export.")
 	return &exitError{code: exitInvalid, problem: p}
 }
 
 // auditCount says how many entries there are.
-func auditCount(n uint64) string {
-	if n == 1 {
-		return "1 entry"
-	}
-	return fmt.Sprintf("%d entries", n)
-}
+func auditCount(n uint64) string { return figures.Count(int(min(n, math.MaxInt)), "entry") }
 
 // exportReport is the answer of audit export into a file.
 type exportReport struct {
@@ -340,7 +337,7 @@ func (g *globals) exportAuditTo(ctx context.Context, name string) error {
 		return errors.Join(err, os.Remove(name))
 	}
 	report := exportReport{name, n}
-	return g.emit(report, func(w io.Writer) { fmt.Fprintf(w, "Copied %d bytes to %s.\n", n, clean(name)) })
+	return g.emit(report, func(w io.Writer) { fmt.Fprintf(w, "Copied %s to %s.\n", figures.Bytes(n), clean(name)) })
 }
 
 // exportAudit copies the log of a node that runs, else its file.

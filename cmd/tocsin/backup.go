@@ -14,6 +14,7 @@ import (
 	"tocsin/node"
 	"tocsin/node/admin/api"
 	"tocsin/node/backup"
+	"tocsin/node/figures"
 	"tocsin/protocol/reason"
 )
 
@@ -185,7 +186,7 @@ func (g *globals) showBackup(w io.Writer, m *api.BackupMade, r api.BackupRequest
 	if m.Base != "" {
 		kind = "follows " + m.Base
 	}
-	fmt.Fprintf(w, "Backup %s (%s): %s, %s in %s of %s\n", m.ID, kind, count(m.Records, "record"), count(m.Objects, "object"), bytesText(m.Bytes), clean(m.Folder))
+	fmt.Fprintf(w, "Backup %s (%s): %s, %s in %s of %s\n", m.ID, kind, figures.Count(m.Records, "record"), figures.Count(m.Objects, "object"), figures.Bytes(m.Bytes), clean(m.Folder))
 	if len(m.Keys) > 0 {
 		fmt.Fprintf(w, "Private keys, sealed, in %s: %s\n", clean(r.Keys), clean(strings.Join(m.Keys, ", ")))
 	}
@@ -202,19 +203,6 @@ func (g *globals) showBackup(w io.Writer, m *api.BackupMade, r api.BackupRequest
 	if r.Plain {
 		g.hint("This backup is not sealed: whoever reads the folder reads everything but the private keys.")
 	}
-}
-
-// bytesText shows a size for people.
-func bytesText(n int64) string {
-	switch {
-	case n >= 10<<30:
-		return fmt.Sprintf("%d GB", n>>30)
-	case n >= 10<<20:
-		return fmt.Sprintf("%d MB", n>>20)
-	case n >= 10<<10:
-		return fmt.Sprintf("%d KB", n>>10)
-	}
-	return fmt.Sprintf("%d bytes", n)
 }
 
 // backupItem is one line of backup list.
@@ -291,7 +279,7 @@ func (g *globals) listBackups(folder string) error {
 			} else if i.Lacks != "" {
 				state = "cannot be restored: " + i.Lacks
 			}
-			rows = append(rows, []cell{{text: i.ID}, {text: g.stamp(i.Created)}, {text: base}, {text: clean(i.Sealed)}, {text: bytesText(i.Bytes)}, {text: clean(state)}})
+			rows = append(rows, []cell{{text: i.ID}, {text: g.stamp(i.Created)}, {text: base}, {text: clean(i.Sealed)}, {text: figures.Bytes(i.Bytes)}, {text: clean(state)}})
 		}
 		g.table(w, []string{"BACKUP", "MADE", "FOLLOWS", "SEALED BY", "SIZE", "VERIFIED"}, rows)
 	})

@@ -12,6 +12,7 @@ import (
 	"tocsin/node"
 	"tocsin/node/admin/api"
 	"tocsin/node/backup"
+	"tocsin/node/figures"
 	"tocsin/protocol/reason"
 )
 
@@ -107,8 +108,8 @@ func (g *globals) checkBackup(ctx context.Context, folder, id string, access bac
 			did = "It was restored and is what was backed up"
 		}
 		fmt.Fprintf(w, "%s backup %s of %s: %s, %s\n", g.paint("good", colorGood), checked.ID, g.stamp(checked.Created),
-			count(checked.Records, "record"), count(checked.Files, "file"))
-		fmt.Fprintf(w, "%s (%s, in %.1f s).\n", did, count(len(checked.Chain), "backup"), checked.Seconds)
+			figures.Count(checked.Records, "record"), figures.Count(checked.Files, "file"))
+		fmt.Fprintf(w, "%s (%s, in %.1f s).\n", did, figures.Count(len(checked.Chain), "backup"), checked.Seconds)
 	})
 }
 
@@ -248,7 +249,7 @@ func (g *globals) restore(ctx context.Context, o restoreOptions) error {
 
 func (g *globals) showRestored(w io.Writer, r restoredReport, named bool) {
 	fmt.Fprintf(w, "Restored backup %s of %s into %s: %s, %s, in %.1f s.\n", r.ID, g.stamp(r.Created), clean(r.Data),
-		count(r.Records, "record"), count(r.Objects, "object"), r.Seconds)
+		figures.Count(r.Records, "record"), figures.Count(r.Objects, "object"), r.Seconds)
 	for _, path := range r.Kept {
 		fmt.Fprintf(w, "%s differs from the backup's and stays as it is.\n", clean(path))
 	}

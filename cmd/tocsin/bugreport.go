@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 	"tocsin/node/logs"
 	"tocsin/protocol/reason"
 )
@@ -229,7 +230,7 @@ func reportReadme(r *bugReport) []byte {
 			fmt.Fprintf(&out, "%-16s missing: %s\n", p.Name, p.Missing)
 			continue
 		}
-		fmt.Fprintf(&out, "%-16s %s (%d bytes)\n", p.Name, p.What, p.Bytes)
+		fmt.Fprintf(&out, "%-16s %s (%s)\n", p.Name, p.What, figures.Bytes(int64(p.Bytes)))
 	}
 	out.WriteString(`
 No key, token or secret was read. Out of all texts were taken: addresses, names of peers and organisations, ids, e-mail

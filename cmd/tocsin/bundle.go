@@ -12,6 +12,7 @@ import (
 	"rsc.io/qr"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 func newBundleCommand(g *globals) *cobra.Command {
@@ -89,7 +90,7 @@ The text is no secret to whoever knows the network, and gives nobody any right.`
 				if err != nil {
 					return err
 				}
-				g.hint("%s.", count(h.Logs, "key log"))
+				g.hint("%s.", figures.Count(h.Logs, "key log"))
 				return g.emit(h, func(w io.Writer) { g.printCarried(w, h.Text, code) })
 			})
 		},

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 // exportFlags are what an export shall hold and where it goes.
@@ -139,12 +140,12 @@ func (g *globals) exportBundle(ctx context.Context, x *exportFlags) error {
 }
 
 func (g *globals) showExported(w io.Writer, r bundleWritten) {
-	fmt.Fprintf(w, "Wrote bundle %s: %s in %s.\n", r.Bundle[:8], count(r.Records, "record"), count(r.Chunks, "chunk"))
+	fmt.Fprintf(w, "Wrote bundle %s: %s in %s.\n", r.Bundle[:8], figures.Count(r.Records, "record"), figures.Count(r.Chunks, "chunk"))
 	for _, name := range r.Files {
 		fmt.Fprintf(w, "  %s\n", clean(name))
 	}
 	for _, code := range slices.Sorted(maps.Keys(r.Kept)) {
-		fmt.Fprintf(w, "Stayed here: %s (%s)\n", count(r.Kept[code], "record"), code)
+		fmt.Fprintf(w, "Stayed here: %s (%s)\n", figures.Count(r.Kept[code], "record"), code)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"tocsin/node/admin/api"
 	"tocsin/node/bundle"
 	"tocsin/node/durable"
+	"tocsin/node/figures"
 	"tocsin/protocol/reason"
 )
 
@@ -118,7 +119,7 @@ func (g *globals) repeatedly(ctx context.Context, s *spool, do func(context.Cont
 		if _, problem := codeOf(err); problem != nil && !passing(err) {
 			return err
 		} else if problem != nil {
-			g.hint("%s; trying again in %s", problem.Detail, span(s.every))
+			g.hint("%s; trying again in %s", problem.Detail, figures.Span(s.every))
 		}
 		select {
 		case <-ctx.Done():
@@ -267,7 +268,7 @@ func (g *globals) spoolOut(ctx context.Context, s *spool) error {
 			return nil
 		}
 		return g.emit(report, func(w io.Writer) {
-			fmt.Fprintf(w, "Series %s: wrote %s; %s went for the first time.\n", report.Series[:8], count(len(report.Sent), "increment"), count(report.Records, "record"))
+			fmt.Fprintf(w, "Series %s: wrote %s; %s went for the first time.\n", report.Series[:8], figures.Count(len(report.Sent), "increment"), figures.Count(report.Records, "record"))
 		})
 	})
 }

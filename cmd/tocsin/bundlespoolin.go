@@ -13,6 +13,7 @@ import (
 	"filippo.io/age"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 // The folders beside the files of an incoming spool.
@@ -58,7 +59,7 @@ func (g *globals) spoolIn(ctx context.Context, c *api.Client, s *spool, keys []a
 	}
 	err = g.emit(report, func(w io.Writer) {
 		g.showImported(w, report.BundleImported)
-		fmt.Fprintf(w, "%s done, %d bad.\n", count(len(report.Done), "file"), len(report.Bad))
+		fmt.Fprintf(w, "%s done, %d bad.\n", figures.Count(len(report.Done), "file"), len(report.Bad))
 	})
 	g.hintHeld(report.BundleImported)
 	if err == nil && s.once && (len(report.Bad) > 0 || len(report.Refused) > 0) {
@@ -89,7 +90,7 @@ func (r *spoolInReport) sort(folder, name string, one *api.BundleImported) error
 	moved := filepath.Join(dir, filepath.Base(name))
 	if len(one.Faults) > 0 {
 		var text strings.Builder
-		fmt.Fprintf(&text, "%d segments were used all the same, %d records taken.\n", one.Segments, one.Taken)
+		fmt.Fprintf(&text, "Used all the same: %s, with %s taken.\n", figures.Count(one.Segments, "segment"), figures.Count(one.Taken, "record"))
 		for _, f := range one.Faults {
 			text.WriteString(faultText(f) + "\n")
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 const (
@@ -249,7 +250,7 @@ func (g *globals) showCheckItem(w io.Writer, i api.CheckItem, width int) {
 	}
 	for n, o := range i.Opinions {
 		if n == 3 {
-			under("... and %s", count(len(i.Opinions)-n, "more opinion"))
+			under("... and %s", figures.Count(len(i.Opinions)-n, "more opinion"))
 			break
 		}
 		under("%s (%s) %s, %s, %s", clean(who(o.Petname, o.Level, o.Org)), clean(o.Level), clean(o.Says), g.when(o.Created, time.Now()), clean(o.State))
@@ -261,7 +262,7 @@ func (g *globals) showCheckItem(w io.Writer, i api.CheckItem, width int) {
 		under("%s", mayAct(a))
 	}
 	if i.Omitted > 0 {
-		under("... and %s of strangers, held in quarantine, not looked at", count(i.Omitted, "more object"))
+		under("... and %s of strangers, held in quarantine, not looked at", figures.Count(i.Omitted, "more object"))
 	}
 }
 
@@ -281,7 +282,7 @@ func sourceLine(sources []api.Source) string {
 	for _, s := range sources {
 		orgs[s.Org], labels[s.TLP] = true, true
 	}
-	text := "  " + count(len(orgs), "source")
+	text := "  " + figures.Count(len(orgs), "source")
 	if len(labels) == 1 && sources[0].TLP != "" {
 		text += " · " + clean(sources[0].TLP)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 func newDebugLogLevelCommand(g *globals) *cobra.Command {
@@ -90,7 +91,7 @@ func (g *globals) showLogLevels(w io.Writer, levels []api.LogLevel, now time.Tim
 	for _, l := range levels {
 		back := "as configured"
 		if !l.Until.IsZero() {
-			back = fmt.Sprintf("back to %s in %s", l.Before, span(l.Until.Sub(now).Round(time.Second)))
+			back = fmt.Sprintf("back to %s in %s", l.Before, figures.Span(l.Until.Sub(now).Round(time.Second)))
 		}
 		row := plain(l.Subsystem, l.Level, back)
 		if !l.Until.IsZero() {

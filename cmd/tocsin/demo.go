@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tocsin/node"
+	"tocsin/node/figures"
 	"tocsin/node/outbox"
 	"tocsin/protocol"
 	"tocsin/protocol/stix"
@@ -235,7 +236,7 @@ func (s *stage) finish() error {
 		return err
 	}
 	if len(s.report.Wrong) > 0 {
-		return fmt.Errorf("the demonstration found %d things that are not as they should be", len(s.report.Wrong))
+		return fmt.Errorf("the demonstration found %s wrong", figures.Count(len(s.report.Wrong), "thing"))
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"tocsin/node"
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 // The values of the story: documentation addresses and reserved names only.
@@ -175,7 +176,7 @@ func (s *stage) reckon(hostile string) {
 			count.Rejected += t.Rejected
 		}
 		s.report.Refusals = append(s.report.Refusals, count)
-		s.say("    %-18s rejected %d forged messages, peer score %.0f (graylisted below %d); %d objects of strangers held", m.name, count.Rejected, count.Score, graylist, count.Held)
+		s.say("    %-18s rejected %s, peer score %.0f (graylisted below %d); %s of strangers held", m.name, figures.Count(int(count.Rejected), "forged message"), count.Score, graylist, figures.Count(count.Held, "object"))
 		if count.Rejected == 0 || count.Score >= graylist {
 			s.report.Wrong = append(s.report.Wrong, m.name+" did not graylist the hostile node")
 		}

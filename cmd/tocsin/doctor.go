@@ -13,6 +13,7 @@ import (
 	"tocsin/node"
 	"tocsin/node/admin/api"
 	"tocsin/node/doctor"
+	"tocsin/node/figures"
 	"tocsin/protocol/reason"
 )
 
@@ -129,7 +130,7 @@ func nodeChecked(s *api.Status, down error, took time.Duration) api.Checked {
 	case s.State == api.StateDegraded:
 		f = doctor.Bad("see disk and store below", "the node runs without its store")
 	default:
-		f = doctor.Good("%s has been up for %s, version %s", s.Name, span(time.Since(s.Started)), s.Version)
+		f = doctor.Good("%s has been up for %s, version %s", s.Name, figures.Span(time.Since(s.Started)), s.Version)
 	}
 	return api.Checked{Name: checkNode, State: string(f.State), Text: f.Text, Fix: f.Fix, TookMS: took.Milliseconds()}
 }
@@ -199,12 +200,5 @@ func (g *globals) showExamination(w io.Writer, e *api.Examination) {
 		}
 	}
 	fmt.Fprintf(w, "%d ok, %s, %s, %d skipped (%.1f s)\n", count[string(doctor.OK)],
-		counted(count[string(doctor.Warn)], "warning"), counted(count[string(doctor.Fail)], "failure"), count[string(doctor.Skip)], float64(e.TookMS)/1000)
-}
-
-func counted(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprintf("%d %s", n, what)
+		figures.Count(count[string(doctor.Warn)], "warning"), figures.Count(count[string(doctor.Fail)], "failure"), count[string(doctor.Skip)], float64(e.TookMS)/1000)
 }

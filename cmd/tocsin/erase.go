@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 func newEraseCommand(g *globals) *cobra.Command {
@@ -61,7 +62,7 @@ func (g *globals) showErased(w io.Writer, e *api.Erased) {
 	if len(e.Objects) == 0 {
 		fmt.Fprintf(w, "erased record %s of %s; its header stays\n", e.Record, clean(whose))
 	} else {
-		fmt.Fprintf(w, "erased %s of record %s of %s; %d left in it\n", count(len(e.Objects), "object"), e.Record, clean(whose), e.Left)
+		fmt.Fprintf(w, "erased %s of record %s of %s; %d left in it\n", figures.Count(len(e.Objects), "object"), e.Record, clean(whose), e.Left)
 	}
 	fmt.Fprintln(w, "Peers keep theirs, and so do backups and bundles.")
 	for _, ref := range e.Elsewhere {
@@ -95,7 +96,7 @@ is under way.`,
 					return err
 				}
 				return g.emit(v, func(w io.Writer) {
-					fmt.Fprintf(w, "vacuumed: %d bytes before, %d after; no writing for %v, no reading for %v\n", v.Before, v.After,
+					fmt.Fprintf(w, "vacuumed: %s before, %s after; no writing for %v, no reading for %v\n", figures.Bytes(v.Before), figures.Bytes(v.After),
 						time.Duration(v.PausedMS)*time.Millisecond, time.Duration(v.SwapMS)*time.Millisecond)
 					for _, path := range v.Aside {
 						if v.Wiped {

@@ -14,6 +14,7 @@ import (
 
 	"tocsin/node/admin/api"
 	"tocsin/node/evidence"
+	"tocsin/node/figures"
 	"tocsin/protocol/reason"
 )
 
@@ -85,7 +86,7 @@ func (g *globals) writeEvidence(id, file string, raw []byte) error {
 	}
 	return g.emit(out, func(w io.Writer) {
 		_, _ = io.WriteString(w, r.Cover)
-		fmt.Fprintf(w, "Wrote %d bytes to %s\n", out.Bytes, clean(file))
+		fmt.Fprintf(w, "Wrote %s to %s\n", figures.Bytes(int64(out.Bytes)), clean(file))
 	})
 }
 
@@ -141,11 +142,11 @@ func (g *globals) packVerdict(r evidence.Report) string {
 				failed++
 			}
 		}
-		return g.paint("VERDICT: THE PACK FAILS", colorBad) + fmt.Sprintf(", %d of %d steps do not hold. Do not rely on it.", failed, len(r.Steps))
+		return g.paint("VERDICT: THE PACK FAILS", colorBad) + fmt.Sprintf(", %d of %s failed. Do not rely on it.", failed, figures.Count(len(r.Steps), "step"))
 	}
 	seen := "no other organisation witnessed when it was seen"
 	if n := len(r.Found.Witnesses); n > 0 {
-		seen = fmt.Sprintf("%d other organisation(s) witnessed when it was seen", n)
+		seen = figures.Count(n, "other organisation") + " witnessed when it was seen"
 	}
-	return g.paint("VERDICT: the pack holds", colorGood) + fmt.Sprintf(", all %d steps; %s.", len(r.Steps), seen)
+	return g.paint("VERDICT: the pack holds", colorGood) + fmt.Sprintf(", %s checked; %s.", figures.Count(len(r.Steps), "step"), seen)
 }

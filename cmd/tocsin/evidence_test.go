@@ -21,12 +21,12 @@ func TestPackForPeople(t *testing.T) {
 		return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 	}
 	lines := show(evidence.Report{OK: true, Cover: sheet, Steps: []evidence.Step{sound}, Found: evidence.Found{Witnesses: make([]evidence.Testimony, 2)}})
-	if !strings.HasPrefix(lines[0], "Object") || lines[len(lines)-1] != "VERDICT: the pack holds, all 1 steps; 2 other organisation(s) witnessed when it was seen." {
+	if !strings.HasPrefix(lines[0], "Object") || lines[len(lines)-1] != "VERDICT: the pack holds, 1 step checked; 2 other organisations witnessed when it was seen." {
 		t.Errorf("a sound pack: %q", lines)
 	}
 	lines = show(evidence.Report{Cover: sheet, Steps: []evidence.Step{sound, bad}})
 	if lines[0] != "FAILED  cover sheet: it was changed" || strings.Contains(strings.Join(lines, ""), "indicator--1") ||
-		lines[len(lines)-1] != "VERDICT: THE PACK FAILS, 1 of 2 steps do not hold. Do not rely on it." {
+		lines[len(lines)-1] != "VERDICT: THE PACK FAILS, 1 of 2 steps failed. Do not rely on it." {
 		t.Errorf("a forged pack: %q", lines)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"tocsin/node"
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 	"tocsin/protocol/reason"
 	"tocsin/storage"
 )
@@ -155,7 +156,7 @@ func (g *globals) emitFsck(r fsckReport) error {
 	if r.Online {
 		fix = "Check the disk. What is lost is looked for every hour; it comes back when a peer has it."
 	}
-	p := api.NewProblem(reason.StoreDamaged, fmt.Sprintf("check the store %s: %s", r.Store, count(len(r.Problems), "problem"))).WithFix(fix)
+	p := api.NewProblem(reason.StoreDamaged, fmt.Sprintf("check the store %s: %s", r.Store, figures.Count(len(r.Problems), "problem"))).WithFix(fix)
 	return &exitError{code: exitInvalid, problem: p}
 }
 
@@ -190,7 +191,7 @@ func (g *globals) showRepair(w io.Writer, r repairReport) {
 	if r.Apart > 0 {
 		apart = fmt.Sprintf(" (%d of them held or rejected)", r.Apart)
 	}
-	fmt.Fprintf(w, "%s: %s kept%s, %d to be judged anew, %d lost\n", g.paint("repaired", colorGood), count(r.Kept, "record"), apart, r.Loose, len(r.Lost))
+	fmt.Fprintf(w, "%s: %s kept%s, %d to be judged anew, %d lost\n", g.paint("repaired", colorGood), figures.Count(r.Kept, "record"), apart, r.Loose, len(r.Lost))
 	fmt.Fprintf(w, "The damaged store is in %s\n", clean(filepath.Base(r.Aside)))
 	g.hint("Start the node: catch-up brings what is lost. Remove the damaged store when all is well.")
 }
@@ -202,13 +203,13 @@ func (g *globals) showFsck(w io.Writer, r fsckReport) {
 		word = g.paint("not sound", colorBad)
 	}
 	if r.Repaired > 0 {
-		fmt.Fprintf(w, "%s repaired from peers\n", count(r.Repaired, "record"))
+		fmt.Fprintf(w, "%s repaired from peers\n", figures.Count(r.Repaired, "record"))
 	}
 	if r.NotRead {
 		fmt.Fprintf(w, "%s: the store does not open, its records were not read\n", word)
 		return
 	}
-	fmt.Fprintf(w, "%s: %s, %s, %d held\n", word, count(r.Records, "record"), count(r.Objects, "object"), r.Held)
+	fmt.Fprintf(w, "%s: %s, %s, %d held\n", word, figures.Count(r.Records, "record"), figures.Count(r.Objects, "object"), r.Held)
 }
 
 // maxShown is how many lines of a kind a person is shown.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 	"tocsin/node/identity"
 	"tocsin/protocol/reason"
 )
@@ -52,7 +53,7 @@ keys of its nodes, each with eight words to read aloud, and whether this node si
 
 func (g *globals) showKeys(w io.Writer, k *api.Keys) {
 	fmt.Fprintf(w, "Org       %s\n          %s\n", k.Org, strings.Join(k.Words, " "))
-	fmt.Fprintf(w, "Root      version %d, %d of %s must sign; %d of their successors\n", k.RootVersion, k.Threshold, count(g.keysOf(k, api.KeyRoot), "key"), k.NextThreshold)
+	fmt.Fprintf(w, "Root      version %d, %d of %s must sign; %d of their successors\n", k.RootVersion, k.Threshold, figures.Count(g.keysOf(k, api.KeyRoot), "key"), k.NextThreshold)
 	switch {
 	case k.Status == nil:
 		fmt.Fprintln(w, "Status    none yet")
@@ -236,7 +237,7 @@ any command: to move them, move the files.`,
 						g.showQR(w, identity.ArmorParts(identity.KindStatement, chain.Raw))
 					}
 					if out != "" {
-						fmt.Fprintf(w, "wrote %s (%s)\n", clean(out), count(len(chain.Raw), "byte"))
+						fmt.Fprintf(w, "wrote %s (%s)\n", clean(out), figures.Bytes(int64(len(chain.Raw))))
 					} else if !qr {
 						fmt.Fprint(w, identity.Armor(identity.KindStatement, chain.Raw))
 					}

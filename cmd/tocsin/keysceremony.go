@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 	"tocsin/node/identity"
 	"tocsin/node/keystore"
 	"tocsin/protocol"
@@ -68,7 +69,7 @@ func (k *carrier) write(raw []byte) error {
 // show draws and prints what was asked for.
 func (k *carrier) show(g *globals, w io.Writer, kind string, raw []byte) {
 	if k.out != "" {
-		fmt.Fprintf(w, "wrote     %s (%s)\n", clean(k.out), count(len(raw), "byte"))
+		fmt.Fprintf(w, "wrote     %s (%s)\n", clean(k.out), figures.Bytes(int64(len(raw))))
 	}
 	if k.text {
 		fmt.Fprintf(w, "\n%s", identity.Armor(kind, raw))

@@ -14,6 +14,7 @@ import (
 	"github.com/mattn/go-isatty"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 // emit prints a command's one answer: as JSON, or by text for people. In JSON
@@ -238,12 +239,12 @@ func (g *globals) when(t, now time.Time) string {
 	}
 	d := now.Sub(t)
 	if d < 0 {
-		return "in " + span(-d)
+		return "in " + figures.Span(-d)
 	}
 	if d < time.Second {
 		return "now"
 	}
-	return span(d) + " ago"
+	return figures.Span(d) + " ago"
 }
 
 // stamp shows a time as such, local unless --utc.
@@ -255,20 +256,6 @@ func (g *globals) stamp(t time.Time) string {
 		return t.UTC().Format("2006-01-02 15:04:05Z")
 	}
 	return t.Local().Format("2006-01-02 15:04:05")
-}
-
-// span shows a duration in its largest fitting unit.
-func span(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", int(d/time.Second))
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", int(d/time.Minute))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h", int(d/time.Hour))
-	default:
-		return fmt.Sprintf("%d d", int(d/(24*time.Hour)))
-	}
 }
 
 // who names an organisation to people: by the petname of the trust list, else by

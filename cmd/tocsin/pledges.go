@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 func newVouchCommand(g *globals) *cobra.Command {
@@ -125,7 +126,7 @@ func (g *globals) showPledge(w io.Writer, p *api.Pledge) {
 	}
 	fmt.Fprintf(w, "%s, %s\n", line, state)
 	if c := p.Commitment; c != nil && !p.Withdrawn {
-		fmt.Fprintf(w, "  passes on up to %s; %s; takes back within %s; keeps %d days\n", clean(c.Onward), attribution(c), span(time.Duration(c.RetractionSeconds)*time.Second), c.RetentionDays)
+		fmt.Fprintf(w, "  passes on up to %s; %s; takes back within %s; keeps %s\n", clean(c.Onward), attribution(c), figures.Span(time.Duration(c.RetractionSeconds)*time.Second), figures.Count(c.RetentionDays, "day"))
 		for _, s := range c.Will {
 			fmt.Fprintf(w, "  will: %s\n", clean(s))
 		}

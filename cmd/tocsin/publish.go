@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 	"tocsin/protocol/reason"
 )
 
@@ -75,7 +76,7 @@ func (g *globals) publish(ctx context.Context, p api.PublishParams, file string)
 	defer in.Close()
 	return g.withNodeOpen(ctx, func(ctx context.Context, c *api.Client) error {
 		if p.Hold > 0 {
-			g.hint("Held for %s; Ctrl-C takes it back.", span(p.Hold))
+			g.hint("Held for %s; Ctrl-C takes it back.", figures.Span(p.Hold))
 		}
 		progress, done := g.progress("publishing")
 		res, err := c.Publish(ctx, p, in, size, progress)
@@ -94,7 +95,7 @@ func (g *globals) publish(ctx context.Context, p api.PublishParams, file string)
 func publishExit(res *api.PublishResult) error {
 	switch {
 	case res.Denied > 0:
-		p := api.NewProblem(deniedFor(res), fmt.Sprintf("something was refused by policy; nothing of it left the node (%s; the answer names each)", count(res.Denied, "object")))
+		p := api.NewProblem(deniedFor(res), fmt.Sprintf("something was refused by policy; nothing of it left the node (%s; the answer names each)", figures.Count(res.Denied, "object")))
 		return &exitError{code: exitRefused, problem: p}
 	case res.Invalid > 0:
 		return exitWith(exitPartly)
@@ -165,7 +166,7 @@ func (g *globals) progress(what string) (update func(api.Progress), done func())
 }
 
 func (g *globals) showPublished(w io.Writer, p api.PublishParams, res *api.PublishResult) {
-	fmt.Fprintf(w, "Published %s in %s on %s.\n", count(res.Objects, "object"), count(len(res.Records), "record"), clean(p.Topic))
+	fmt.Fprintf(w, "Published %s in %s on %s.\n", figures.Count(res.Objects, "object"), figures.Count(len(res.Records), "record"), clean(p.Topic))
 	if g.quiet {
 		return
 	}
@@ -174,15 +175,15 @@ func (g *globals) showPublished(w io.Writer, p api.PublishParams, res *api.Publi
 		if res.Upgraded == 1 {
 			were = "was"
 		}
-		fmt.Fprintf(w, "%s came as STIX 2.0 and %s upgraded to 2.1; what is signed is the 2.1 form.\n", count(res.Upgraded, "object"), were)
+		fmt.Fprintf(w, "%s came as STIX 2.0 and %s upgraded to 2.1; what is signed is the 2.1 form.\n", figures.Count(res.Upgraded, "object"), were)
 	}
 	if res.Waiting > 0 {
-		fmt.Fprintf(w, "%s too large for gossip; others fetch them by catch-up.\n", count(res.Waiting, "record"))
+		fmt.Fprintf(w, "%s too large for gossip; others fetch them by catch-up.\n", figures.Count(res.Waiting, "record"))
 	}
 	if len(res.Skipped) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "Skipped %s:\n", count(len(res.Skipped), "object"))
+	fmt.Fprintf(w, "Skipped %s:\n", figures.Count(len(res.Skipped), "object"))
 	for i, s := range res.Skipped {
 		if i == showSkipped {
 			fmt.Fprintf(w, "  ... and %d more (-o json lists all)\n", len(res.Skipped)-i)

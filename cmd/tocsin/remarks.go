@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 func newDisputeCommand(g *globals) *cobra.Command {
@@ -90,7 +91,7 @@ VALUE (20 at most). A sighting by a counted organisation makes a claim fresh aga
 				return g.emit(out, func(w io.Writer) {
 					showRemarked(w, "Published as a sighting", out)
 					if out.More > 0 {
-						fmt.Fprintf(w, "%d more objects name this value and got no sighting.\n", out.More)
+						fmt.Fprintf(w, "%s with this value got no sighting.\n", figures.Count(out.More, "more object"))
 					}
 				})
 			})

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 func newTrustRollbackCommand(g *globals) *cobra.Command {
@@ -46,8 +47,8 @@ KEY is sha256:HEX or a unique prefix; 'tocsin show RECORD' names a record's key 
 }
 
 func (g *globals) showRolledBack(w io.Writer, out *api.RolledBack) {
-	fmt.Fprintf(w, "Rolled back %s of %s: %d records with %d objects are in quarantine.\n",
-		short(out.Key), clean(nameOr(out.Petname, short(out.Org))), out.Records, out.Objects)
+	fmt.Fprintf(w, "Rolled back %s of %s: now in quarantine are %s with %s.\n",
+		short(out.Key), clean(nameOr(out.Petname, short(out.Org))), figures.Count(out.Records, "record"), figures.Count(out.Objects, "object"))
 	if len(out.Undone) == 0 {
 		fmt.Fprintln(w, "No verdict changed: nothing in them was believed on their word alone.")
 		return
@@ -62,7 +63,7 @@ func (g *globals) showRolledBack(w io.Writer, out *api.RolledBack) {
 	}
 	g.table(w, []string{"VALUE", "BEFORE", "NOW", "MACHINES ACTED"}, rows)
 	if out.More > 0 {
-		fmt.Fprintf(w, "and %d more values\n", out.More)
+		fmt.Fprintf(w, "and %s\n", figures.Count(out.More, "more value"))
 	}
 }
 
@@ -92,7 +93,7 @@ never forgiven: the organisation makes a new key. ` + orgHelp,
 					return err
 				}
 				return g.emit(out, func(w io.Writer) {
-					fmt.Fprintf(w, "%s counts again: %d breakers and rollbacks ended.\n", clean(nameOr(out.Petname, short(out.Org))), out.Closed)
+					fmt.Fprintf(w, "%s counts again; breakers and rollbacks ended: %d.\n", clean(nameOr(out.Petname, short(out.Org))), out.Closed)
 				})
 			})
 		},

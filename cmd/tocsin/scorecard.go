@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 func newTrustScorecardCommand(g *globals) *cobra.Command {
@@ -57,7 +58,7 @@ func (g *globals) showScorecards(w io.Writer, cards []api.Scorecard, detailed bo
 	var rows [][]cell
 	for _, c := range cards {
 		row := plain(who(c.Petname, c.Level, c.Org), c.Level, c.Topic, share(&c), timing(c.LeadSeconds, c.Leads),
-			fmt.Sprintf("%d/%d", c.Confirmed, c.Refuted), fmt.Sprint(c.Withdrawn), factor(c.Q), tookBack(&c), span(now.Sub(c.Last)))
+			fmt.Sprintf("%d/%d", c.Confirmed, c.Refuted), fmt.Sprint(c.Withdrawn), factor(c.Q), tookBack(&c), figures.Span(now.Sub(c.Last)))
 		row[1].color = levelColor(c.Level)
 		if c.Q != 0 && c.Q < 0.5 {
 			row[7].color = colorBad
@@ -83,7 +84,7 @@ func timing(seconds int64, of int) string {
 	if of == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%s (%d)", span(time.Duration(seconds)*time.Second), of)
+	return fmt.Sprintf("%s (%d)", figures.Span(time.Duration(seconds)*time.Second), of)
 }
 
 // tookBack is the measured time of withdrawals beside the promised one.
@@ -92,7 +93,7 @@ func tookBack(c *api.Scorecard) string {
 	if c.Commitment == nil {
 		return measured
 	}
-	return measured + ", promised " + span(time.Duration(c.Commitment.RetractionSeconds)*time.Second)
+	return measured + ", promised " + figures.Span(time.Duration(c.Commitment.RetractionSeconds)*time.Second)
 }
 
 // factor is q as it stands in the arithmetic.
@@ -113,7 +114,7 @@ func showCommitment(w io.Writer, c *api.Commitment) {
 		attribution = "names its sources"
 	}
 	fmt.Fprintf(w, "Promised until %s: passes on up to %s, %s, keeps what it received for %s.\n", c.Until.Format(time.DateOnly),
-		clean(strings.ToUpper(cmp.Or(c.Onward, "none"))), attribution, count(c.RetentionDays, "day"))
+		clean(strings.ToUpper(cmp.Or(c.Onward, "none"))), attribution, figures.Count(c.RetentionDays, "day"))
 	for _, will := range c.Will {
 		fmt.Fprintf(w, "It will: %s\n", clean(will))
 	}

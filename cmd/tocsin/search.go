@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 func newSearchCommand(g *globals) *cobra.Command {
@@ -94,7 +95,7 @@ func (g *globals) showFound(w io.Writer, list *api.List[api.Object]) {
 		g.table(w, []string{"PUBLISHED", "TYPE", "VALUE", "BY", "LEVEL", "TOPIC", "STATE", "OBJECT"}, rows)
 	}
 	if list.Unreadable > 0 {
-		fmt.Fprintf(w, "%s could not be opened and left out; see the node's log, or tocsin fsck.\n", count(list.Unreadable, "record"))
+		fmt.Fprintf(w, "%s could not be opened and left out; see the node's log, or tocsin fsck.\n", figures.Count(list.Unreadable, "record"))
 	}
 	if list.Next != "" {
 		g.hint("More: --cursor %s", list.Next)

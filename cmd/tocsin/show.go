@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 func newShowCommand(g *globals) *cobra.Command {
@@ -103,7 +104,7 @@ func (g *globals) showRecord(ctx context.Context, c *api.Client, id string) erro
 		}
 		fmt.Fprintf(w, "Topic     %s, number %d of its key log · kind %d · %s · %s\n", clean(r.Topic), r.Sequence, r.Kind, clean(r.TLP), clean(r.State))
 		fmt.Fprintf(w, "Created   %s (%s), expires %s\n", g.stamp(r.Created), g.when(r.Created, now), g.stamp(r.Expires))
-		fmt.Fprintf(w, "Received  %s from %s, %d bytes\n", g.stamp(r.Received), clean(r.From), r.Bytes)
+		fmt.Fprintf(w, "Received  %s from %s, %s\n", g.stamp(r.Received), clean(r.From), figures.Bytes(int64(r.Bytes)))
 		var rows [][]cell
 		for _, o := range r.Objects {
 			rows = append(rows, plain(fmt.Sprint(o.Index), o.Type, o.ID, o.State, o.Reason))

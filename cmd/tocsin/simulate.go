@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 func newTrustSimulateCommand(g *globals) *cobra.Command {
@@ -63,7 +64,7 @@ func (g *globals) trustFile(name string) (string, error) {
 func (g *globals) showSimulation(w io.Writer, s *api.Simulation) {
 	took := time.Duration(s.Seconds * float64(time.Second)).Round(10 * time.Millisecond)
 	fmt.Fprintf(w, "%s of the last %s judged in %s, %d would change. Nothing was applied.\n",
-		count(s.Values, "value"), count(s.Days, "day"), took, s.Changed)
+		figures.Count(s.Values, "value"), figures.Count(s.Days, "day"), took, s.Changed)
 	for _, k := range s.Kinds {
 		fmt.Fprintf(w, "%8d  %s\n", k.Count, clean(k.Kind))
 	}

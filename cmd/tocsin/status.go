@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 	"tocsin/protocol/reason"
 )
 
@@ -46,7 +47,7 @@ func (g *globals) showStatus(w io.Writer, s *api.Status) {
 		mark = g.paint("●", colorBad)
 	}
 	fmt.Fprintf(w, "%s %s (%s)  %s   up %s   %s\n", mark, clean(s.Name), clean(s.Country),
-		s.State, span(time.Since(s.Started)), s.Version)
+		s.State, figures.Span(time.Since(s.Started)), s.Version)
 	fmt.Fprintf(w, "Org       %s\n          %s\n", s.Org, strings.Join(s.Words, " "))
 	fmt.Fprintf(w, "Node      %s\n", s.PeerID)
 	for i, a := range s.Addrs {
@@ -63,11 +64,11 @@ func (g *globals) showStatus(w io.Writer, s *api.Status) {
 		}
 		fmt.Fprintf(w, "%-9s %s\n", label, clean(a))
 	}
-	fmt.Fprintf(w, "Mesh      %s on network %s · %s\n", count(s.Peers, "peer"), clean(s.Network), count(len(s.Topics), "topic"))
+	fmt.Fprintf(w, "Mesh      %s on network %s · %s\n", figures.Count(s.Peers, "peer"), clean(s.Network), figures.Count(len(s.Topics), "topic"))
 	if s.Space != nil && s.Space.Degraded != "" {
 		fmt.Fprintln(w, "Store     closed, not read")
 	} else {
-		fmt.Fprintf(w, "Store     %s · %s · %d held · %d waiting\n", count(s.Records, "record"), count(s.Objects, "object"), s.Held, s.Waiting)
+		fmt.Fprintf(w, "Store     %s · %s · %s held · %s waiting\n", figures.Count(s.Records, "record"), figures.Count(s.Objects, "object"), figures.Grouped(s.Held), figures.Grouped(s.Waiting))
 	}
 	if s.Sync != nil {
 		fmt.Fprintf(w, "Caught up %s\n", g.syncLine(s.Sync, s.Peers))
@@ -79,7 +80,7 @@ func (g *globals) showStatus(w io.Writer, s *api.Status) {
 		if j.Running {
 			did, now = "judging", " so far"
 		}
-		fmt.Fprintf(w, "Verdicts  %s again after a change of %s: %s%s, %d changed, %d a second\n", did, clean(j.Why), count(j.Values, "value"), now, j.Changed, j.PerSecond)
+		fmt.Fprintf(w, "Verdicts  %s again after a change of %s: %s%s, %d changed, %d a second\n", did, clean(j.Why), figures.Count(j.Values, "value"), now, j.Changed, j.PerSecond)
 	}
 	g.showBackups(w, s.Backup)
 	if s.Stopped != "" {
@@ -106,7 +107,7 @@ func (g *globals) showDamage(w io.Writer, d *api.Scrub) {
 	if d.Ended.IsZero() {
 		fmt.Fprintf(w, "%s  %s; the store is being looked through\n", label, clean(strings.Join(d.Problems, "; ")))
 	} else {
-		fmt.Fprintf(w, "%s  %s lost, %d repaired, %s\n", label, count(len(d.Lost), "record"), d.Repaired, count(len(d.Problems), "problem"))
+		fmt.Fprintf(w, "%s  %s lost, %d repaired, %s\n", label, figures.Count(len(d.Lost), "record"), d.Repaired, figures.Count(len(d.Problems), "problem"))
 	}
 	g.hint("What to do: tocsin fsck names them; docs/durability.md")
 }
@@ -125,12 +126,4 @@ func (g *globals) showSpace(w io.Writer, s *api.Space) {
 	}
 	fmt.Fprintf(w, "%s  %s; %s\n", g.paint("Disk "+s.Level, colorBad), what, clean(s.Why))
 	g.hint("What to do: free space or enlarge the disk; the node goes on by itself within 10 s. docs/durability.md")
-}
-
-// count writes a number with its noun, plural where it must be.
-func count(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 // syncPoll is how often progress is asked for while a round runs.
@@ -165,7 +166,7 @@ Exit codes: 0 all that answered hold the same, 3 some hold something else.`,
 func (g *globals) showSync(w io.Writer, s *api.Sync) {
 	fmt.Fprintln(w, strings.Join([]string{g.syncState(s), g.lastGap(s), openGaps(s)}, "  "))
 	if s.Refused > 0 {
-		fmt.Fprintf(w, "%s refused by the store; not fetched again for a day.\n", many(s.Refused, "record"))
+		fmt.Fprintf(w, "%s refused by the store; not fetched again for a day.\n", figures.Count(s.Refused, "record"))
 	}
 	if len(s.Peers) == 0 {
 		g.hint("No peer was asked yet: tocsin peers")
@@ -185,7 +186,7 @@ func (g *globals) showSync(w io.Writer, s *api.Sync) {
 		case p.Last.IsZero():
 			state, color = "not asked yet", ""
 		}
-		row := plain(p.ID, called(p.PeerCalled), g.when(p.Last, now), g.when(p.Next, now), grouped(p.Received), grouped(p.Sent), fmt.Sprintf("%d KiB", p.ReceivedBytes>>10), state)
+		row := plain(p.ID, called(p.PeerCalled), g.when(p.Last, now), g.when(p.Next, now), figures.Grouped(p.Received), figures.Grouped(p.Sent), figures.Bytes(p.ReceivedBytes), state)
 		row[7].color = color
 		rows = append(rows, row)
 	}
@@ -198,18 +199,18 @@ func (g *globals) syncState(s *api.Sync) string {
 	switch {
 	case s.Asked == 0:
 	case s.Equal == 0:
-		verified = fmt.Sprintf("; the last comparison came to its end with 0 of %s", many(s.Asked, "peer"))
+		verified = fmt.Sprintf("; the last comparison came to its end with 0 of %s", figures.Count(s.Asked, "peer"))
 	case s.Equal == s.Asked:
-		verified = ", verified against " + many(s.Equal, "peer")
+		verified = ", verified against " + figures.Count(s.Equal, "peer")
 	default:
-		verified = fmt.Sprintf(", verified against %d of %s", s.Equal, many(s.Asked, "peer"))
+		verified = fmt.Sprintf(", verified against %d of %s", s.Equal, figures.Count(s.Asked, "peer"))
 	}
 	if s.Connected == 0 {
 		verified += "; no peer is connected now"
 	}
 	switch {
 	case s.Behind > 0:
-		return fmt.Sprintf("Behind %s (%s)%s%s.", about(s.BehindObjects), many(s.Behind, "record"), left(s.Remaining), verified)
+		return fmt.Sprintf("Behind %s (%s)%s%s.", about(s.BehindObjects), figures.Count(s.Behind, "record"), left(s.Remaining), verified)
 	case s.CaughtUp.IsZero():
 		return "Not compared with any peer yet."
 	}
@@ -217,7 +218,7 @@ func (g *globals) syncState(s *api.Sync) string {
 }
 
 // about is an estimate of objects.
-func about(objects int) string { return "about " + many(objects, "object") }
+func about(objects int) string { return "about " + figures.Count(objects, "object") }
 
 // lastGap says what was missing last.
 func (g *globals) lastGap(s *api.Sync) string {
@@ -229,7 +230,7 @@ func (g *globals) lastGap(s *api.Sync) string {
 	if l.Off {
 		text += " (node was off)"
 	}
-	text += fmt.Sprintf(": %s in %s", many(l.Objects, "object"), many(l.Records, "record"))
+	text += fmt.Sprintf(": %s in %s", figures.Count(l.Objects, "object"), figures.Count(l.Records, "record"))
 	if !l.Done {
 		return text + " so far, being filled."
 	}
@@ -247,7 +248,7 @@ func openGaps(s *api.Sync) string {
 	if s.Gaps == 0 {
 		return "Open gaps: none."
 	}
-	return fmt.Sprintf("Open gaps: %s in %s of key logs.", many(int(min(s.Missing, 1<<53)), "record"), many(s.Gaps, "run"))
+	return fmt.Sprintf("Open gaps: %s in %s of key logs.", figures.Count(int(min(s.Missing, 1<<53)), "record"), figures.Count(s.Gaps, "run"))
 }
 
 // syncLine is catch-up in the node's status; that many peers are connected.
@@ -256,7 +257,7 @@ func (g *globals) syncLine(s *api.SyncBrief, connected int) string {
 	line := ""
 	switch {
 	case s.Behind > 0:
-		return fmt.Sprintf("no · behind %s%s, %d of %s equal", about(s.BehindObjects), left(s.Remaining), s.Equal, many(s.Asked, "peer"))
+		return fmt.Sprintf("no · behind %s%s, %d of %s equal", about(s.BehindObjects), left(s.Remaining), s.Equal, figures.Count(s.Asked, "peer"))
 	case s.CaughtUp.IsZero() && connected == 0:
 		return "not compared with any peer yet; none is connected"
 	case s.CaughtUp.IsZero():
@@ -264,12 +265,12 @@ func (g *globals) syncLine(s *api.SyncBrief, connected int) string {
 	case connected == 0:
 		line = fmt.Sprintf("to %s · no peer is connected now", g.when(s.CaughtUp, now))
 	case s.Equal == 0 && s.Asked > 0:
-		line = fmt.Sprintf("to %s · the last comparison came to its end with 0 of %s", g.when(s.CaughtUp, now), many(s.Asked, "peer"))
+		line = fmt.Sprintf("to %s · the last comparison came to its end with 0 of %s", g.when(s.CaughtUp, now), figures.Count(s.Asked, "peer"))
 	default:
-		line = fmt.Sprintf("to %s · %d of %s equal", g.when(s.CaughtUp, now), s.Equal, many(s.Asked, "peer"))
+		line = fmt.Sprintf("to %s · %d of %s equal", g.when(s.CaughtUp, now), s.Equal, figures.Count(s.Asked, "peer"))
 	}
 	if !s.Gap.IsZero() {
-		line += fmt.Sprintf(" · last gap %s, filled from %s in %s", g.when(s.Gap, now), many(s.Sources, "peer"), lasting(s.Took))
+		line += fmt.Sprintf(" · last gap %s, filled from %s in %s", g.when(s.Gap, now), figures.Count(s.Sources, "peer"), lasting(s.Took))
 	}
 	return line
 }
@@ -306,7 +307,7 @@ func placesBetween(from, to uint64) string {
 func (g *globals) showDigests(w io.Writer, topics []api.SyncDigest) {
 	var rows [][]cell
 	for _, d := range topics {
-		row := plain(d.Topic, grouped(d.Records), d.Digest, fmt.Sprintf("%d of %d", d.Equal, len(d.Peers)))
+		row := plain(d.Topic, figures.Grouped(d.Records), d.Digest, fmt.Sprintf("%d of %d", d.Equal, len(d.Peers)))
 		row[3].color = colorGood
 		if d.Equal < len(d.Peers) {
 			row[3].color = colorWarn
@@ -345,7 +346,7 @@ func compared(topics []api.SyncDigest) (equal, differ, silent []string) {
 			case p.Error != "":
 				failed[p.ID] = p.Error
 			case !p.Equal:
-				wrong[p.ID] = append(wrong[p.ID], fmt.Sprintf("%s %s there, %s here", clean(d.Topic), grouped(p.Records), grouped(d.Records)))
+				wrong[p.ID] = append(wrong[p.ID], fmt.Sprintf("%s %s there, %s here", clean(d.Topic), figures.Grouped(p.Records), figures.Grouped(d.Records)))
 				answered[p.ID]++
 			default:
 				answered[p.ID]++
@@ -380,7 +381,7 @@ func left(seconds float64) string {
 
 // lasting shows seconds as a duration, at least one second.
 func lasting(seconds float64) string {
-	return span(max(time.Duration(seconds*float64(time.Second)), time.Second))
+	return figures.Span(max(time.Duration(seconds*float64(time.Second)), time.Second))
 }
 
 // clock shows the time of day, with the date when that is another than today's.
@@ -390,22 +391,4 @@ func (g *globals) clock(t time.Time) string {
 		return rest
 	}
 	return text
-}
-
-// many is count with the digits of large numbers in groups.
-func many(n int, noun string) string {
-	return grouped(n) + strings.TrimPrefix(count(n, noun), strconv.Itoa(n))
-}
-
-// grouped writes a number with a comma before each three digits.
-func grouped(n int) string {
-	digits := strconv.Itoa(n)
-	var out strings.Builder
-	for i, d := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 && digits[i-1] != '-' {
-			out.WriteByte(',')
-		}
-		out.WriteRune(d)
-	}
-	return out.String()
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 func peerNamed(id, petname string) api.PeerCalled { return api.PeerCalled{ID: id, Petname: petname} }
@@ -88,7 +89,7 @@ func TestCompared(t *testing.T) {
 
 func TestGrouped(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000", -100: "-100"} {
-		if got := grouped(n); got != want {
+		if got := figures.Grouped(n); got != want {
 			t.Errorf("%d is %s, want %s", n, got, want)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 	"tocsin/protocol/reason"
 )
 
@@ -60,7 +61,7 @@ func (g *globals) line(w io.Writer, at string, kind, color string) {
 func (g *globals) showEvent(w io.Writer, e *api.Event) {
 	color := map[string]string{"accepted": colorGood, "released": colorGood, "held": colorWarn, "rejected": colorBad}[e.Kind]
 	g.line(w, g.stamp(e.At), e.Kind, color)
-	fmt.Fprintf(w, "%s  %s on %s  %s", count(e.Objects, "object"), clean(cmp.Or(e.Petname, short(e.Org))), clean(e.Topic), short(e.Record))
+	fmt.Fprintf(w, "%s  %s on %s  %s", figures.Count(e.Objects, "object"), clean(cmp.Or(e.Petname, short(e.Org))), clean(e.Topic), short(e.Record))
 	if len(e.Types) > 0 {
 		fmt.Fprintf(w, "  %s", clean(strings.Join(e.Types, ",")))
 	}
@@ -80,7 +81,7 @@ func (g *globals) showGap(w io.Writer, gap *api.Gap) {
 		fmt.Fprintln(w, "events may be missing here: the node was started anew, or its store is another one")
 		return
 	}
-	fmt.Fprintf(w, "%s missing here\n", count(int(gap.Dropped), "event"))
+	fmt.Fprintf(w, "%s missing here\n", figures.Count(int(gap.Dropped), "event"))
 }
 
 func (g *globals) showEntry(w io.Writer, e *api.AuditEntry) {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 	"tocsin/protocol"
 )
 
@@ -47,7 +48,9 @@ func newTopicsJoinCommand(g *globals) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return g.emit(t, func(w io.Writer) { fmt.Fprintf(w, "Joined %s: %s there\n", clean(t.Name), count(t.Peers, "peer")) })
+				return g.emit(t, func(w io.Writer) {
+					fmt.Fprintf(w, "Joined %s: %s there\n", clean(t.Name), figures.Count(t.Peers, "peer"))
+				})
 			})
 		},
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 const orgHelp = "ORG is sha256:HEX, a unique prefix of 8 hex digits or more, or a petname."
@@ -240,5 +241,5 @@ func vouchText(e *api.TrustEntry) string {
 	if e.MayVouch <= 0 {
 		return ""
 	}
-	return fmt.Sprintf("for %d organisations", e.MayVouch)
+	return "for " + figures.Count(e.MayVouch, "organisation")
 }

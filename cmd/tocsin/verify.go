@@ -12,6 +12,7 @@ import (
 
 	"tocsin/node/admin/api"
 	"tocsin/node/evidence"
+	"tocsin/node/figures"
 	"tocsin/node/identity"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
@@ -306,7 +307,7 @@ func (g *globals) verdict(report verifyReport) string {
 		}
 	}
 	if failed > 0 {
-		return g.paint("VERDICT: THE FILE FAILS", colorBad) + fmt.Sprintf(", %d of %d items do not hold. Do not rely on them.", failed, len(report.Items))
+		return g.paint("VERDICT: THE FILE FAILS", colorBad) + fmt.Sprintf(", %d of %s failed. Do not rely on what it says.", failed, figures.Count(len(report.Items), "item"))
 	}
-	return g.paint("VERDICT: the file holds", colorGood) + fmt.Sprintf(", all %d items. Whether the signers are who they say: compare the words.", len(report.Items))
+	return g.paint("VERDICT: the file holds", colorGood) + fmt.Sprintf(", %s checked. Whether the signers are who they say: compare the words.", figures.Count(len(report.Items), "item"))
 }

@@ -15,6 +15,7 @@ import (
 
 	"tocsin/node/admin/api"
 	"tocsin/node/audit"
+	"tocsin/node/figures"
 	"tocsin/node/intake"
 	"tocsin/node/policy"
 	"tocsin/node/review"
@@ -33,9 +34,21 @@ type reviewResource struct {
 }
 
 func (v *reviewResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "review", Method: http.MethodGet, Path: "/review", Summary: "What waits for a person to decide"}, v.list)
-	handle(a, huma.Operation{OperationID: "review-show", Method: http.MethodGet, Path: "/review/{id}", Summary: "One thing that waits"}, v.show)
-	handle(a, huma.Operation{OperationID: "review-decide", Method: http.MethodPost, Path: "/review/{id}", Summary: "Accept or reject it"}, v.decide)
+	handle(a, huma.Operation{
+		OperationID: "review", Method: http.MethodGet, Path: "/review", Summary: "What waits for a person to decide",
+		Description: "Oldest first. Nothing in it has any effect before somebody decides; what has expired is not listed.",
+	}, v.list)
+	handle(a, huma.Operation{
+		OperationID: "review-show", Method: http.MethodGet, Path: "/review/{id}", Summary: "One thing that waits",
+		Description: "Named by its id or a unique beginning of it. detail has what accepting it would change.",
+	}, v.show)
+	handle(a, huma.Operation{
+		OperationID: "review-decide", Method: http.MethodPost, Path: "/review/{id}", Summary: "Accept or reject it",
+		Description: "Accepting a promotion, an anchor or an import changes the trust list, and takes an operator, as rejecting one does; " +
+			"an advisory or a dispute is only noted. conflict says that what it would change is not what was shown. " +
+			"Where the list asks for two people the second must be another one than who asked. " +
+			"The audit log has review.accept or review.reject, and what follows from it.",
+	}, v.decide)
 }
 
 func (v *reviewResource) list(_ context.Context, in *PageIn) (*body[api.List[api.ReviewItem]], error) {
@@ -218,7 +231,7 @@ func (v *reviewResource) apply(ctx context.Context, i review.Item, why string) (
 	if err := v.policy.Import(ctx, list, why, approver(i)); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d entries are in force.", len(list.Entries())), nil
+	return "In force now: " + figures.Count(len(list.Entries()), "entry") + ".", nil
 }
 
 // enqueue puts a list into the queue, for a second person or for a look at what it changes.

@@ -12,6 +12,7 @@ import (
 
 	"tocsin/node/admin/api"
 	"tocsin/node/audit"
+	"tocsin/node/figures"
 	"tocsin/node/policy"
 	"tocsin/node/review"
 	"tocsin/protocol"
@@ -28,13 +29,32 @@ type trustFileResource struct {
 }
 
 func (f *trustFileResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "trust-export", Method: http.MethodGet, Path: "/trust-file", Summary: "The trust list in force as a file"}, f.export)
-	handle(a, huma.Operation{OperationID: "trust-diff", Method: http.MethodPost, Path: "/trust-file/diff", Summary: "What a file would change",
-		MaxBodyBytes: maxTrustBody}, f.diff)
-	handle(a, huma.Operation{OperationID: "trust-import", Method: http.MethodPost, Path: "/trust-file", Summary: "Queue a file for review",
-		MaxBodyBytes: maxTrustBody}, f.queueFile)
-	handle(a, huma.Operation{OperationID: "trust-log", Method: http.MethodGet, Path: "/trust-log", Summary: "The last changes of the trust list"}, f.log)
-	handle(a, huma.Operation{OperationID: "trust-reload", Method: http.MethodPost, Path: "/trust-file/reload", Summary: "Read the operator's own file again"}, f.reload)
+	handle(a, huma.Operation{
+		OperationID: "trust-export", Method: http.MethodGet, Path: "/trust-file", Summary: "The trust list in force as a file",
+		Description: "As one TOML file of what is in force, the operator's file and the changes by commands together. The ETag is that of GET /trust.",
+	}, f.export)
+	handle(a, huma.Operation{
+		OperationID: "trust-diff", Method: http.MethodPost, Path: "/trust-file/diff", Summary: "What a file would change",
+		Description: "Lays the file over the list in force and says what differs; applies and queues nothing. " +
+			"Entries that the file does not name stay as they are.",
+		MaxBodyBytes: maxTrustBody,
+	}, f.diff)
+	handle(a, huma.Operation{
+		OperationID: "trust-import", Method: http.MethodPost, Path: "/trust-file", Summary: "Queue a file for review",
+		Description: "Applies nothing: the differences wait in GET /review until somebody accepts them. " +
+			"A token or browser must send If-Match with the ETag of GET /trust (state.unseen without). " +
+			"conflict says that it would change nothing. The audit log has review.import.",
+		MaxBodyBytes: maxTrustBody,
+	}, f.queueFile)
+	handle(a, huma.Operation{
+		OperationID: "trust-log", Method: http.MethodGet, Path: "/trust-log", Summary: "The last changes of the trust list",
+		Description: "Newest first, from the audit log; the entries of other actions are left out.",
+	}, f.log)
+	handle(a, huma.Operation{
+		OperationID: "trust-reload", Method: http.MethodPost, Path: "/trust-file/reload", Summary: "Read the operator's own file again",
+		Description: "When the file is refused, what is in force stays (the audit log has trust.refused). The answer is the list in force then. " +
+			"The audit log has trust.reload.",
+	}, f.reload)
 }
 
 // maxTrustBody is room for a trust list of the largest size inside JSON.
@@ -110,7 +130,7 @@ func (f *trustFileResource) queueFile(ctx context.Context, in *trustImportIn) (*
 		return nil, reason.New(reason.Conflict, in.Body.Name+" would change nothing: everything in it is in force already")
 	}
 	e := audit.Event{Action: "review.import", Target: in.Body.Name, Reason: in.Body.Reason}
-	title := fmt.Sprintf("import %s: %d changes", cmp.Or(in.Body.Name, "a trust list"), len(changes))
+	title := fmt.Sprintf("import %s: %s", cmp.Or(in.Body.Name, "a trust list"), figures.Count(len(changes), "change"))
 	var i review.Item
 	err = recorded(ctx, f.audit, e, func() (err error) {
 		i, err = enqueue(ctx, f.queue, review.Import, protocol.OrgID{}, title, changes, list)

@@ -54,6 +54,12 @@ func newArrivals() arrivals {
 	for _, t := range stixTypes() {
 		a.types[t] = true
 	}
+	// A series that appears with its first count has not grown in Prometheus' eyes, and the first fault would fire no alert.
+	for _, e := range reason.All() {
+		if e.Blame == reason.BlameUs {
+			a.refuse(e.Code, 0)
+		}
+	}
 	return a
 }
 

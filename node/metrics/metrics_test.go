@@ -167,7 +167,7 @@ func TestReceived(t *testing.T) {
 		"own, not stored": {e: e, own: true, err: errors.New("x"), absent: []string{"tocsin_objects_published_total{", "tocsin_objects_received_total{"}},
 		"held already": {e: storage.Entry{Record: e.Record}, err: reason.New(reason.DupHeld, "x"), want: []string{
 			`tocsin_objects_received_total{result="duplicate",topic="drill",type="unopened"} 3`,
-		}, absent: []string{"tocsin_objects_refused_total{"}},
+		}, absent: []string{`tocsin_objects_refused_total{blame="sender"`, `tocsin_objects_refused_total{blame="nobody"`}},
 		"blocked": {e: storage.Entry{Record: e.Record}, err: reason.New(reason.OrgBlocked, "x"), want: []string{
 			`tocsin_objects_received_total{result="refused",topic="drill",type="unopened"} 3`,
 			`reason="org.blocked"} 3`,
@@ -192,6 +192,20 @@ func TestReceived(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A fault of this node's own is a step up from a 0 that was there before: the alert OwnFaults goes by the increase.
+func TestOwnFaultsFromTheStart(t *testing.T) {
+	m := New(Build{Started: time.Now()})
+	own := func(n int) string { return fmt.Sprintf(`tocsin_objects_refused_total{blame="us",reason="store.full"} %d`, n) }
+	before := scrape(t, m)
+	m.Refused("drill", reason.New(reason.StoreFull, "x"), true)
+	if after := scrape(t, m); !strings.Contains(before, own(0)) || !strings.Contains(after, own(1)) {
+		t.Errorf("no %q and then %q", own(0), own(1))
+	}
+	if strings.Contains(before, `blame="sender"`) {
+		t.Error("faults of senders that nobody made")
 	}
 }
 

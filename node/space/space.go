@@ -14,6 +14,7 @@ import (
 
 	logging "github.com/ipfs/go-log/v2"
 
+	"tocsin/node/figures"
 	"tocsin/protocol/reason"
 )
 
@@ -261,13 +262,13 @@ func (k *Keeper) judge() (Level, string) {
 	switch {
 	case d.Free < floor:
 		return Stop, fmt.Sprintf("%s are free on the disk of %s; the store stops below %s and goes on at %s",
-			megabytes(d.Free), k.c.Dir, megabytes(k.now.Floor), megabytes(k.now.Floor+k.now.Floor/8))
+			figures.Bytes(d.Free), k.c.Dir, figures.Bytes(k.now.Floor), figures.Bytes(k.now.Floor+k.now.Floor/8))
 	case d.Inodes >= 0 && d.Inodes < minInodes:
 		return Stop, fmt.Sprintf("%d more files fit on the disk of %s", d.Inodes, k.c.Dir)
 	case k.probed != nil:
-		return Stop, fmt.Sprintf("%s are said to be free on the disk of %s, and cannot be had: %v", megabytes(d.Free), k.c.Dir, k.probed)
+		return Stop, fmt.Sprintf("%s are said to be free on the disk of %s, and cannot be had: %v", figures.Bytes(d.Free), k.c.Dir, k.probed)
 	case d.Free < k.now.LowAt:
-		return Low, fmt.Sprintf("%s are free on the disk of %s, and strangers are refused below %s", megabytes(d.Free), k.c.Dir, megabytes(k.now.LowAt))
+		return Low, fmt.Sprintf("%s are free on the disk of %s, and strangers are refused below %s", figures.Bytes(d.Free), k.c.Dir, figures.Bytes(k.now.LowAt))
 	case d.Inodes >= 0 && d.Inodes < lowInodes:
 		return Low, fmt.Sprintf("%d more files fit on the disk of %s", d.Inodes, k.c.Dir)
 	}
@@ -319,5 +320,3 @@ func (k *Keeper) fill() {
 	}
 	k.now.Ballast = want
 }
-
-func megabytes(n int64) string { return fmt.Sprintf("%d MB", n>>20) }

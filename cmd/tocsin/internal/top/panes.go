@@ -9,6 +9,7 @@ import (
 	"charm.land/lipgloss/v2"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 // column is one column of a pane; the last one that may grow takes the room that is left.
@@ -139,7 +140,7 @@ func (m *Model) topicRows() []row {
 			note, how = "thin", warn
 		}
 		rows = append(rows, row{[]string{t.Name, fmt.Sprintf("%d/%d", t.Mesh, t.Peers), in, fmt.Sprint(t.Received), fmt.Sprint(t.Rejected), fmt.Sprint(t.Ignored), note}, how, []string{
-			"Topic      " + t.Name, fmt.Sprintf("Mesh       %d peers pass records on to us, of %d in the topic", t.Mesh, t.Peers), "In         " + in + " a minute",
+			"Topic      " + t.Name, fmt.Sprintf("Mesh       records come at once from %s, of %d in the topic", figures.Count(t.Mesh, "peer"), t.Peers), "In         " + in + " a minute",
 			fmt.Sprintf("Received   %d", t.Received), fmt.Sprintf("Refused    %d", t.Rejected), fmt.Sprintf("Ignored    %d", t.Ignored),
 		}})
 	}

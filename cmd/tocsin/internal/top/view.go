@@ -9,6 +9,7 @@ import (
 	"charm.land/lipgloss/v2"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 )
 
 // The least screen that something can be said on.
@@ -105,9 +106,9 @@ func (m *Model) title() string {
 	case s.State != api.StateRunning:
 		state, how = "! "+s.State, bad
 	}
-	text := fmt.Sprintf("%s  %s (%s)  up %s  %s", state, m.opts.Clean(s.Name), m.opts.Clean(s.Country), span(m.view.now.Sub(s.Started)), s.Version)
+	text := fmt.Sprintf("%s  %s (%s)  up %s  %s", state, m.opts.Clean(s.Name), m.opts.Clean(s.Country), figures.Span(m.view.now.Sub(s.Started)), s.Version)
 	if m.view.why != "" {
-		text = fmt.Sprintf("%s  %s (%s)  not seen for %s", state, m.opts.Clean(s.Name), m.opts.Clean(s.Country), span(m.view.now.Sub(m.view.since)))
+		text = fmt.Sprintf("%s  %s (%s)  not seen for %s", state, m.opts.Clean(s.Name), m.opts.Clean(s.Country), figures.Span(m.view.now.Sub(m.view.since)))
 	}
 	if m.mode.paused {
 		clock = "PAUSED  " + clock
@@ -149,7 +150,7 @@ func (m *Model) stateLine() string {
 		return fit("", m.width)
 	}
 	s := m.view.last.Status
-	text := fmt.Sprintf("store %d records, %d objects", s.Records, s.Objects)
+	text := "store " + figures.Count(s.Records, "record") + ", " + figures.Count(s.Objects, "object")
 	if m.view.last.CaughtUp != "" {
 		text += "  caught up " + m.opts.Clean(m.view.last.CaughtUp)
 	}
@@ -260,17 +261,4 @@ func fit(text string, width int) string {
 		w++
 	}
 	return text + strings.Repeat(" ", max(0, width-w))
-}
-
-// span is a duration in its largest fitting unit.
-func span(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", max(0, int(d/time.Second)))
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", int(d/time.Minute))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h", int(d/time.Hour))
-	}
-	return fmt.Sprintf("%d d", int(d/(24*time.Hour)))
 }
