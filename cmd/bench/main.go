@@ -32,6 +32,7 @@ func main() {
 	restore := flag.String("restore", "", "back up the store in this folder, or restore it (used by the program itself)")
 	receive := flag.String("catchup", "", "catch up in this folder with whoever connects until there are -store records (used by the program itself)")
 	idle := flag.String("idle", "", "run an idle node of the shape that the argument names in this folder (used by the program itself)")
+	followed := flag.String("follow", "", "follow the events of the node with this socket (used by the program itself)")
 	part := flag.String("part", "", "only this: admin, catchup, events, recon or store; with -store for the scale")
 	profile := flag.String("profile", "", "write a CPU profile of the whole run to this file")
 	flag.Parse()
@@ -53,6 +54,8 @@ func main() {
 		err = catchUp(ctx, *receive, *million)
 	case *idle != "":
 		err = runIdle(ctx, *idle, flag.Arg(0))
+	case *followed != "":
+		err = follow(ctx, *followed, flag.Arg(0))
 	case *part == "admin":
 		err = withStore(ctx, *million, reportAdmin)
 	case *part == "catchup":
