@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/node/admin/api"
+	"tocsin/protocol/reason"
 )
 
 func newPeersCommand(g *globals) *cobra.Command {
@@ -50,6 +51,9 @@ that does not answer now is kept all the same: exit code 3, and the node goes on
 				}
 				err = g.emit(p, func(w io.Writer) {
 					fmt.Fprintf(w, "Kept %s: %s\n", clean(p.ID), clean(p.State))
+					if e, ok := reason.Lookup(reason.PeerDial); ok && !p.Connected {
+						g.hint("%s", e.Fix)
+					}
 				})
 				if err == nil && !p.Connected {
 					return exitWith(exitPartly)

@@ -8,8 +8,18 @@ import (
 	"syscall"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/sec"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 )
+
+// unreached is a dial that failed: one line for people, with the library's own error behind it.
+type unreached struct{ err error }
+
+// Error gives the cause first, then the addresses that it holds for.
+func (u unreached) Error() string { return dialCause(u.err) }
+
+// Unwrap gives what the library said.
+func (u unreached) Unwrap() error { return u.err }
 
 // dialCause says on one line why a peer was not reached: the cause first, then the addresses that it holds for. The
 // library's own text begins with the peer's id and fills a screen.
@@ -42,7 +52,16 @@ func plainCause(err error) string {
 	var errno syscall.Errno
 	var op *net.OpError
 	var slow net.Error
+	var other sec.ErrPeerIDMismatch
 	switch {
+	case errors.As(err, &other):
+		return "another node is there, " + other.Actual.String()
+	case errors.Is(err, swarm.ErrDialToSelf):
+		return "this node itself is there"
+	case errors.Is(err, swarm.ErrNoAddresses):
+		return "no address of it is known"
+	case errors.Is(err, swarm.ErrNoGoodAddresses):
+		return "its name is not found, or its address is of a kind that this node has no way to"
 	case errors.As(err, &errno):
 		return errno.Error()
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &slow) && slow.Timeout():

@@ -196,6 +196,9 @@ func (h *Host) Open(ctx context.Context, p string, e Exchange) (*Stream, error) 
 		if h.lacks(id, e.ID) { // it told us meanwhile
 			return nil, reason.Wrap(reason.PeerUnsupported, fmt.Sprintf("ask %s for %s", p, e.ID), err)
 		}
+		if !h.connected(id) {
+			err = errors.New("it is not connected") // the library says that a connection failed, and tried none
+		}
 		return nil, reason.Wrap(reason.PeerDial, fmt.Sprintf("ask %s for %s", p, e.ID), err)
 	}
 	s, err := h.stream(ctx, stream, &e)

@@ -144,7 +144,7 @@ func (h *Host) AskInvite(ctx context.Context, addrs [][]byte, q InviteRequest) (
 	}
 	h.host.Peerstore().AddAddrs(to.ID, to.Addrs, inviteAddrTTL)
 	if err := h.dial(ctx, to); err != nil {
-		return a, reason.Wrap(reason.PeerDial, fmt.Sprintf("accept invitation %s: the inviter's node is not reached at %v", q.Handle, to.Addrs), err)
+		return a, reason.Wrap(reason.PeerDial, fmt.Sprintf("accept invitation %s: the inviter's node is not reached", q.Handle), err)
 	}
 	raw, cut, err := h.ask(ctx, to.ID, inviteBounds(), request, maxInvite)
 	if err == nil && cut {

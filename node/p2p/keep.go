@@ -87,11 +87,16 @@ func (h *Host) keep(info peer.AddrInfo) {
 	}
 }
 
+// dial connects to a peer. Its error says the cause on one line.
 func (h *Host) dial(ctx context.Context, info peer.AddrInfo) error {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	// The library would refuse to dial an address that failed lately, for up to five minutes: the rhythm is backoff's.
-	return h.host.Connect(network.WithForceDirectDial(ctx, "kept peer"), info)
+	if err := h.host.Connect(network.WithForceDirectDial(ctx, "kept peer"), info); err != nil {
+		log.Debugw("peer not reached", "peer", info.ID, "err", err) // the whole of what the library says
+		return unreached{err}
+	}
+	return nil
 }
 
 func (h *Host) connected(p peer.ID) bool {
@@ -242,7 +247,6 @@ func (h *Host) redial(ctx context.Context, dials *errgroup.Group) {
 		dials.TryGo(func() error {
 			if err := h.dial(ctx, info); err != nil {
 				h.peers.failed(info.ID, err, time.Now())
-				log.Debugw("kept peer not reached", "peer", info.ID, "err", err)
 			}
 			return nil
 		})

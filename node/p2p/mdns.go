@@ -40,9 +40,7 @@ func (h *Host) runMDNS(ctx context.Context) error {
 			if info.ID == h.host.ID() || h.connected(info.ID) {
 				continue
 			}
-			if err := h.dial(ctx, info); err != nil {
-				log.Debugw("peer on the local network not reached", "peer", info.ID, "err", err)
-			}
+			_ = h.dial(ctx, info) // it says itself why not; whoever is there announces itself again
 		}
 	}
 }

@@ -347,7 +347,7 @@ func (t *peerTable) failed(p peer.ID, err error, now time.Time) {
 		return
 	}
 	e.kept.failures++
-	e.kept.lastError = dialCause(err)
+	e.kept.lastError = err.Error()
 	e.kept.next = now.Add(backoff(e.kept.failures, p))
 }
 
