@@ -175,7 +175,7 @@ func mark(ctx context.Context, c *api.Client, seq uint64) (string, error) {
 	if seq == 0 {
 		return "", nil
 	}
-	list, err := c.Changes(ctx, seq-1, 1)
+	list, err := c.Changes(ctx, seq-1, 1, api.EventFilter{})
 	if err != nil || len(list.Items) == 0 || list.Items[0].Seq != seq {
 		return "", err
 	}

@@ -39,8 +39,8 @@ audit entries are kept; of the others the node keeps the newest in memory, for 2
 at most. What you missed is shown as a gap, never left out in silence. The filters (--min-score,
 --type, --topic, --org, --tlp, --country, --label) select objects only.
 
--o jsonl prints one change a line, or with --kinds one event (id, kind, data); -o json prints the
-changes that are there, and ends. When the node stops, tail waits for it and goes on where
+-o jsonl prints one change a line, or with --kinds one event (id, kind, data). --once and -o json print the
+changes that are there from number --after on, or all, and end; the filters hold there too. When the node stops, tail waits for it and goes on where
 it was; with --reconnect=false it ends with exit code 4 and says where to go on.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return g.tail(cmd, t) },
@@ -77,31 +77,39 @@ func (g *globals) tail(cmd *cobra.Command, t *tailing) error {
 	if g.format != "json" && !t.once {
 		return g.withNodeOpen(cmd.Context(), func(ctx context.Context, c *api.Client) error { return g.follow(ctx, c, t) })
 	}
-	if len(t.Kinds) > 0 || t.Replay != 0 || t.EventFilter != (api.EventFilter{}) || strings.Contains(t.After, ".") {
-		return usagef("--once and -o json show the change sequence alone, from a number: use -o jsonl, and --limit for an end")
+	switch {
+	case len(t.Kinds) > 0:
+		return usagef("--kinds with --once or -o json: they print the change sequence and end; leave out --kinds, or use -o jsonl without --once")
+	case t.Replay != 0:
+		return usagef("--replay with --once or -o json: they begin at a number; give --after N, or use -o jsonl without --once")
+	case strings.Contains(t.After, "."):
+		return usagef("--after %q with --once or -o json: want the number of a change ('seq' of a line), not the id of an event", t.After)
 	}
-	return g.withNode(cmd.Context(), func(ctx context.Context, c *api.Client) error { return g.changes(ctx, c, number, t.limit) })
+	return g.withNode(cmd.Context(), func(ctx context.Context, c *api.Client) error { return g.changes(ctx, c, number, t) })
 }
 
 // changes prints what is there behind a number, page by page.
-func (g *globals) changes(ctx context.Context, c *api.Client, after uint64, limit int) error {
+func (g *globals) changes(ctx context.Context, c *api.Client, after uint64, t *tailing) error {
 	all := api.List[api.Event]{}
 	for {
-		want := api.MaxPage
-		if limit > 0 {
-			want = min(want, limit-len(all.Items))
-		}
-		page, err := c.Changes(ctx, after, want)
+		page, err := c.Changes(ctx, after, api.MaxPage, t.EventFilter)
 		if err != nil {
 			return err
 		}
 		all.Items, all.Next = append(all.Items, page.Items...), page.Next
-		if len(page.Items) < want || len(all.Items) == limit {
+		if t.limit > 0 && len(all.Items) >= t.limit {
+			all.Items = all.Items[:t.limit]
+			all.Next = strconv.FormatUint(all.Items[t.limit-1].Seq, 10)
 			break
 		}
-		if after, err = strconv.ParseUint(page.Next, 10, 64); err != nil {
+		next, err := strconv.ParseUint(page.Next, 10, 64)
+		if err != nil {
 			return err
 		}
+		if next == after {
+			break
+		}
+		after = next
 	}
 	return emitList(g, all, func(w io.Writer) {
 		for i := range all.Items {

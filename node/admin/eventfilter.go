@@ -39,7 +39,7 @@ type wish struct {
 	score           int
 }
 
-func (e *eventResource) filter(in *eventsIn) (f eventFilter, err error) {
+func (e *eventResource) filter(in *ObjectFilterIn) (f eventFilter, err error) {
 	f = eventFilter{
 		names: e.names, facts: e.facts, topic: in.Topic, country: strings.ToUpper(in.Country),
 		wish: wish{in.Type, in.TLP, in.Label, in.MinScore},

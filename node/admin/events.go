@@ -56,15 +56,24 @@ func newEventResource(n names, d *Deps) *eventResource {
 }
 
 func (e *eventResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "changes", Method: http.MethodGet, Path: "/changes", Summary: "A page of the change sequence"}, e.page)
+	handle(a, huma.Operation{
+		OperationID: "changes", Method: http.MethodGet, Path: "/changes", Summary: "A page of the change sequence",
+		Description: "Changes after a number, oldest first. next is always there: " +
+			"pass it on as after, also when the page is empty, to learn of what comes next. " +
+			"A filter leaves out of the page what it does not select, so a page may be short or empty before the end: " +
+			"that is reached when next is what after was. For a stream of the same use GET /events.",
+	}, e.page)
 	handle(a, huma.Operation{
 		OperationID: "events", Method: http.MethodGet, Path: "/events", Summary: "Follow what happens (server-sent events)",
-		Description: "Each event's id is where to go on, as Last-Event-ID or the parameter after; it is opaque, and the number of a change " +
-			"is taken as well. Without either it begins with what happens next, or with replay so long ago. Without kinds it is the change sequence, " +
-			"and events are named by the change's kind; with kinds they are named object, peer, mesh, review, sync, doctor and audit (the last two for operators). " +
-			"The event gap names what the reader missed: from, to and how many were dropped, -1 when nobody knows. " +
-			"The event problem says why the node ends the stream. The filters select objects only; " +
-			"what is not known of an object (it is gone) passes no filter by type, tlp, label or score.",
+		Description: "Each event's id is where to go on, as Last-Event-ID or the parameter after; " +
+			"it is opaque, and the number of a change is taken as well. " +
+			"Without either it begins with what happens next, or with replay so long ago. " +
+			"Without kinds it is the change sequence, events are named by the change's kind and their data is an Event; " +
+			"with kinds they are named object (an Event), audit (an AuditEntry), peer, mesh, review, sync and doctor (a Turn); " +
+			"audit and doctor take an operator. " +
+			"The event gap (a Gap) names what the reader missed, the event problem (a Problem) says why the node ends the stream. " +
+			"The filters select objects only; what is not known of an object (it is gone) passes no filter by type, tlp, label or score. " +
+			"A comment comes every 15 s while nothing happens; 32 follow at a time, 8 of one token or session.",
 		Responses: map[string]*huma.Response{"200": {
 			Description: "The stream", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
 		}},
@@ -72,16 +81,23 @@ func (e *eventResource) register(a huma.API) {
 }
 
 func (e *eventResource) page(_ context.Context, in *struct {
-	After uint64 `query:"after"`
-	Limit int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
+	ObjectFilterIn
+	After uint64 `query:"after" doc:"Changes with a greater number; what the page before gave as next"`
+	Limit int    `query:"limit" default:"100" minimum:"1" maximum:"1000" doc:"How many changes the page has at most"`
 }) (*body[api.List[api.Event]], error) {
+	filter, err := e.filter(&in.ObjectFilterIn)
+	if err != nil {
+		return nil, err
+	}
 	changes, err := e.store.Changes(in.After, in.Limit)
 	if err != nil {
 		return nil, err
 	}
 	list := api.List[api.Event]{Items: []api.Event{}, Next: strconv.FormatUint(in.After, 10)}
 	for i := range changes {
-		list.Items = append(list.Items, e.names.event(&changes[i]))
+		if event, wanted := filter.object(&changes[i]); wanted {
+			list.Items = append(list.Items, event)
+		}
 		list.Next = strconv.FormatUint(changes[i].Seq, 10)
 	}
 	return answer(list)
@@ -89,17 +105,22 @@ func (e *eventResource) page(_ context.Context, in *struct {
 
 // eventsIn is what to follow.
 type eventsIn struct {
-	After    string   `query:"after" maxLength:"96" doc:"an id of an event, or the number of a change"`
-	LastID   string   `header:"Last-Event-ID" maxLength:"96"`
-	Replay   string   `query:"replay" maxLength:"20" doc:"begin so long ago: 10m; 24h at most"`
-	Kinds    []string `query:"kinds" maxItems:"7" enum:"object,peer,mesh,review,sync,doctor,audit"`
-	MinScore int      `query:"min_score" minimum:"0" maximum:"100"`
-	Type     string   `query:"type" maxLength:"64"`
-	Topic    string   `query:"topic" maxLength:"128"`
-	Org      string   `query:"org" maxLength:"256"`
-	TLP      string   `query:"tlp" enum:",clear,green,amber,amber+strict,red"`
-	Country  string   `query:"country" maxLength:"2"`
-	Label    string   `query:"label" maxLength:"256"`
+	After  string   `query:"after" maxLength:"96" doc:"an id of an event, or the number of a change"`
+	LastID string   `header:"Last-Event-ID" maxLength:"96" doc:"The id of the last event that was read, as browsers send it; it goes before after"`
+	Replay string   `query:"replay" maxLength:"20" doc:"begin so long ago: 10m; 24h at most"`
+	Kinds  []string `query:"kinds" maxItems:"7" enum:"object,peer,mesh,review,sync,doctor,audit" doc:"What to follow, separated by commas; the change sequence by itself without. audit and doctor take an operator"`
+	ObjectFilterIn
+}
+
+// ObjectFilterIn selects objects by what they are; what is not given selects all.
+type ObjectFilterIn struct {
+	MinScore int    `query:"min_score" minimum:"0" maximum:"100" doc:"Objects that name a value with at least this score; 0 for all"`
+	Type     string `query:"type" maxLength:"64" doc:"Objects of this STIX type, such as indicator"`
+	Topic    string `query:"topic" maxLength:"128" doc:"Objects on this topic"`
+	Org      string `query:"org" maxLength:"256" doc:"Objects of this organisation: petname, id, or a unique beginning of 8 hex digits or more"`
+	TLP      string `query:"tlp" enum:",clear,green,amber,amber+strict,red" doc:"Objects with exactly this marking"`
+	Country  string `query:"country" maxLength:"2" doc:"Objects of organisations of this country, two letters"`
+	Label    string `query:"label" maxLength:"256" doc:"Objects that have this label"`
 }
 
 func (e *eventResource) follow(ctx context.Context, in *eventsIn) (*huma.StreamResponse, error) {
@@ -110,7 +131,7 @@ func (e *eventResource) follow(ctx context.Context, in *eventsIn) (*huma.StreamR
 			return nil, reason.New(reason.RoleDenied, "follow events of the kinds audit or doctor: that takes an operator")
 		}
 	}
-	filter, err := e.filter(in)
+	filter, err := e.filter(&in.ObjectFilterIn)
 	if err != nil {
 		return nil, err
 	}

@@ -98,7 +98,7 @@ func TestEventFilters(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEventResource(names{b.deps.Policy, b.deps.Identity, b.deps.Self}, &b.deps)
-			f, err := e.filter(&eventsIn{
+			f, err := e.filter(&ObjectFilterIn{
 				MinScore: c.filter.MinScore, Type: c.filter.Type, Topic: c.filter.Topic, Org: c.filter.Org,
 				TLP: c.filter.TLP, Country: c.filter.Country, Label: c.filter.Label,
 			})

@@ -75,7 +75,7 @@ func TestQuarantine(t *testing.T) {
 func TestEvents(t *testing.T) {
 	b := newBench(t)
 	b.publish(indicator(1, "a.example"))
-	page, err := b.client.Changes(t.Context(), 0, 0)
+	page, err := b.client.Changes(t.Context(), 0, 0, api.EventFilter{})
 	ok(t, err)
 	if len(page.Items) == 0 || page.Items[0].Seq != 1 || page.Items[0].Kind != "accepted" || page.Items[0].Petname != "Own CERT" {
 		t.Fatalf("changes %+v", page.Items)
@@ -96,12 +96,12 @@ func TestEvents(t *testing.T) {
 	if !errors.Is(err, enough) || !slices.Equal(seen, []uint64{1, 2}) {
 		t.Errorf("events %v, %v", seen, err)
 	}
-	page, err = b.client.Changes(t.Context(), 1, 1)
+	page, err = b.client.Changes(t.Context(), 1, 1, api.EventFilter{})
 	ok(t, err)
 	if len(page.Items) != 1 || page.Items[0].Seq != 2 || page.Next != "2" {
 		t.Errorf("page %+v", page)
 	}
-	page, err = b.client.Changes(t.Context(), 2, 10)
+	page, err = b.client.Changes(t.Context(), 2, 10, api.EventFilter{})
 	ok(t, err)
 	if len(page.Items) != 0 || page.Next != "2" {
 		t.Errorf("the end %+v", page)

@@ -149,9 +149,10 @@ func (c *Client) Decide(ctx context.Context, d Decision) (*Decided, error) {
 	return call[Decided](ctx, c, http.MethodPost, "/quarantine/decisions", nil, d)
 }
 
-// Changes gives a page of the change sequence after a number.
-func (c *Client) Changes(ctx context.Context, after uint64, limit int) (*List[Event], error) {
-	q := url.Values{"after": {strconv.FormatUint(after, 10)}}
+// Changes gives a page of the change sequence after a number: of so many changes those that the filter selects. It was the
+// last one when Next is that number.
+func (c *Client) Changes(ctx context.Context, after uint64, limit int, f EventFilter) (*List[Event], error) {
+	q := (&EventParams{After: strconv.FormatUint(after, 10), EventFilter: f}).query()
 	if limit > 0 {
 		q.Set("limit", strconv.Itoa(limit))
 	}
