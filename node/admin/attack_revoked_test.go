@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tocsin/node/access"
@@ -53,6 +55,61 @@ func TestAttackRevokedWhileTheBodyComes(t *testing.T) {
 					g.refused(reply{r, body, ""}, reason.LoginExpired)
 				})
 			})
+		}
+	})
+}
+
+// A bundle that comes for long is taken no further when the token it came with is revoked (ADM-21).
+func TestAttackRevokedWhileABundleComes(t *testing.T) {
+	besiege(t, func(s *Server) { s.times.again = 0 }, func(t *testing.T, g *siege) {
+		secret, token := g.as("stolen", access.Operator)
+		conn := g.dial()
+		_, err := io.WriteString(conn, g.fill(fmt.Sprintf(
+			"POST /api/v1/bundles/import HTTP/1.1\nHost: HOST\nAuthorization: Bearer %s\nContent-Type: application/octet-stream\nContent-Length: 4000\nExpect: 100-continue\n\n", secret)))
+		ok(t, err)
+		in := bufio.NewReader(conn)
+		line, err := in.ReadString('\n')
+		ok(t, err)
+		if !strings.Contains(line, " 100 ") { // the server reads: the token was good
+			t.Fatalf("answer %q", line)
+		}
+		_, err = in.ReadString('\n')
+		ok(t, err)
+		_, err = io.WriteString(conn, "0")
+		ok(t, err)
+		_, err = g.b.deps.Access.Revoke(access.With(t.Context(), access.Principal{Role: access.Owner}), token.ID, "test")
+		ok(t, err)
+		_, err = io.WriteString(conn, "0")
+		ok(t, err)
+		half, _ := conn.(interface{ CloseWrite() error }) // what is left is not waited for
+		ok(t, half.CloseWrite())
+		r, err := http.ReadResponse(in, nil)
+		ok(t, err)
+		body, err := io.ReadAll(r.Body)
+		ok(t, err)
+		g.refused(reply{r, body, ""}, reason.LoginExpired)
+	})
+}
+
+// Nor does a long answer go on (ADM-21).
+func TestAnswersEndWithTheLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		var over error
+		w := httptest.NewRecorder()
+		a := &awaitedWriter{ResponseWriter: w, control: http.NewResponseController(w), login: login{still: func() error { asked++; return over }, every: askAgain}}
+		for range 12 { // a second each
+			_, err := a.Write([]byte("x"))
+			ok(t, err)
+			time.Sleep(time.Second)
+		}
+		if asked != 2 {
+			t.Errorf("asked %d times within twelve seconds", asked)
+		}
+		over = reason.New(reason.LoginExpired, "over")
+		time.Sleep(askAgain)
+		if n, err := a.Write([]byte("x")); n != 0 || reason.Of(err) != reason.LoginExpired || w.Body.Len() != 12 {
+			t.Errorf("%d, %v, %d bytes went out", n, err, w.Body.Len())
 		}
 	})
 }

@@ -18,6 +18,7 @@ import (
 
 	"tocsin/node/access"
 	"tocsin/node/admin/api"
+	"tocsin/node/bundle"
 	"tocsin/node/custody"
 	"tocsin/protocol/reason"
 )
@@ -60,11 +61,12 @@ func newSiege(t *testing.T, tcp bool, change func(*Server)) *siege {
 	ok(t, err)
 	g.b.deps.Access = d.Access
 	d.Keys = new(custody.Office) // nothing gets as far as to ask it
+	d.Bundles = &Bundles{Sink: bundle.Sink{Chains: d.Identity.Chains}}
 	d.Port = Port{Listen: []string{"127.0.0.1:0"}}
 	socket := filepath.Join(dir, "admin.sock")
 	g.s, err = New(socket, d)
 	ok(t, err)
-	if want := (times{headerTimeout, bodyTimeout, writeTimeout}); g.s.times != want {
+	if want := (times{headerTimeout, bodyTimeout, writeTimeout, askAgain}); g.s.times != want {
 		t.Fatalf("ADM-02: a client has %v", g.s.times)
 	}
 	if change != nil {

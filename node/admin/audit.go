@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"tocsin/node/access"
 	"tocsin/node/admin/api"
 	"tocsin/node/audit"
 	"tocsin/protocol/reason"
@@ -34,24 +35,34 @@ type auditResource struct {
 func (a *auditResource) register(h huma.API) {
 	handle(h, huma.Operation{
 		OperationID: "audit-list", Method: http.MethodGet, Path: "/audit", Summary: "Who did what, when and why",
-		Description: "A page of entries after a number, oldest first, or with newest=true the newest ones. With wait=true the answer comes when there is an entry, or after 25 s without one. next says where to go on.",
+		Description: "A page of entries after a number, oldest first; with newest=true the newest ones instead. " +
+			"With wait=true the answer comes when there is an entry, or after 25 s without one; 32 may wait at a time. " +
+			"next says where to go on, as after. Reading is written down nowhere.",
 	}, a.list)
-	handle(h, huma.Operation{OperationID: "audit-head", Method: http.MethodGet, Path: "/audit/head", Summary: "The number and hash of the newest entry"}, a.head)
-	handle(h, huma.Operation{OperationID: "audit-export", Method: http.MethodGet, Path: "/audit/export", Summary: "The log's file as it stands"}, a.export)
+	handle(h, huma.Operation{
+		OperationID: "audit-head", Method: http.MethodGet, Path: "/audit/head", Summary: "The number and hash of the newest entry",
+		Description: "What to compare with a copy or a checkpoint that was kept elsewhere: " +
+			"a log that was cut or rewritten has another hash at the same number.",
+	}, a.head)
+	handle(h, huma.Operation{
+		OperationID: "audit-export", Method: http.MethodGet, Path: "/audit/export", Summary: "The log's file as it stands",
+		Description: "One entry a line, as they stand in the file: the bytes over which the hashes go, so that they can be checked elsewhere. " +
+			"Content-Length says how much comes. Not written to the audit log.",
+	}, a.export)
 }
 
 // auditIn is what to look for.
 type auditIn struct {
-	After  uint64    `query:"after"`
-	Limit  int       `query:"limit" default:"100" minimum:"1" maximum:"1000"`
-	Newest bool      `query:"newest"`
-	Wait   bool      `query:"wait"`
-	Action string    `query:"action" maxLength:"64"`
-	Target string    `query:"target" maxLength:"1024"`
-	Text   string    `query:"text" maxLength:"1024"`
-	User   string    `query:"user" maxLength:"256"`
-	Since  time.Time `query:"since"`
-	Until  time.Time `query:"until"`
+	After  uint64    `query:"after" doc:"Entries with a greater number; what the page before gave as next"`
+	Limit  int       `query:"limit" default:"100" minimum:"1" maximum:"1000" doc:"How many entries the page has at most"`
+	Newest bool      `query:"newest" doc:"The newest entries instead of those after a number"`
+	Wait   bool      `query:"wait" doc:"Wait up to 25 s for an entry when there is none"`
+	Action string    `query:"action" maxLength:"64" doc:"An action, such as trust.set, or its first part, such as trust"`
+	Target string    `query:"target" maxLength:"1024" doc:"Part of what it was done to"`
+	Text   string    `query:"text" maxLength:"1024" doc:"Part of any text of the entry, in any case"`
+	User   string    `query:"user" maxLength:"256" doc:"An account's, token's or session's name, or an account's number"`
+	Since  time.Time `query:"since" doc:"Entries from this time on"`
+	Until  time.Time `query:"until" doc:"Entries before this time"`
 }
 
 // filter reads User as an account's number where it is one, else as a name.
@@ -77,6 +88,9 @@ func (a *auditResource) list(ctx context.Context, in *auditIn) (*body[api.List[a
 	}
 	if in.Wait && len(entries) == 0 && next == 0 {
 		if err := a.wait(ctx, max(head, in.After)); err != nil {
+			return nil, err
+		}
+		if err := access.Of(ctx).Still(); err != nil {
 			return nil, err
 		}
 		head, _ = a.book.Head()

@@ -64,6 +64,11 @@ func (s *Server) gate(d *door) http.Handler {
 		}
 		who = lowered(r, who)
 		r = r.WithContext(access.With(r.Context(), who))
+		awaited.login = login{still: who.Still, every: s.times.again}
+		if b, ok := r.Body.(*pacedBody); ok {
+			b.login = awaited.login
+			b.login.next = time.Now().Add(s.times.again)
+		}
 		if d.socket && profiling(r) {
 			profile(w, r, who)
 			return

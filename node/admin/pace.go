@@ -29,11 +29,15 @@ type pacedBody struct {
 	io.ReadCloser
 	control *http.ResponseController
 	left    time.Duration
+	login   login
 }
 
-// Read gives the client what is left of its time.
+// Read gives the client what is left of its time, and of its login.
 func (b *pacedBody) Read(p []byte) (int, error) {
 	began := time.Now()
+	if err := b.login.over(began); err != nil {
+		return 0, err
+	}
 	_ = b.control.SetReadDeadline(began.Add(b.left))
 	_ = b.control.SetWriteDeadline(began.Add(b.left)) // the server may have to say that it waits (100-continue)
 	n, err := b.ReadCloser.Read(p)
@@ -45,15 +49,37 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// login is what a request came with: while a long body comes or a long answer goes, it is asked once in a while whether
+// that is still in force (ADM-21). Where next is not set, that begins with the first part.
+type login struct {
+	still func() error // nil asks nobody
+	every time.Duration
+	next  time.Time
+}
+
+// over says why nothing more is read or written.
+func (l *login) over(now time.Time) error {
+	if l.still == nil || now.Before(l.next) {
+		return nil
+	}
+	first := l.next.IsZero()
+	l.next = now.Add(l.every)
+	if first { // what a handler found for whoever came in is theirs: no answer is cut before it begins
+		return nil
+	}
+	return l.still()
+}
+
 // partBytes is how much of an answer goes out within one deadline.
 const partBytes = 256 << 10
 
 // awaitedWriter gives the client a time for each part of an answer, counted from when it is written: what a handler takes
-// to find the answer is not the client's fault, and whoever does not read is let go (ADM-02).
+// to find the answer is not the client's fault, and whoever does not read is let go (ADM-02), and so is whose login is over.
 type awaitedWriter struct {
 	http.ResponseWriter
 	control  *http.ResponseController
 	patience time.Duration
+	login    login
 }
 
 // wait begins the client's time anew.
@@ -64,6 +90,9 @@ func (a *awaitedWriter) wait() {
 // Write passes on.
 func (a *awaitedWriter) Write(p []byte) (n int, err error) {
 	for {
+		if err := a.login.over(time.Now()); err != nil {
+			return n, err
+		}
 		part := p[n:min(len(p), n+partBytes)]
 		a.wait()
 		done, err := a.ResponseWriter.Write(part)

@@ -209,8 +209,8 @@ type Server struct {
 }
 
 // times are how long a client may take for the header of a request, for the body before any of it came, and to take a part
-// of an answer.
-type times struct{ header, body, write time.Duration }
+// of an answer, and how often is asked again whether it may go on.
+type times struct{ header, body, write, again time.Duration }
 
 // New binds the socket and the addresses of the port and wires the resources; nothing is answered before Run.
 func New(socket string, d Deps) (*Server, error) {
@@ -225,7 +225,7 @@ func New(socket string, d Deps) (*Server, error) {
 	}
 	s := &Server{
 		doors: doors, access: d.Access, prover: newProver(), counted: d.counted, running: d.Running, space: d.roomLeft,
-		times: times{header: headerTimeout, body: bodyTimeout, write: writeTimeout},
+		times: times{header: headerTimeout, body: bodyTimeout, write: writeTimeout, again: askAgain},
 	}
 	s.handler = s.guard(NewHandler(d))
 	return s, nil

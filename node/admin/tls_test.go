@@ -274,7 +274,7 @@ func TestSilentConnections(t *testing.T) {
 	p := newPair(t, t.TempDir(), 1)
 	for name, port := range map[string]Port{"plain": {}, "TLS": {Cert: p.cert, Key: p.key}} {
 		port.Listen = []string{"127.0.0.1:0"}
-		_, addr := openAt(t, b, port, func(s *Server) { s.times = times{200 * time.Millisecond, time.Second, writeTimeout} })
+		_, addr := openAt(t, b, port, func(s *Server) { s.times = times{200 * time.Millisecond, time.Second, writeTimeout, askAgain} })
 		silent := make([]net.Conn, 2)
 		for i := range silent {
 			c, err := net.Dial("tcp", addr)
