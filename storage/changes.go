@@ -24,6 +24,11 @@ const (
 	changeErased   = "erased"
 )
 
+// ChangeKinds are all kinds of changes.
+func ChangeKinds() []string {
+	return []string{changeAccepted, changeHeld, changeReleased, changeRejected, changeExpired, changeJudged, changeErased}
+}
+
 // changeKind is a kind, and whether it moved a record that stays: one that was accepted is held as a
 // whole, one that was held has expired but for its header, of one that was kept the header alone is left, or came.
 type changeKind struct {

@@ -12,16 +12,18 @@ import (
 // arrivalsIn selects objects by what the index knows.
 type arrivalsIn struct {
 	PageIn
-	Type  string `query:"type" maxLength:"256"`
-	Topic string `query:"topic" maxLength:"256"`
-	Org   string `query:"org" maxLength:"512"`
-	State string `query:"state" enum:",accepted,held,not-evaluated,withdrawn,refused"`
+	Type  string `query:"type" maxLength:"256" doc:"Objects of this STIX type, such as indicator"`
+	Topic string `query:"topic" maxLength:"256" doc:"Objects on this topic"`
+	Org   string `query:"org" maxLength:"512" doc:"Objects of this organisation: petname, id, or a unique beginning of 8 hex digits or more"`
+	State string `query:"state" enum:",accepted,held,not-evaluated,withdrawn,refused" doc:"Objects in this state"`
 }
 
 func (s *searchResource) registerArrivals(a huma.API) {
 	handle(a, huma.Operation{
 		OperationID: "objects", Method: http.MethodGet, Path: "/objects", Summary: "Objects in the order in which they arrived",
-		Description: "The cursor stands on the node's own arrival sequence: whoever follows it sees each object once, however many arrive meanwhile. A page may hold less than it might, when few of what it looked at were selected.",
+		Description: "The cursor stands on the node's own arrival sequence: whoever follows it sees each object once, however many arrive meanwhile. " +
+			"A page may hold less than it might, when few of what it looked at were selected. next is always there; " +
+			"pass it on later to see what came since.",
 	}, s.arrivals)
 }
 

@@ -22,8 +22,18 @@ type backupResource struct {
 }
 
 func (b *backupResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "backup-create", Method: http.MethodPost, Path: "/backups", Summary: "Back up the node to a folder on its machine"}, b.create)
-	handle(a, huma.Operation{OperationID: "backup-check", Method: http.MethodPost, Path: "/backups/checks", Summary: "Verify a backup, or rehearse its restore"}, b.check)
+	handle(a, huma.Operation{
+		OperationID: "backup-create", Method: http.MethodPost, Path: "/backups", Summary: "Back up the node to a folder on its machine",
+		Description: "Writes a backup while the node runs and answers when it is done, which may take minutes. " +
+			"Without recipients, passphrase or plain it is sealed as those before it or as the configuration says. " +
+			"Another folder, other readers, plain and the keys take the owner at the socket. The audit log has backup.create.",
+	}, b.create)
+	handle(a, huma.Operation{
+		OperationID: "backup-check", Method: http.MethodPost, Path: "/backups/checks", Summary: "Verify a backup, or rehearse its restore",
+		Description: "Reads a backup and all that it builds upon, and checks every digest and record; " +
+			"with drill it is restored into a scratch folder, compared and deleted again. " +
+			"Changes nothing in the node and answers when it is done. Not written to the audit log.",
+	}, b.check)
 }
 
 func (b *backupResource) create(ctx context.Context, in *struct{ Body api.BackupRequest }) (*body[api.BackupMade], error) {

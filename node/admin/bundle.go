@@ -42,15 +42,34 @@ type bundleResource struct {
 func (b *bundleResource) register(a huma.API) {
 	handle(a, huma.Operation{
 		OperationID: "bundle-export", Method: http.MethodPost, Path: "/bundles/export", Summary: "Write a bundle for where no network goes",
-		Description: "The answer is the bundle, chunk after chunk with the manifest last (SPEC 13). The trailer " + api.TrailerResult + " or " + api.TrailerProblem + " ends it.",
+		Description: "The answer is the bundle, chunk after chunk with the manifest last (SPEC 13), unencrypted. It ends in one of two trailers: " +
+			"" + api.TrailerResult + " has a BundleExported, " + api.TrailerProblem + " a Problem, each as a quoted JSON string in ASCII; with neither it broke off. " +
+			"Two bundles are written or read at a time. The audit log has bundle.export, then bundle.exported or bundle.export.failed.",
 	}, b.export)
 	handle(a, huma.Operation{
 		OperationID: "bundle-import", Method: http.MethodPost, Path: "/bundles/import", Summary: "Read chunks of bundles, in any order",
+		Description: "The body is a stream of chunks, of several bundles too, and may break off anywhere: " +
+			"what came whole is used, and the rest is taken when it comes. Each record is judged as if it had come over the mesh; " +
+			"the exporter's word makes nothing true. faults names the parts that were not used, and the answer is 200 all the same. " +
+			"The audit log has bundle.import, then bundle.imported or bundle.import.failed.",
 	}, b.importChunks)
-	handle(a, huma.Operation{OperationID: "bundles", Method: http.MethodGet, Path: "/bundles", Summary: "Bundles written and read"}, b.list)
-	handle(a, huma.Operation{OperationID: "bundle-heads", Method: http.MethodGet, Path: "/bundles/heads", Summary: "What this node holds, for an exporter to leave out"}, b.heads)
-	handle(a, huma.Operation{OperationID: "bundle-series", Method: http.MethodGet, Path: "/bundles/series", Summary: "Series of increments, and what never came of them"}, b.series)
-	handle(a, huma.Operation{OperationID: "bundle", Method: http.MethodGet, Path: "/bundles/{id}", Summary: "One bundle"}, b.show)
+	handle(a, huma.Operation{
+		OperationID: "bundles", Method: http.MethodGet, Path: "/bundles", Summary: "Bundles written and read",
+		Description: "Newest first, with the chunks that came and those that are missing. Lists what this node remembers of them, not files.",
+	}, b.list)
+	handle(a, huma.Operation{
+		OperationID: "bundle-heads", Method: http.MethodGet, Path: "/bundles/heads", Summary: "What this node holds, for an exporter to leave out",
+		Description: "Give the text to an exporter, who sends it as wishes and then leaves out what is held here. " +
+			"It names key logs and numbers, nothing of what they hold.",
+	}, b.heads)
+	handle(a, huma.Operation{
+		OperationID: "bundle-series", Method: http.MethodGet, Path: "/bundles/series", Summary: "Series of increments, and what never came of them",
+		Description: "What to tell an exporter who writes increments: gaps names those that never came.",
+	}, b.series)
+	handle(a, huma.Operation{
+		OperationID: "bundle", Method: http.MethodGet, Path: "/bundles/{id}", Summary: "One bundle",
+		Description: "Named by its id or a unique beginning of 8 hex digits or more.",
+	}, b.show)
 }
 
 // slot takes a place among those who carry, or says that there is none.

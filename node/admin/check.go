@@ -20,9 +20,16 @@ type checkResource struct{ desk *belief.Desk }
 func (c *checkResource) register(a huma.API) {
 	handle(a, huma.Operation{
 		OperationID: "check", Method: http.MethodPost, Path: "/check", Summary: "What is believed about values",
+		Description: "Judges up to 10,000 values at once by what is held here, in the order of the question; " +
+			"nothing leaves the node and nothing is written down. " +
+			"A value that nobody names has the verdict unknown, which is no proof of harmlessness. GET /explain says how a score came about.",
 		MaxBodyBytes: maxCheckBytes,
 	}, c.check)
-	handle(a, huma.Operation{OperationID: "explain", Method: http.MethodGet, Path: "/explain", Summary: "The arithmetic behind a score"}, c.explain)
+	handle(a, huma.Operation{
+		OperationID: "explain", Method: http.MethodGet, Path: "/explain", Summary: "The arithmetic behind a score",
+		Description: "For one value, or for each value that an object names. With the trust list, the terms suffice to recompute the score by hand. " +
+			"not.found says that nobody names it.",
+	}, c.explain)
 }
 
 func (c *checkResource) check(_ context.Context, in *struct{ Body api.CheckRequest }) (*body[api.List[api.CheckItem]], error) {
@@ -39,7 +46,7 @@ func (c *checkResource) check(_ context.Context, in *struct{ Body api.CheckReque
 }
 
 func (c *checkResource) explain(_ context.Context, in *struct {
-	Subject string `query:"subject" required:"true" minLength:"1" maxLength:"16384"`
+	Subject string `query:"subject" required:"true" minLength:"1" maxLength:"16384" doc:"A value as typed, or a STIX id or a unique beginning of it"`
 }) (*body[*api.Explanation], error) {
 	e, err := c.desk.Explain(in.Subject, time.Now())
 	if err != nil {

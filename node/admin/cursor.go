@@ -24,7 +24,7 @@ const maxCursor = 4096
 // PageIn asks for one page of a list.
 type PageIn struct {
 	Cursor string `query:"cursor" maxLength:"4096" doc:"What the page before gave as next; opaque"`
-	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
+	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000" doc:"How many items the page has at most; it may have fewer while next is there"`
 }
 
 // writeCursor makes a cursor of a list. It is opaque, so that its inside may change, and names its

@@ -35,6 +35,15 @@ func everything(t *testing.T) *surface {
 
 // ADM-33: the committed descriptions are those of the code.
 func TestDescription(t *testing.T) {
+	words, err := json.MarshalIndent(wordsOf(t), "", "")
+	ok(t, err)
+	if *update {
+		ok(t, os.WriteFile("words.json", words, 0o644))
+		wordsFile = string(words) // which was read when the test was built
+	}
+	if string(words) != wordsFile {
+		t.Fatal("words.json is not what the comments in package api say: go generate ./node/admin")
+	}
 	s := everything(t)
 	for name, describe := range map[string]func() ([]byte, error){"openapi.yaml": s.describe, "openapi-3.0.yaml": s.describe30} {
 		made, err := describe()

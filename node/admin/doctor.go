@@ -26,7 +26,11 @@ type doctorResource struct {
 }
 
 func (d *doctorResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "doctor", Method: http.MethodGet, Path: "/doctor", Summary: "Examine the node: checks with what they found and what to do, within five seconds"}, d.examine)
+	handle(a, huma.Operation{
+		OperationID: "doctor", Method: http.MethodGet, Path: "/doctor", Summary: "Examine the node: checks with what they found and what to do, within five seconds",
+		Description: "Runs all checks, or the named ones, and answers within five seconds with what each found and what to do. " +
+			"Two examinations run at a time; more wait. Changes nothing.",
+	}, d.examine)
 }
 
 type doctorIn struct {

@@ -28,9 +28,17 @@ type eraseResource struct {
 func (e *eraseResource) register(a huma.API) {
 	handle(a, huma.Operation{
 		OperationID: "erase", Method: http.MethodPost, Path: "/erasures", Summary: "Erase objects at this node for good",
-		Description: "Object and salt go, the hash stays and tells nothing. Peers keep theirs. The bytes are gone from the disk after a vacuum.",
+		Description: "Object and salt go, the hash stays and tells nothing. " +
+			"Peers keep theirs, and what stands under the same id in other records stays and is named as elsewhere. " +
+			"The bytes are gone from the disk after POST /vacuum. " +
+			"The audit log has record.erase with the numbers of the objects, not their ids.",
 	}, e.erase)
-	handle(a, huma.Operation{OperationID: "vacuum", Method: http.MethodPost, Path: "/vacuum", Summary: "Take off the disk what is not live"}, e.vacuum)
+	handle(a, huma.Operation{
+		OperationID: "vacuum", Method: http.MethodPost, Path: "/vacuum", Summary: "Take off the disk what is not live",
+		Description: "Copies what is live and swaps the files; writing pauses meanwhile, reading for a moment. " +
+			"It ends also when the client leaves, and takes as long as it takes. With aside it deletes folders of former repairs, too. " +
+			"The audit log has store.vacuum.",
+	}, e.vacuum)
 }
 
 func (e *eraseResource) erase(ctx context.Context, in *struct{ Body api.EraseRequest }) (*body[api.Erased], error) {

@@ -40,10 +40,26 @@ type evidenceResource struct {
 }
 
 func (e *evidenceResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "object-evidence", Method: http.MethodPost, Path: "/objects/{id}/evidence", Summary: "An evidence pack: an object with its proof, when this node first saw it, and what shows that"}, e.pack)
-	handle(a, huma.Operation{OperationID: "checkpoint-list", Method: http.MethodGet, Path: "/checkpoints", Summary: "The newest signed heads of the audit log"}, e.list)
-	handle(a, huma.Operation{OperationID: "checkpoint-make", Method: http.MethodPost, Path: "/checkpoints", Summary: "Sign the head of the audit log now and ask witnesses"}, e.make)
-	handle(a, huma.Operation{OperationID: "checkpoint-witnessed", Method: http.MethodGet, Path: "/checkpoints/witnessed", Summary: "What this node holds of others' audit logs"}, e.witnessed)
+	handle(a, huma.Operation{
+		OperationID: "object-evidence", Method: http.MethodPost, Path: "/objects/{id}/evidence", Summary: "An evidence pack: an object with its proof, when this node first saw it, and what shows that",
+		Description: "A text file that holds the object, its proof, the signer's chain, checkpoints of the audit log and witnesses' words, and this node's signature; " +
+			"\"tocsin verify\" checks it without a network. It asks witnesses, for 6 s at most. The audit log has evidence.export.",
+	}, e.pack)
+	handle(a, huma.Operation{
+		OperationID: "checkpoint-list", Method: http.MethodGet, Path: "/checkpoints", Summary: "The newest signed heads of the audit log",
+		Description: "Those that are kept, newest first, each with its signatures. " +
+			"Give one away to be able to show later that the log was not rewritten.",
+	}, e.list)
+	handle(a, huma.Operation{
+		OperationID: "checkpoint-make", Method: http.MethodPost, Path: "/checkpoints", Summary: "Sign the head of the audit log now and ask witnesses",
+		Description: "Signs the head of the audit log as it is now, asks the organisations that witness it, and waits 6 s for them at most: " +
+			"a checkpoint holds without them, and those who answer later are not in this answer.",
+	}, e.make)
+	handle(a, huma.Operation{
+		OperationID: "checkpoint-witnessed", Method: http.MethodGet, Path: "/checkpoints/witnessed", Summary: "What this node holds of others' audit logs",
+		Description: "The newest checkpoint of each log that this node cosigned, and one that contradicts it where there is one: " +
+			"its conflict is proof against that organisation.",
+	}, e.witnessed)
 }
 
 func (e *evidenceResource) pack(ctx context.Context, in *idIn) (*rawOut, error) {

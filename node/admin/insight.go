@@ -24,15 +24,27 @@ type insightResource struct {
 }
 
 func (o *insightResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "object-versions", Method: http.MethodGet, Path: "/objects/{id}/versions", Summary: "Versions of an object and other organisations' voices under its id, newest first"}, o.versions)
-	handle(a, huma.Operation{OperationID: "object-provenance", Method: http.MethodGet, Path: "/objects/{id}/provenance", Summary: "Who signed an object, and who brought it here"}, o.provenance)
-	handle(a, huma.Operation{OperationID: "object-score", Method: http.MethodGet, Path: "/objects/{id}/score", Summary: "The arithmetic behind the score of what an object names"}, o.score)
-	handle(a, huma.Operation{OperationID: "object-fate", Method: http.MethodGet, Path: "/objects/{id}/fate", Summary: "What became of an object here, and why"}, o.fate)
+	handle(a, huma.Operation{
+		OperationID: "object-versions", Method: http.MethodGet, Path: "/objects/{id}/versions", Summary: "Versions of an object and other organisations' voices under its id, newest first",
+		Description: "Without bytes. Other organisations may speak under the same id: org says who.",
+	}, o.versions)
+	handle(a, huma.Operation{
+		OperationID: "object-provenance", Method: http.MethodGet, Path: "/objects/{id}/provenance", Summary: "Who signed an object, and who brought it here",
+		Description: "By signatures and by what this node saw. What the author says of its sources is upstream, which proves nothing.",
+	}, o.provenance)
+	handle(a, huma.Operation{
+		OperationID: "object-score", Method: http.MethodGet, Path: "/objects/{id}/score", Summary: "The arithmetic behind the score of what an object names",
+		Description: "As GET /explain for the object's id.",
+	}, o.score)
+	handle(a, huma.Operation{
+		OperationID: "object-fate", Method: http.MethodGet, Path: "/objects/{id}/fate", Summary: "What became of an object here, and why",
+		Description: "The state with its reason, blame and fix, and what happened to it: signed, received, superseded.",
+	}, o.fate)
 }
 
 func (o *insightResource) versions(_ context.Context, in *struct {
 	PageIn
-	ID string `path:"id"`
+	ID string `path:"id" doc:"A STIX id or a unique beginning of it, or RECORD#INDEX"`
 }) (*body[api.List[api.Object]], error) {
 	h, _, err := o.find.object(in.ID)
 	if err != nil {

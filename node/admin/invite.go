@@ -40,11 +40,32 @@ type inviteResource struct {
 }
 
 func (v *inviteResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "invites", Method: http.MethodGet, Path: "/invites", Summary: "Invitations made and accepted here"}, v.list)
-	handle(a, huma.Operation{OperationID: "invite-create", Method: http.MethodPost, Path: "/invites", Summary: "Invite an organisation"}, v.create)
-	handle(a, huma.Operation{OperationID: "invite-accept", Method: http.MethodPost, Path: "/invites/accept", Summary: "Accept an invitation: both sides then have words to compare"}, v.accept)
-	handle(a, huma.Operation{OperationID: "invite-confirm", Method: http.MethodPost, Path: "/invites/{handle}/confirm", Summary: "List the other organisation: the words were the same"}, v.confirm)
-	handle(a, huma.Operation{OperationID: "invite-cancel", Method: http.MethodDelete, Path: "/invites/{handle}", Summary: "End an invitation"}, v.cancel)
+	handle(a, huma.Operation{
+		OperationID: "invites", Method: http.MethodGet, Path: "/invites", Summary: "Invitations made and accepted here",
+		Description: "Newest first: those that were made here and those that were accepted. The secret text of an invitation is not shown again.",
+	}, v.list)
+	handle(a, huma.Operation{
+		OperationID: "invite-create", Method: http.MethodPost, Path: "/invites", Summary: "Invite an organisation",
+		Description: "The answer's text is what the other side accepts; it is secret until then and shown only here. Nobody is listed by this. " +
+			"Next, when both sides have answered, people compare the words and POST /invites/{handle}/confirm. " +
+			"The audit log has invite.create.",
+	}, v.create)
+	handle(a, huma.Operation{
+		OperationID: "invite-accept", Method: http.MethodPost, Path: "/invites/accept", Summary: "Accept an invitation: both sides then have words to compare",
+		Description: "Calls the inviter's node, exchanges who is who, and keeps that node as a peer. Nobody is listed by this: " +
+			"people compare the words of the answer with the other side, then POST /invites/{handle}/confirm. " +
+			"peer.dial says that it was not reached; nothing tries again by itself. The audit log has invite.accept.",
+	}, v.accept)
+	handle(a, huma.Operation{
+		OperationID: "invite-confirm", Method: http.MethodPost, Path: "/invites/{handle}/confirm", Summary: "List the other organisation: the words were the same",
+		Description: "Say this only after people compared the words. Lists the other organisation as observed for 180 days; " +
+			"one that is listed higher stays as it is, and one that is blocked is a conflict. " +
+			"What is held only because nobody listed its author is judged again. The audit log has invite.confirm.",
+	}, v.confirm)
+	handle(a, huma.Operation{
+		OperationID: "invite-cancel", Method: http.MethodDelete, Path: "/invites/{handle}", Summary: "End an invitation",
+		Description: "An invitation that is confirmed stays, and so does whom it listed. The audit log has invite.cancel.",
+	}, v.cancel)
 }
 
 func (v *inviteResource) list(_ context.Context, in *PageIn) (*body[api.List[api.Invite]], error) {
@@ -106,7 +127,7 @@ func (v *inviteResource) accept(ctx context.Context, in *struct{ Body api.Invite
 		return v.keep(ctx, p)
 	})
 	if reason.Of(err) == reason.PeerDial { // unlike a kept peer, nobody tries this one again
-		return nil, api.NewProblem(reason.PeerDial, err.Error()).
+		return nil, api.NewProblem(reason.PeerDial, api.ProblemOf(err).Detail).
 			WithFix("Ask the inviter whether the node runs and can be reached there from outside ('tocsin invite create --addr' names another address), then accept again.")
 	}
 	if err != nil {
@@ -133,7 +154,7 @@ func (v *inviteResource) keep(ctx context.Context, p invite.Pairing) error {
 
 // confirm lists the other organisation on the word of whoever asks: they compared the words.
 func (v *inviteResource) confirm(ctx context.Context, in *struct {
-	Handle string `path:"handle" maxLength:"64"`
+	Handle string `path:"handle" maxLength:"64" doc:"The invitation's handle"`
 	Body   api.InviteConfirm
 }) (*body[api.Invite], error) {
 	p, err := v.desk.Comparable(in.Handle)
@@ -195,7 +216,7 @@ func (v *inviteResource) entry(ctx context.Context, p invite.Pairing, petname st
 }
 
 func (v *inviteResource) cancel(ctx context.Context, in *struct {
-	Handle string `path:"handle" maxLength:"64"`
+	Handle string `path:"handle" maxLength:"64" doc:"The invitation's handle"`
 }) (*body[api.Invite], error) {
 	p, err := v.desk.Find(in.Handle)
 	if err != nil {

@@ -25,13 +25,41 @@ type keyResource struct {
 type keyIn[T any] struct{ Body T }
 
 func (k *keyResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "keys-show", Method: http.MethodGet, Path: "/keys", Summary: "The organisation's keys"}, k.show)
-	handle(a, huma.Operation{OperationID: "keys-chain", Method: http.MethodGet, Path: "/keys/chain", Summary: "The own chain as a file"}, k.chain)
-	handle(a, huma.Operation{OperationID: "keys-rotate", Method: http.MethodPost, Path: "/keys/rotate", Summary: "Replace this node's record key"}, k.rotate)
-	handle(a, huma.Operation{OperationID: "keys-revoke", Method: http.MethodPost, Path: "/keys/revoke", Summary: "End a key"}, k.revoke)
-	handle(a, huma.Operation{OperationID: "keys-statements", Method: http.MethodPost, Path: "/keys/statements", Summary: "Take in statements made elsewhere"}, k.statements)
-	handle(a, huma.Operation{OperationID: "keys-propose", Method: http.MethodPost, Path: "/keys/proposals", Summary: "Draft a statement for a ceremony"}, k.propose)
-	handle(a, huma.Operation{OperationID: "keys-finish", Method: http.MethodPost, Path: "/keys/finish", Summary: "Finish a ceremony"}, k.finish)
+	handle(a, huma.Operation{
+		OperationID: "keys-show", Method: http.MethodGet, Path: "/keys", Summary: "The organisation's keys",
+		Description: "The chain as far as it is about keys, and how this node stands in it. No private half is ever shown.",
+	}, k.show)
+	handle(a, huma.Operation{
+		OperationID: "keys-chain", Method: http.MethodGet, Path: "/keys/chain", Summary: "The own chain as a file",
+		Description: "Public statements, to be given to anybody who shall verify records without a network.",
+	}, k.chain)
+	handle(a, huma.Operation{
+		OperationID: "keys-rotate", Method: http.MethodPost, Path: "/keys/rotate", Summary: "Replace this node's record key",
+		Description: "The node goes on with a new record key. The old one ends with its certificate, or with revoke at once after what it has signed. " +
+			"The audit log has key.rotate.",
+	}, k.rotate)
+	handle(a, huma.Operation{
+		OperationID: "keys-revoke", Method: http.MethodPost, Path: "/keys/revoke", Summary: "End a key",
+		Description: "Signs and spreads the end of a record key: what it said after its last good places counts nowhere any more. " +
+			"This node's own key is replaced in the same step. An operations key needs the roots: POST /keys/proposals. It cannot be undone. " +
+			"The audit log has key.revoke.",
+	}, k.revoke)
+	handle(a, huma.Operation{
+		OperationID: "keys-statements", Method: http.MethodPost, Path: "/keys/statements", Summary: "Take in statements made elsewhere",
+		Description: "Takes signed statements of this or any other organisation into the chains and spreads what is new, such as an emergency revocation from the safe. " +
+			"Each is answered by itself: taken, or code and reason. The audit log has key.publish.",
+	}, k.statements)
+	handle(a, huma.Operation{
+		OperationID: "keys-propose", Method: http.MethodPost, Path: "/keys/proposals", Summary: "Draft a statement for a ceremony",
+		Description: "Makes a draft and changes nothing but that a new operations key waits on this node. " +
+			"Those who hold root keys compare the words and sign it offline; then POST /keys/finish. The audit log has key.propose.",
+	}, k.propose)
+	handle(a, huma.Operation{
+		OperationID: "keys-finish", Method: http.MethodPost, Path: "/keys/finish", Summary: "Finish a ceremony",
+		Description: "Takes the statement into the chain and spreads it; " +
+			"a new operations key that waited for it takes its place and certifies this node anew. It cannot be undone. " +
+			"The audit log has key.ceremony.",
+	}, k.finish)
 }
 
 func (k *keyResource) show(context.Context, *nothing) (*body[api.Keys], error) {

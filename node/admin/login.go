@@ -22,10 +22,15 @@ const maxLoginBytes = 4 << 10
 
 func (l *loginResource) register(a huma.API) {
 	handle(a, huma.Operation{
-		OperationID: "login", Method: http.MethodPost, Path: "/login", Summary: "Turn a one-time code into a session", MaxBodyBytes: maxLoginBytes,
-		Description: "The answer sets an HttpOnly, SameSite=Strict cookie named tocsin_session_PORT, which lasts 8 hours and works for the same User-Agent only, and together with the answer's proof, sent as the header Tocsin-Session with every request. A code works once, within 60 seconds.",
+		OperationID: "login", Method: http.MethodPost, Path: "/login", Summary: "Turn a one-time code into a session",
+		Description: "The answer sets an HttpOnly, SameSite=Strict cookie named tocsin_session_PORT, which lasts 8 hours and works for the same User-Agent only, and together with the answer's proof, sent as the header Tocsin-Session with every request. " +
+			"A code works once, within 60 seconds. The audit log has login.",
+		MaxBodyBytes: maxLoginBytes,
 	}, l.login)
-	handle(a, huma.Operation{OperationID: "logout", Method: http.MethodPost, Path: "/logout", Summary: "End the session of this browser"}, l.logout)
+	handle(a, huma.Operation{
+		OperationID: "logout", Method: http.MethodPost, Path: "/logout", Summary: "End the session of this browser",
+		Description: "Needs the cookie only, no proof. A request without a session is answered the same. The audit log has logout.",
+	}, l.logout)
 }
 
 // entrance reports whether a request is one of those that who is not logged in may make.

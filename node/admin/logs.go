@@ -32,20 +32,30 @@ type logResource struct {
 }
 
 func (l *logResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "log-levels", Method: http.MethodGet, Path: "/log-levels", Summary: "What each part of the node logs"}, l.levels)
+	handle(a, huma.Operation{
+		OperationID: "log-levels", Method: http.MethodGet, Path: "/log-levels", Summary: "What each part of the node logs",
+		Description: "In the order of their names, with when a changed one goes back.",
+	}, l.levels)
 	handle(a, huma.Operation{
 		OperationID: "log-levels-set", Method: http.MethodPut, Path: "/log-levels", Summary: "Log more or less of some parts for a time",
-		Description: "The level goes back by itself. subsystem is a name, or the beginning of names and a *. The answer lists what was changed.",
+		Description: "The level goes back by itself after for_s seconds, and at the end of the process. " +
+			"subsystem is a name, or the beginning of names and a *. The answer lists what was changed. The audit log has log-level.set.",
 	}, l.set)
-	handle(a, huma.Operation{OperationID: "log-levels-reset", Method: http.MethodDelete, Path: "/log-levels", Summary: "Log as configured again, at once"}, l.reset)
+	handle(a, huma.Operation{
+		OperationID: "log-levels-reset", Method: http.MethodDelete, Path: "/log-levels", Summary: "Log as configured again, at once",
+		Description: "Ends every change of PUT /log-levels before its time. The answer lists what was changed. The audit log has log-level.reset.",
+	}, l.reset)
 	handle(a, huma.Operation{
 		OperationID: "diagnostics-log", Method: http.MethodGet, Path: "/diagnostics/log", Summary: "The log lines of the last minutes, one JSON object a line",
-		Description: "As they were written: nothing is taken out.",
+		Description: "As they were written: nothing is taken out, so they name peers and addresses. What memory keeps of them, newest last.",
 	}, l.recent)
-	handle(a, huma.Operation{OperationID: "diagnostics-goroutines", Method: http.MethodGet, Path: "/diagnostics/goroutines", Summary: "The stacks of everything that the node is doing"}, l.goroutines)
+	handle(a, huma.Operation{
+		OperationID: "diagnostics-goroutines", Method: http.MethodGet, Path: "/diagnostics/goroutines", Summary: "The stacks of everything that the node is doing",
+		Description: "Text in the form of Go's stack traces, of 8 MiB at most.",
+	}, l.goroutines)
 	handle(a, huma.Operation{
 		OperationID: "diagnostics-trace", Method: http.MethodGet, Path: "/diagnostics/trace", Summary: "What the node's runtime does for some seconds",
-		Description: "In the form of \"go tool trace\". One at a time.",
+		Description: "In the form of \"go tool trace\"; the answer comes when the seconds are over. One at a time: conflict says that another one runs.",
 	}, l.trace)
 }
 
@@ -101,7 +111,7 @@ func (l *logResource) goroutines(context.Context, *nothing) (*rawOut, error) {
 }
 
 func (l *logResource) trace(ctx context.Context, in *struct {
-	Seconds int `query:"seconds" default:"2" minimum:"1" maximum:"10"`
+	Seconds int `query:"seconds" default:"2" minimum:"1" maximum:"10" doc:"For how long"`
 }) (*rawOut, error) {
 	select {
 	case l.slot <- struct{}{}:

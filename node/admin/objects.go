@@ -29,7 +29,7 @@ type objectResource struct {
 }
 
 type idIn struct {
-	ID string `path:"id"`
+	ID string `path:"id" doc:"The id or a unique beginning of it, of 8 hex digits or more; an object also as RECORD#INDEX"`
 }
 
 // rawOut is an answer that is bytes.
@@ -39,9 +39,20 @@ type rawOut struct {
 }
 
 func (o *objectResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "object", Method: http.MethodGet, Path: "/objects/{id}", Summary: "An object and where it stands"}, o.get)
-	handle(a, huma.Operation{OperationID: "object-raw", Method: http.MethodGet, Path: "/objects/{id}/raw", Summary: "An object's bytes as published"}, o.raw)
-	handle(a, huma.Operation{OperationID: "object-proof", Method: http.MethodGet, Path: "/objects/{id}/proof", Summary: "One object with its proof, as a record file"}, o.proof)
+	handle(a, huma.Operation{
+		OperationID: "object", Method: http.MethodGet, Path: "/objects/{id}", Summary: "An object and where it stands",
+		Description: "With its bytes as JSON. A STIX id means the newest version that is accepted, else the newest that is held; " +
+			"RECORD#INDEX means that very one.",
+	}, o.get)
+	handle(a, huma.Operation{
+		OperationID: "object-raw", Method: http.MethodGet, Path: "/objects/{id}/raw", Summary: "An object's bytes as published",
+		Description: "Exactly as signed, so that hashes can be compared. It is data from others: do not run, render or resolve what stands in it.",
+	}, o.raw)
+	handle(a, huma.Operation{
+		OperationID: "object-proof", Method: http.MethodGet, Path: "/objects/{id}/proof", Summary: "One object with its proof, as a record file",
+		Description: "CBOR: the signer's chain, then the object with its path in the record's hash tree. " +
+			"Whoever has it can check who signed the object without seeing the others of its record; \"tocsin verify\" does.",
+	}, o.proof)
 }
 
 func (o *objectResource) get(_ context.Context, in *idIn) (*body[api.Object], error) {
@@ -141,13 +152,16 @@ func (n names) object(h storage.Hit) api.Object {
 	return out
 }
 
+// stateWithdrawn is the state of an object that its author took back.
+const stateWithdrawn = "withdrawn"
+
 // stateOf is an object's fate: that of its record when the whole record is held.
 func stateOf(h storage.Hit) string {
 	switch {
 	case h.RecordHeld:
 		return storage.Held.String()
 	case h.Revoked && h.State == storage.Accepted:
-		return "withdrawn"
+		return stateWithdrawn
 	}
 	return h.State.String()
 }
@@ -161,9 +175,20 @@ type recordResource struct {
 }
 
 func (s *recordResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "record", Method: http.MethodGet, Path: "/records/{id}", Summary: "A record and what stands in it"}, s.get)
-	handle(a, huma.Operation{OperationID: "record-raw", Method: http.MethodGet, Path: "/records/{id}/raw", Summary: "A record's bytes as sent"}, s.raw)
-	handle(a, huma.Operation{OperationID: "record-file", Method: http.MethodGet, Path: "/records/{id}/file", Summary: "A record with its signer's chain, as a record file"}, s.file)
+	handle(a, huma.Operation{
+		OperationID: "record", Method: http.MethodGet, Path: "/records/{id}", Summary: "A record and what stands in it",
+		Description: "What stood in it when it came, object by object; nothing is verified anew. " +
+			"Named by its id or a unique beginning of 8 hex digits or more.",
+	}, s.get)
+	handle(a, huma.Operation{
+		OperationID: "record-raw", Method: http.MethodGet, Path: "/records/{id}/raw", Summary: "A record's bytes as sent",
+		Description: "CBOR, exactly as it came.",
+	}, s.raw)
+	handle(a, huma.Operation{
+		OperationID: "record-file", Method: http.MethodGet, Path: "/records/{id}/file", Summary: "A record with its signer's chain, as a record file",
+		Description: "CBOR: all that a stranger needs to verify it without a network (\"tocsin verify\"). " +
+			"cert.unknown says that the signer's certificate is forgotten here.",
+	}, s.file)
 }
 
 // get shows what stood in the record when it came; nothing is verified anew.

@@ -23,12 +23,24 @@ type overviewResource struct {
 }
 
 func (o *overviewResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "mesh", Method: http.MethodGet, Path: "/mesh", Summary: "Whom the node meets directly, and how"}, o.links)
-	handle(a, huma.Operation{OperationID: "build", Method: http.MethodGet, Path: "/build", Summary: "Which program runs"}, o.build)
-	handle(a, huma.Operation{OperationID: "policy", Method: http.MethodGet, Path: "/policy", Summary: "What the trust list decides by",
-		Description: "The ETag is that of GET /trust: both are the trust list in force."}, o.rules)
+	handle(a, huma.Operation{
+		OperationID: "mesh", Method: http.MethodGet, Path: "/mesh", Summary: "Whom the node meets directly, and how",
+		Description: "One hop only: what others meet is not known.",
+	}, o.links)
+	handle(a, huma.Operation{
+		OperationID: "build", Method: http.MethodGet, Path: "/build", Summary: "Which program runs",
+		Description: "Read from the program itself; nothing is asked of the network.",
+	}, o.build)
+	handle(a, huma.Operation{
+		OperationID: "policy", Method: http.MethodGet, Path: "/policy", Summary: "What the trust list decides by",
+		Description: "The figures of the trust list and its groups. The ETag is that of GET /trust: both are the trust list in force.",
+	}, o.rules)
 	if o.settings != nil {
-		handle(a, huma.Operation{OperationID: "config", Method: http.MethodGet, Path: "/config", Summary: "The configuration in force, and where each value comes from"}, o.config)
+		handle(a, huma.Operation{
+			OperationID: "config", Method: http.MethodGet, Path: "/config", Summary: "The configuration in force, and where each value comes from",
+			Description: "Every key with its value in force and where it comes from. Secrets are no keys, so none is shown. " +
+				"Changed in tocsin.toml only, and read at the start.",
+		}, o.config)
 	}
 }
 

@@ -25,9 +25,20 @@ type peerResource struct {
 }
 
 func (p *peerResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "peers-list", Method: http.MethodGet, Path: "/peers", Summary: "Connected and kept peers"}, p.list)
-	handle(a, huma.Operation{OperationID: "peers-add", Method: http.MethodPost, Path: "/peers", Summary: "Connect to a peer and keep it"}, p.add)
-	handle(a, huma.Operation{OperationID: "peers-remove", Method: http.MethodDelete, Path: "/peers/{id}", Summary: "Stop keeping a peer"}, p.remove)
+	handle(a, huma.Operation{
+		OperationID: "peers-list", Method: http.MethodGet, Path: "/peers", Summary: "Connected and kept peers",
+		Description: "In the order of their ids. Not every one is kept: those that came by themselves go by themselves.",
+	}, p.list)
+	handle(a, huma.Operation{
+		OperationID: "peers-add", Method: http.MethodPost, Path: "/peers", Summary: "Connect to a peer and keep it",
+		Description: "Dials the address, and keeps the peer also when nobody answers there: " +
+			"then connected is false, state says why, and the node tries again every half minute. Trusts nobody: that is POST /trust. " +
+			"The audit log has peers.add.",
+	}, p.add)
+	handle(a, huma.Operation{
+		OperationID: "peers-remove", Method: http.MethodDelete, Path: "/peers/{id}", Summary: "Stop keeping a peer",
+		Description: "Closes its connections and forgets the address; it may come back by itself. The audit log has peers.remove.",
+	}, p.remove)
 }
 
 func (p *peerResource) list(_ context.Context, in *PageIn) (*body[api.List[api.Peer]], error) {
@@ -71,7 +82,9 @@ func (p *peerResource) keep(ctx context.Context, addr string) (api.Peer, error) 
 	case !kept:
 		peer = api.Peer{ID: id, Level: trust.Unknown.String(), Addrs: []string{addr}, State: "not connected"}
 	case dialErr != nil && !peer.Connected:
-		peer.State = "not connected: " + api.ProblemOf(dialErr).Detail
+		if peer.State == "not connected" { // else it says why, as the list of peers does
+			peer.State += ": " + api.ProblemOf(dialErr).Detail
+		}
 	case known:
 		peer.State = "connected already by " + before + "; the address given is kept, but was not tried"
 	}
@@ -102,7 +115,7 @@ func (p *peerResource) find(id string) (api.Peer, bool) {
 }
 
 func (p *peerResource) remove(ctx context.Context, in *struct {
-	ID string `path:"id"`
+	ID string `path:"id" doc:"The peer's id or a unique beginning of it"`
 }) (*body[api.Removed], error) {
 	id, err := p.resolve(in.ID)
 	if err != nil {

@@ -42,12 +42,21 @@ func pledgeKinds() []protocol.Kind {
 }
 
 func (p *pledgeResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "pledges", Method: http.MethodGet, Path: "/pledges", Summary: "Vouches, commitments and advisories"}, p.list)
-	handle(a, huma.Operation{OperationID: "pledge", Method: http.MethodPost, Path: "/pledges/{kind}", Summary: "Publish a vouch, a commitment or an advisory"}, p.make)
+	handle(a, huma.Operation{
+		OperationID: "pledges", Method: http.MethodGet, Path: "/pledges", Summary: "Vouches, commitments and advisories",
+		Description: "Of each author about each subject the newest, also those of strangers and withdrawn ones. " +
+			"unreadable counts those that could not be read.",
+	}, p.list)
+	handle(a, huma.Operation{
+		OperationID: "pledge", Method: http.MethodPost, Path: "/pledges/{kind}", Summary: "Publish a vouch, a commitment or an advisory",
+		Description: "Signs and spreads it for everybody to read. Of each kind about each subject the newest counts; withdraw takes it back. " +
+			"A vouch and an advisory need subject and reason, a commitment needs commitment; each needs until. " +
+			"The audit log has pledge.vouch, pledge.commitment or pledge.advisory.",
+	}, p.make)
 }
 
 func (p *pledgeResource) make(ctx context.Context, in *struct {
-	Kind string `path:"kind"`
+	Kind string `path:"kind" doc:"vouch, commitment or advisory"`
 	Body api.PledgeRequest
 }) (*body[api.Pledge], error) {
 	until, err := untilDay(in.Kind, in.Body)
@@ -184,8 +193,8 @@ func commitment(in api.PledgeRequest, until time.Time) ([]byte, error) {
 
 func (p *pledgeResource) list(_ context.Context, in *struct {
 	PageIn
-	Org  string `query:"org"`
-	Kind string `query:"kind" enum:"vouch,commitment,advisory"`
+	Org  string `query:"org" doc:"By or about this organisation: petname, id, or a unique beginning of 8 hex digits or more"`
+	Kind string `query:"kind" enum:"vouch,commitment,advisory" doc:"vouch, commitment or advisory"`
 }) (*body[api.List[api.Pledge]], error) {
 	var org protocol.OrgID
 	if in.Org != "" {

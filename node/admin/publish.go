@@ -46,19 +46,24 @@ type publishResource struct {
 // publishIn is a publication's parameters; the body is the STIX itself and is
 // read once a slot is free.
 type publishIn struct {
-	Topic      string `query:"topic" required:"true"`
-	TLP        string `query:"tlp" default:"green"`
-	Confidence int    `query:"confidence" default:"-1" minimum:"-1" maximum:"100"`
-	ValidFor   string `query:"valid_for"`
-	Hold       string `query:"hold"`
-	Producer   string `query:"producer" maxLength:"100"`
-	Upstream   string `query:"upstream" maxLength:"100"`
+	Topic      string `query:"topic" required:"true" doc:"The topic to publish on, which is joined"`
+	TLP        string `query:"tlp" default:"green" doc:"The marking of objects that have none: clear or green; higher ones are denied. In any case, with or without TLP:"`
+	Confidence int    `query:"confidence" default:"-1" minimum:"-1" maximum:"100" doc:"The confidence of objects that state none, 0 to 100; -1 leaves them without"`
+	ValidFor   string `query:"valid_for" doc:"How long indicators hold that do not say so themselves, such as 36h; for ever without"`
+	Hold       string `query:"hold" doc:"How long to wait before anything is signed, such as 30s, 1h at most: who breaks off the request until then takes all of it back"`
+	Producer   string `query:"producer" maxLength:"100" doc:"Who made what is published, for objects that do not say so"`
+	Upstream   string `query:"upstream" maxLength:"100" doc:"From which source you have it: organisations with the same source count once"`
 }
 
 func (p *publishResource) register(a huma.API) {
 	handle(a, huma.Operation{
 		OperationID: "publish", Method: http.MethodPost, Path: "/objects", Summary: "Publish a STIX bundle or object",
-		Description: "The body is STIX 2.1 or 2.0. With Accept: " + api.MediaNDJSON + " the answer is a stream of progress lines that ends with the result or a problem.",
+		Description: "The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. " +
+			"What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: " +
+			"look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; " +
+			"a problem means that nothing goes on, and its detail says what went out before. With Accept: " +
+			"" + api.MediaNDJSON + " the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. " +
+			"Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.",
 	}, p.post)
 }
 

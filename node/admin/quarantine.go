@@ -28,15 +28,24 @@ type quarantineResource struct {
 }
 
 func (q *quarantineResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "quarantine-list", Method: http.MethodGet, Path: "/quarantine", Summary: "What is held, and why"}, q.list)
-	handle(a, huma.Operation{OperationID: "quarantine-decide", Method: http.MethodPost, Path: "/quarantine/decisions", Summary: "Accept or drop something held"}, q.decide)
+	handle(a, huma.Operation{
+		OperationID: "quarantine-list", Method: http.MethodGet, Path: "/quarantine", Summary: "What is held, and why",
+		Description: "Held objects in the order of their records, also each object of a record that is held as a whole. " +
+			"A page may be short while next is there.",
+	}, q.list)
+	handle(a, huma.Operation{
+		OperationID: "quarantine-decide", Method: http.MethodPost, Path: "/quarantine/decisions", Summary: "Accept or drop something held",
+		Description: "Accepted things count from now on as any other of their author; the others are dropped for good. " +
+			"Name one subject, or choose many by org or code: then a reason is needed, and at most 10,000 are decided on at once; " +
+			"more says that there are others. The audit log has quarantine.accept or quarantine.reject.",
+	}, q.decide)
 }
 
 func (q *quarantineResource) list(_ context.Context, in *struct {
 	PageIn
-	Org   string `query:"org" maxLength:"512"`
-	Code  string `query:"code" maxLength:"64"`
-	Query string `query:"q" maxLength:"4096"`
+	Org   string `query:"org" maxLength:"512" doc:"Of this organisation: petname, id, or a unique beginning of 8 hex digits or more"`
+	Code  string `query:"code" maxLength:"64" doc:"Held for this reason code"`
+	Query string `query:"q" maxLength:"4096" doc:"Part of an id, a type or a value"`
 }) (*body[api.List[api.HeldItem]], error) {
 	after, err := readRefCursor("quarantine", in.Cursor)
 	if err != nil {

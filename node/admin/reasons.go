@@ -13,8 +13,14 @@ import (
 
 // registerReasons adds the catalogue of reason codes, which is the same on every node of one version.
 func registerReasons(a huma.API) {
-	handle(a, huma.Operation{OperationID: "reasons", Method: http.MethodGet, Path: "/reasons", Summary: "The catalogue of reason codes, in six languages"}, listReasons)
-	handle(a, huma.Operation{OperationID: "reason", Method: http.MethodGet, Path: "/reasons/{code}", Summary: "One reason code: what it means, whose doing it is, what to do"}, oneReason)
+	handle(a, huma.Operation{
+		OperationID: "reasons", Method: http.MethodGet, Path: "/reasons", Summary: "The catalogue of reason codes, in six languages",
+		Description: "The same on every node of one version, in the order of the codes. Clients branch on code, and show text and fix.",
+	}, listReasons)
+	handle(a, huma.Operation{
+		OperationID: "reason", Method: http.MethodGet, Path: "/reasons/{code}", Summary: "One reason code: what it means, whose doing it is, what to do",
+		Description: "In English where no language is given. not.found says that there is no such code in this version.",
+	}, oneReason)
 }
 
 // langOf is the language that a request wants; "fr-CA" is French.
@@ -28,7 +34,7 @@ func langOf(tag string) (reason.Lang, error) {
 
 type reasonsIn struct {
 	Cursor string `query:"cursor" maxLength:"4096" doc:"What the page before gave as next; opaque"`
-	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
+	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000" doc:"How many items the page has at most"`
 	Lang   string `query:"lang" default:"en" maxLength:"35" doc:"en, fr, es, ar, zh or ru"`
 }
 
@@ -45,7 +51,7 @@ func listReasons(_ context.Context, in *reasonsIn) (*body[api.List[api.Reason]],
 }
 
 type reasonIn struct {
-	Code string `path:"code" maxLength:"64"`
+	Code string `path:"code" maxLength:"64" doc:"The reason code, such as not.found"`
 	Lang string `query:"lang" default:"en" maxLength:"35" doc:"en, fr, es, ar, zh or ru"`
 }
 

@@ -33,8 +33,18 @@ type remarkResource struct {
 }
 
 func (m *remarkResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "opinion", Method: http.MethodPost, Path: "/opinions", Summary: "Publish an opinion of somebody's object"}, m.opine)
-	handle(a, huma.Operation{OperationID: "sighting", Method: http.MethodPost, Path: "/sightings", Summary: "Publish sightings of an object or of all that names a value"}, m.sight)
+	handle(a, huma.Operation{
+		OperationID: "opinion", Method: http.MethodPost, Path: "/opinions", Summary: "Publish an opinion of somebody's object",
+		Description: "Signs and spreads a STIX opinion about an object of somebody else, on its topic and with its marking; " +
+			"one about the own is a conflict. A second one about the same object is its next version. " +
+			"It cannot be called back, only followed by another. The audit log has belief.opinion.",
+	}, m.opine)
+	handle(a, huma.Operation{
+		OperationID: "sighting", Method: http.MethodPost, Path: "/sightings", Summary: "Publish sightings of an object or of all that names a value",
+		Description: "Signs and spreads STIX sightings: of one object, or of up to 20 accepted objects that claim something about the value alone; " +
+			"more counts those left out. Each goes out on its object's topic and with its marking. " +
+			"count 0 says that it was looked for and not seen. The audit log has belief.sighting for each.",
+	}, m.sight)
 }
 
 func (m *remarkResource) opine(ctx context.Context, in *struct{ Body api.OpinionRequest }) (*body[api.Remarked], error) {

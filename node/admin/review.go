@@ -87,10 +87,13 @@ func actorName(a audit.Actor) string {
 	return "the node"
 }
 
-func (v *reviewResource) decide(ctx context.Context, in *struct {
-	ID   string `path:"id"`
+// reviewIn is a decision on an item.
+type reviewIn struct {
+	ID   string `path:"id" doc:"The item's id or a unique beginning of it"`
 	Body api.ReviewDecision
-}) (*body[api.Reviewed], error) {
+}
+
+func (v *reviewResource) decide(ctx context.Context, in *reviewIn) (*body[api.Reviewed], error) {
 	i, err := v.queue.Find(in.ID, time.Now())
 	if err != nil {
 		return nil, err

@@ -59,10 +59,7 @@ func (d desk) propose(from, to trust.Level) string {
 }
 
 func (d desk) accept(uid int, id string) (string, error) {
-	out, err := d.review.decide(d.as(uid), &struct {
-		ID   string `path:"id"`
-		Body api.ReviewDecision
-	}{id, api.ReviewDecision{Accept: true, Reason: "agreed"}})
+	out, err := d.review.decide(d.as(uid), &reviewIn{id, api.ReviewDecision{Accept: true, Reason: "agreed"}})
 	if err != nil {
 		return "", err
 	}

@@ -38,8 +38,16 @@ type rollbackResource struct {
 }
 
 func (b *rollbackResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "rollback", Method: http.MethodPost, Path: "/rollbacks", Summary: "Take back what a key said after a position"}, b.rollBack)
-	handle(a, huma.Operation{OperationID: "restore", Method: http.MethodPost, Path: "/trust/{org}/restore", Summary: "Close breakers and take back rollbacks of an organisation"}, b.restore)
+	handle(a, huma.Operation{
+		OperationID: "rollback", Method: http.MethodPost, Path: "/rollbacks", Summary: "Take back what a key said after a position",
+		Description: "Here only, and nobody hears of it: the key's records after the number do not count any more, under any organisation. " +
+			"Not for the own keys: revoke those. POST /trust/{org}/restore takes it back. The audit log has trust.rollback.",
+	}, b.rollBack)
+	handle(a, huma.Operation{
+		OperationID: "restore", Method: http.MethodPost, Path: "/trust/{org}/restore", Summary: "Close breakers and take back rollbacks of an organisation",
+		Description: "Ends every breaker and rollback of the organisation, or those of one topic; what was held for them is judged again. " +
+			"not.found says that there is none. The audit log has trust.restore.",
+	}, b.restore)
 }
 
 func (b *rollbackResource) rollBack(ctx context.Context, in *struct{ Body api.RollbackRequest }) (*body[api.RolledBack], error) {
@@ -174,7 +182,7 @@ func (b *rollbackResource) compare(values []string, before []api.CheckItem, out 
 }
 
 func (b *rollbackResource) restore(ctx context.Context, in *struct {
-	Org  string `path:"org"`
+	Org  string `path:"org" doc:"The organisation: petname, id, or a unique beginning of 8 hex digits or more"`
 	Body api.RestoreRequest
 }) (*body[api.Restored], error) {
 	org, err := b.names.resolve(in.Org)

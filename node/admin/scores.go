@@ -22,12 +22,15 @@ type scoreResource struct {
 }
 
 func (s *scoreResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "scorecards", Method: http.MethodGet, Path: "/scorecards", Summary: "What this node saw of organisations' work"}, s.list)
+	handle(a, huma.Operation{
+		OperationID: "scorecards", Method: http.MethodGet, Path: "/scorecards", Summary: "What this node saw of organisations' work",
+		Description: "One per organisation and topic, with what it promised. Made here of what came here; nobody else has it.",
+	}, s.list)
 }
 
 func (s *scoreResource) list(_ context.Context, in *struct {
 	PageIn
-	Org string `query:"org" maxLength:"512"`
+	Org string `query:"org" maxLength:"512" doc:"Of this organisation: petname, id, or a unique beginning of 8 hex digits or more"`
 }) (*body[api.List[api.Scorecard]], error) {
 	var org protocol.OrgID
 	if in.Org != "" {

@@ -14,8 +14,16 @@ import (
 type scrubResource struct{ keeper *scrub.Keeper }
 
 func (s *scrubResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "scrub", Method: http.MethodGet, Path: "/scrub", Summary: "What the last look at the whole store found"}, s.last)
-	handle(a, huma.Operation{OperationID: "scrub-now", Method: http.MethodPost, Path: "/scrub", Summary: "Look at the whole store now, and repair it from peers"}, s.now)
+	handle(a, huma.Operation{
+		OperationID: "scrub", Method: http.MethodGet, Path: "/scrub", Summary: "What the last look at the whole store found",
+		Description: "Of the round that runs, as far as it is, else of the last one.",
+	}, s.last)
+	handle(a, huma.Operation{
+		OperationID: "scrub-now", Method: http.MethodPost, Path: "/scrub", Summary: "Look at the whole store now, and repair it from peers",
+		Description: "Reads every record, holds it against its id, and fetches damaged ones from peers. " +
+			"Answers when it is done, which takes minutes where there is much; one that runs already is waited for first. " +
+			"Not written to the audit log.",
+	}, s.now)
 }
 
 func (s *scrubResource) last(context.Context, *nothing) (*body[api.Scrub], error) {

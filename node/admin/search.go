@@ -37,18 +37,22 @@ type searchResource struct {
 
 type searchIn struct {
 	PageIn
-	Query string    `query:"q" maxLength:"4096"`
-	Type  string    `query:"type"`
-	Topic string    `query:"topic"`
-	Org   string    `query:"org"`
-	State string    `query:"state" enum:",accepted,held,not-evaluated,withdrawn,refused"`
-	Since time.Time `query:"since"`
-	Until time.Time `query:"until"`
+	Query string    `query:"q" maxLength:"4096" doc:"A value, or text that stands in the object, in any case; all objects without"`
+	Type  string    `query:"type" doc:"Objects of this STIX type, such as indicator"`
+	Topic string    `query:"topic" doc:"Objects on this topic"`
+	Org   string    `query:"org" doc:"Objects of this organisation: petname, id, or a unique beginning of 8 hex digits or more"`
+	State string    `query:"state" enum:",accepted,held,not-evaluated,withdrawn,refused" doc:"Objects in this state"`
+	Since time.Time `query:"since" doc:"Objects signed at this time or later"`
+	Until time.Time `query:"until" doc:"Objects signed before this time"`
 }
 
 func (s *searchResource) register(a huma.API) {
 	s.registerArrivals(a)
-	handle(a, huma.Operation{OperationID: "search", Method: http.MethodGet, Path: "/search", Summary: "Objects that a text or a value stands in, newest first"}, s.get)
+	handle(a, huma.Operation{
+		OperationID: "search", Method: http.MethodGet, Path: "/search", Summary: "Objects that a text or a value stands in, newest first",
+		Description: "A value (an address, a domain, a hash) is looked up, anything else is looked for in the objects' text in any case. " +
+			"A page may be short or empty while next is there: it is given after some milliseconds, so ask on until next is absent.",
+	}, s.get)
 }
 
 // maxName bounds, in characters, the name of an object in a list.

@@ -72,10 +72,7 @@ func TestRejectingIsDeciding(t *testing.T) {
 	d.set(trust.Observed)
 	id := d.propose(trust.Observed, trust.Partner)
 	for _, accept := range []bool{true, false} {
-		_, err := d.review.decide(access.With(t.Context(), access.Principal{Role: access.Analyst}), &struct {
-			ID   string `path:"id"`
-			Body api.ReviewDecision
-		}{id, api.ReviewDecision{Accept: accept, Reason: "no"}})
+		_, err := d.review.decide(access.With(t.Context(), access.Principal{Role: access.Analyst}), &reviewIn{id, api.ReviewDecision{Accept: accept, Reason: "no"}})
 		if reason.Of(err) != reason.RoleDenied {
 			t.Errorf("accept %v by an analyst: %v", accept, err)
 		}

@@ -28,7 +28,9 @@ type simulateResource struct {
 func (s *simulateResource) register(a huma.API) {
 	handle(a, huma.Operation{
 		OperationID: "trust-simulate", Method: http.MethodPost, Path: "/trust-simulation", Summary: "What a trust list would change",
-		MaxBodyBytes: 2 * api.MaxTrustFile, // JSON writes some characters of a file with two
+		Description: "Judges the values of some days by the list in force and by the given one in the place of the operator's file. " +
+			"Applies nothing and writes nothing down. It reads much, so one runs at a time: conflict says that another one does.",
+		MaxBodyBytes: 2 * api.MaxTrustFile, // JSON writes some characters of a file with two,
 	}, s.simulate)
 }
 

@@ -30,7 +30,10 @@ type statusResource struct {
 }
 
 func (s *statusResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "status", Method: http.MethodGet, Path: "/status", Summary: "The node at a glance"}, s.get)
+	handle(a, huma.Operation{
+		OperationID: "status", Method: http.MethodGet, Path: "/status", Summary: "The node at a glance",
+		Description: "The only resource that answers while the node starts; everything in it is cheap to ask for.",
+	}, s.get)
 }
 
 func (s *statusResource) get(context.Context, *nothing) (*body[api.Status], error) {

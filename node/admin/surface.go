@@ -63,6 +63,7 @@ func (s *surface) DocumentOperation(op *huma.Operation) {
 			Description: "Names this request for 24 hours: repeated unchanged with the same key it is answered as the first time, and done once.",
 		})
 	}
+	op.Tags = []string{groupOf(op.Path)}
 	s.stream(op)
 	s.problems(op)
 	s.OpenAPI().AddOperation(op)
@@ -174,11 +175,11 @@ func (s *surface) stream(op *huma.Operation) {
 		takes("application/octet-stream", "application/json", mediaSTIX)
 		document := &huma.Schema{Description: "A STIX bundle, an object or a list of objects."}
 		op.RequestBody.Content["application/json"].Schema, op.RequestBody.Content[mediaSTIX].Schema = document, document
-		schemas := s.OpenAPI().Components.Schemas
-		gives("application/json", schemas.Schema(reflect.TypeFor[api.PublishResult](), true, "PublishResult"))
-		op.Responses["200"].Content[api.MediaNDJSON] = &huma.MediaType{Schema: schemas.Schema(reflect.TypeFor[api.PublishLine](), true, "PublishLine")}
+		gives("application/json", schemaOf[api.PublishResult](s))
+		op.Responses["200"].Content[api.MediaNDJSON] = &huma.MediaType{Schema: schemaOf[api.PublishLine](s)}
 	case "events":
 		gives("text/event-stream", text)
+		_, _ = schemaOf[api.Gap](s), schemaOf[api.Turn](s) // of which the text speaks
 	case "audit-export":
 		gives(api.MediaNDJSON, text)
 	case "object-raw":
@@ -191,7 +192,14 @@ func (s *surface) stream(op *huma.Operation) {
 		gives(mediaEvidence, binary)
 	case "bundle-export":
 		gives("application/octet-stream", binary)
+		_ = schemaOf[api.BundleExported](s)
 	case "bundle-import":
 		takes("application/octet-stream")
+		gives("application/json", schemaOf[api.BundleImported](s))
 	}
+}
+
+// schemaOf has a type of package api described, and refers to that.
+func schemaOf[T any](s *surface) *huma.Schema {
+	return s.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[T](), true, "")
 }

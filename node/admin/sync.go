@@ -33,10 +33,24 @@ type syncResource struct {
 }
 
 func (s *syncResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "sync", Method: http.MethodGet, Path: "/sync", Summary: "How far catch-up is"}, s.get)
-	handle(a, huma.Operation{OperationID: "sync-now", Method: http.MethodPost, Path: "/sync/now", Summary: "Compare with peers now and fetch what is missing"}, s.now)
-	handle(a, huma.Operation{OperationID: "sync-gaps", Method: http.MethodGet, Path: "/sync/gaps", Summary: "What is missing in key logs"}, s.gaps)
-	handle(a, huma.Operation{OperationID: "sync-verify", Method: http.MethodPost, Path: "/sync/verify", Summary: "Compare what is held of each topic with peers"}, s.verify)
+	handle(a, huma.Operation{
+		OperationID: "sync", Method: http.MethodGet, Path: "/sync", Summary: "How far catch-up is",
+		Description: "Of all topics together, and per peer. Nothing is asked of peers for it.",
+	}, s.get)
+	handle(a, huma.Operation{
+		OperationID: "sync-now", Method: http.MethodPost, Path: "/sync/now", Summary: "Compare with peers now and fetch what is missing",
+		Description: "Runs a round with the named peer, or with those whose turn it is, and answers with how far catch-up is then. " +
+			"It fetches what is missing and sends nothing that was not asked for. peer.dial says that no peer was there or answered.",
+	}, s.now)
+	handle(a, huma.Operation{
+		OperationID: "sync-gaps", Method: http.MethodGet, Path: "/sync/gaps", Summary: "What is missing in key logs",
+		Description: "Runs of numbers that are missing in key logs, 10,000 at most; with all=true every log with its head instead.",
+	}, s.gaps)
+	handle(a, huma.Operation{
+		OperationID: "sync-verify", Method: http.MethodPost, Path: "/sync/verify", Summary: "Compare what is held of each topic with peers",
+		Description: "Asks peers for digests of each topic and compares; fetches nothing. " +
+			"A peer that does not answer has an error in place of a digest.",
+	}, s.verify)
 }
 
 func (s *syncResource) get(context.Context, *nothing) (*body[api.Sync], error) {
@@ -141,7 +155,7 @@ func (s *syncResource) callers() func(id string) api.PeerCalled {
 
 func (s *syncResource) gaps(_ context.Context, in *struct {
 	PageIn
-	All bool `query:"all"`
+	All bool `query:"all" doc:"Every key log instead of what is missing"`
 }) (*body[api.List[api.KeyLog]], error) {
 	list := api.List[api.KeyLog]{Items: []api.KeyLog{}}
 	if in.All {
@@ -172,7 +186,7 @@ func (s *syncResource) log(l storage.Log) api.KeyLog {
 }
 
 func (s *syncResource) verify(ctx context.Context, in *struct {
-	Peers int `query:"peers" minimum:"0" maximum:"64" default:"3"`
+	Peers int `query:"peers" minimum:"0" maximum:"64" default:"3" doc:"How many peers to ask"`
 }) (*body[api.List[api.SyncDigest]], error) {
 	list := api.List[api.SyncDigest]{Items: []api.SyncDigest{}}
 	called := s.callers()

@@ -20,15 +20,24 @@ type tokenResource struct {
 }
 
 func (t *tokenResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "token-list", Method: http.MethodGet, Path: "/tokens", Summary: "Tokens in force, without their secrets"}, t.list)
+	handle(a, huma.Operation{
+		OperationID: "token-list", Method: http.MethodGet, Path: "/tokens", Summary: "Tokens in force, without their secrets",
+		Description: "By name. The secrets are kept nowhere, only their hashes.",
+	}, t.list)
 	handle(a, huma.Operation{
 		OperationID: "token-create", Method: http.MethodPost, Path: "/tokens", Summary: "Make a token",
-		Description: "The secret is in this answer only. A token made with another one may not outlast it.",
+		Description: "The secret is in this answer only. A token made with another one may not outlast it and ends with it. A browser cannot make one. " +
+			"The audit log has token.create.",
 	}, t.create)
-	handle(a, huma.Operation{OperationID: "token-revoke", Method: http.MethodDelete, Path: "/tokens/{id}", Summary: "End a token, and the sessions made from it"}, t.revoke)
+	handle(a, huma.Operation{
+		OperationID: "token-revoke", Method: http.MethodDelete, Path: "/tokens/{id}", Summary: "End a token, and the sessions made from it",
+		Description: "Named by id or name. Ends at once, together with the sessions and tokens made with it; " +
+			"streams that were opened with it end within seconds. The audit log has token.revoke for each.",
+	}, t.revoke)
 	handle(a, huma.Operation{
 		OperationID: "login-code", Method: http.MethodPost, Path: "/login-codes", Summary: "Make a code that logs one browser in",
-		Description: "It works once, for 60 seconds, and gives no more than the role of who asks. A browser cannot make one.",
+		Description: "It works once, for 60 seconds, and gives no more than the role of who asks. A browser cannot make one. " +
+			"Open one of the links, or send the code to POST /login. The audit log has login.code.",
 	}, t.code)
 }
 
@@ -59,7 +68,7 @@ func (t *tokenResource) create(ctx context.Context, in *struct{ Body api.TokenCr
 // tokenIn names a token, and says why it ends.
 type tokenIn struct {
 	ID     string `path:"id" maxLength:"64" doc:"The token's name or id"`
-	Reason string `query:"reason" maxLength:"1000"`
+	Reason string `query:"reason" maxLength:"1000" doc:"Why, for the audit log"`
 }
 
 func (t *tokenResource) revoke(ctx context.Context, in *tokenIn) (*body[api.Token], error) {

@@ -22,13 +22,23 @@ type topicResource struct {
 }
 
 type topicIn struct {
-	Name string `path:"name"`
+	Name string `path:"name" doc:"The topic's name"`
 }
 
 func (t *topicResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "topics-list", Method: http.MethodGet, Path: "/topics", Summary: "Joined topics and the well-known others"}, t.list)
-	handle(a, huma.Operation{OperationID: "topics-join", Method: http.MethodPut, Path: "/topics/{name}", Summary: "Join a topic"}, t.join)
-	handle(a, huma.Operation{OperationID: "topics-leave", Method: http.MethodDelete, Path: "/topics/{name}", Summary: "Leave a topic"}, t.leave)
+	handle(a, huma.Operation{
+		OperationID: "topics-list", Method: http.MethodGet, Path: "/topics", Summary: "Joined topics and the well-known others",
+		Description: "In the order of the names. Those that are not joined have no figures.",
+	}, t.list)
+	handle(a, huma.Operation{
+		OperationID: "topics-join", Method: http.MethodPut, Path: "/topics/{name}", Summary: "Join a topic",
+		Description: "From now on the node takes part in the topic, now and after a restart, and fetches what it missed. " +
+			"One that is joined already is no error. The audit log has topics.join.",
+	}, t.join)
+	handle(a, huma.Operation{
+		OperationID: "topics-leave", Method: http.MethodDelete, Path: "/topics/{name}", Summary: "Leave a topic",
+		Description: "What is held of it stays until it expires. not.found says that it is not joined. The audit log has topics.leave.",
+	}, t.leave)
 }
 
 func (t *topicResource) list(_ context.Context, in *PageIn) (*body[api.List[api.Topic]], error) {

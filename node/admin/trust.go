@@ -31,7 +31,7 @@ type trustResource struct {
 }
 
 type orgIn struct {
-	Org string `path:"org"`
+	Org string `path:"org" doc:"The organisation: petname, id, or a unique beginning of 8 hex digits or more"`
 }
 
 type trustAddIn struct {
@@ -41,16 +41,45 @@ type trustAddIn struct {
 
 type trustSetIn struct {
 	IfMatch
-	Org  string `path:"org"`
+	Org  string `path:"org" doc:"The organisation: petname, id, or a unique beginning of 8 hex digits or more"`
 	Body api.TrustEntry
 }
 
 func (t *trustResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "trust-list", Method: http.MethodGet, Path: "/trust", Summary: "The trust list in force"}, t.list)
-	handle(a, huma.Operation{OperationID: "trust-show", Method: http.MethodGet, Path: "/trust/{org}", Summary: "One organisation, listed or not"}, t.show)
-	handle(a, huma.Operation{OperationID: "trust-add", Method: http.MethodPost, Path: "/trust", Summary: "List an organisation"}, t.add)
-	handle(a, huma.Operation{OperationID: "trust-set", Method: http.MethodPut, Path: "/trust/{org}", Summary: "Change an entry"}, t.set)
-	handle(a, huma.Operation{OperationID: "trust-remove", Method: http.MethodDelete, Path: "/trust/{org}", Summary: "Take an organisation off the list"}, t.remove)
+	handle(a, huma.Operation{
+		OperationID: "trust-list", Method: http.MethodGet, Path: "/trust", Summary: "The trust list in force",
+		Description: "By petname, as people wrote the entries; effective is what is in force, and demoted what the machine took away. " +
+			"The ETag is of the whole list, for If-Match of POST /trust and POST /trust-file.",
+	}, t.list)
+	handle(a, huma.Operation{
+		OperationID: "trust-show", Method: http.MethodGet, Path: "/trust/{org}", Summary: "One organisation, listed or not",
+		Description: "Also one that is known and not listed: then level is unknown and petname empty. " +
+			"Named by petname, id or a unique beginning of 8 hex digits or more. The ETag is of this entry, for If-Match of PUT and DELETE.",
+	}, t.show)
+	handle(a, huma.Operation{
+		OperationID: "trust-add", Method: http.MethodPost, Path: "/trust", Summary: "List an organisation",
+		Description: "Puts an entry in force for an organisation that is not listed (else conflict; PUT changes one). " +
+			"petname, level and expires are needed; the fields that are for answers only are not read. If-Match takes the ETag of GET /trust. " +
+			"What is held only because nobody listed its author is judged again. " +
+			"An anchor on a list with two_approvers answers approval.needed and waits in GET /review for another person. " +
+			"The audit log has trust.set.",
+	}, t.add)
+	handle(a, huma.Operation{
+		OperationID: "trust-set", Method: http.MethodPut, Path: "/trust/{org}", Summary: "Change an entry",
+		Description: "Changes what the body says and keeps the rest. " +
+			"The body names the same organisation as the path, and has org, petname, level and expires, of which \"\" leaves the last three as they are; " +
+			"reason, topics, automation, max_per_day and may_vouch stay when they are absent. " +
+			"topics replace all topics and topic levels of the entry, automation [\"none\"] takes all of it away, may_vouch -1 takes that right away; " +
+			"a lower level takes away what it may not have. Fields for answers only are not read. " +
+			"It also ends what the machine took away (demoted), and what is held is judged again. If-Match takes the ETag of GET /trust/{org}. " +
+			"An anchor on a list with two_approvers answers approval.needed and waits in GET /review for another person. " +
+			"The audit log has trust.set.",
+	}, t.set)
+	handle(a, huma.Operation{
+		OperationID: "trust-remove", Method: http.MethodDelete, Path: "/trust/{org}", Summary: "Take an organisation off the list",
+		Description: "It is a stranger from then on, and its word counts as one's. If-Match takes the ETag of GET /trust/{org}. " +
+			"The audit log has trust.remove.",
+	}, t.remove)
 }
 
 func (t *trustResource) list(_ context.Context, in *PageIn) (*tagged[api.List[api.TrustEntry]], error) {
@@ -247,8 +276,8 @@ func (t *trustResource) knownTopic(name string) error {
 
 func (t *trustResource) remove(ctx context.Context, in *struct {
 	IfMatch
-	Org    string `path:"org"`
-	Reason string `query:"reason" maxLength:"1000"`
+	Org    string `path:"org" doc:"The organisation: petname, id, or a unique beginning of 8 hex digits or more"`
+	Reason string `query:"reason" maxLength:"1000" doc:"Why, for the audit log"`
 }) (*body[api.Removed], error) {
 	org, err := t.names.resolve(in.Org)
 	if err != nil {

@@ -21,12 +21,20 @@ type warningResource struct {
 }
 
 func (w *warningResource) register(a huma.API) {
-	handle(a, huma.Operation{OperationID: "warnings-list", Method: http.MethodGet, Path: "/warnings", Summary: "Warning lists in force"}, w.list)
+	handle(a, huma.Operation{
+		OperationID: "warnings-list", Method: http.MethodGet, Path: "/warnings", Summary: "Warning lists in force",
+		Description: "Built-in ones and those of the folder, by name. Files are put into the folder by people and read by POST /warnings/reload.",
+	}, w.list)
 	handle(a, huma.Operation{
 		OperationID: "warnings-check", Method: http.MethodPost, Path: "/warnings/check", Summary: "Which warning lists name values",
+		Description:  "Up to 10,000 values in the order of the question. Says which lists name a value, not whether it is bad: POST /check does.",
 		MaxBodyBytes: maxCheckBytes,
 	}, w.check)
-	handle(a, huma.Operation{OperationID: "warnings-reload", Method: http.MethodPost, Path: "/warnings/reload", Summary: "Read the folder of warning lists again"}, w.reload)
+	handle(a, huma.Operation{
+		OperationID: "warnings-reload", Method: http.MethodPost, Path: "/warnings/reload", Summary: "Read the folder of warning lists again",
+		Description: "When a file is refused, what is in force stays. What the lists change is judged again in the background. " +
+			"The audit log has warnings.reload.",
+	}, w.reload)
 }
 
 func (w *warningResource) list(_ context.Context, in *PageIn) (*body[api.WarningLists], error) {

@@ -38,8 +38,11 @@ type answer struct {
 }
 
 // says is what an answer says, for people.
-func (a *answer) says() string {
-	switch a.Voice {
+func (a *answer) says() string { return voiceWord(a.Voice) }
+
+// voiceWord is a voice about an object in a word, "" for one that speaks of none.
+func voiceWord(v storage.Voice) string {
+	switch v {
 	case storage.Refutes:
 		return "disagrees"
 	case storage.Confirms:

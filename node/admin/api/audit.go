@@ -12,27 +12,41 @@ import (
 
 // AuditEntry is one entry of the audit log, in the form of its line in the file.
 type AuditEntry struct {
-	Seq    uint64            `json:"seq"`
-	At     time.Time         `json:"at"`
-	Actor  AuditActor        `json:"actor"`
-	Action string            `json:"action"`
-	Target string            `json:"target,omitempty"`
-	Reason string            `json:"reason,omitempty"`
+	// Seq is the entry's number, from 1 without gaps.
+	Seq uint64 `json:"seq"`
+	// At is when it was written.
+	At time.Time `json:"at"`
+	// Actor is who acted.
+	Actor AuditActor `json:"actor"`
+	// Action is what was done, such as trust.set; the part before the dot is the area. ".failed" at its end says that it was not done after all.
+	Action string `json:"action"`
+	// Target is what it was done to: an id, a name, a file.
+	Target string `json:"target,omitempty"`
+	// Reason is what the person gave as the reason.
+	Reason string `json:"reason,omitempty"`
+	// Detail has further facts by name; the names hang on the action.
 	Detail map[string]string `json:"detail,omitempty"`
-	Prev   string            `json:"prev"`
-	Hash   string            `json:"hash"`
+	// Prev is the hash of the entry before; zeros in the first.
+	Prev string `json:"prev"`
+	// Hash is the hash of this entry: a chain through the whole log.
+	Hash string `json:"hash"`
 }
 
-// AuditActor is who acted: an account, the node itself (-1), or one that the system does not name (-2).
+// AuditActor is who acted: an account, the node itself, or one that the system does not name.
 type AuditActor struct {
-	UID  int    `json:"uid"`
+	// UID is the account's number at the system; -1 is the node itself, -2 an account that the system does not name.
+	UID int `json:"uid"`
+	// User is the account's, token's or session's name; absent where there is none.
 	User string `json:"user,omitempty"`
-	Via  string `json:"via"`
+	// Via is the way in: socket, token, session (a browser), node (by itself) or config (what stands in a file).
+	Via string `json:"via"`
 }
 
-// AuditHead is the newest entry's number and hash; 0 and zeros in an empty log.
+// AuditHead is the newest entry's number and hash.
 type AuditHead struct {
-	Seq  uint64 `json:"seq"`
+	// Seq is the number of the newest entry, 0 in an empty log.
+	Seq uint64 `json:"seq"`
+	// Hash is its hash, zeros in an empty log.
 	Hash string `json:"hash"`
 }
 

@@ -18,105 +18,148 @@ import (
 type BundleRequest struct {
 	// Topics restricts the topics; none means all. Control records always go with it.
 	Topics []string `json:"topics,omitempty" maxItems:"1000"`
-	// Since leaves out what came before it.
+	// Since leaves out records that came before it; absent for none.
 	Since time.Time `json:"since,omitzero"`
 	// Wishes are a receiver's, as BundleHeads gives them.
 	Wishes string `json:"wishes,omitempty" maxLength:"8388608"`
-	// After leaves out changes up to that number: for increments.
+	// After leaves out changes up to that number of the change sequence: for increments.
 	After uint64 `json:"after,omitempty"`
 	// Until leaves out later changes; 0 is the newest one.
 	Until uint64 `json:"until,omitempty"`
-	// MaxTLP is the highest label that leaves.
+	// MaxTLP is the highest label that leaves: clear, green, amber, amber+strict or red.
 	MaxTLP string `json:"max_tlp" minLength:"1" maxLength:"40"`
 	// Held lets what is in quarantine, and what blocked organisations said, leave too.
 	Held bool `json:"held,omitempty"`
 	// ChunkMB is how large chunks get, in MiB; 0 is 100.
 	ChunkMB int `json:"chunk_mb,omitempty" minimum:"0" maximum:"4096"`
-	// Reason goes into the audit log, and so does Lock: how the caller encrypts what it gets.
+	// Reason is kept in the audit log.
 	Reason string `json:"reason,omitempty" maxLength:"1000"`
-	Lock   string `json:"lock,omitempty" maxLength:"1000"`
-	// Series and Increment number an increment.
-	Series    string `json:"series,omitempty" maxLength:"32"`
+	// Lock says how the caller encrypts what it gets, for the audit log; the node does not encrypt.
+	Lock string `json:"lock,omitempty" maxLength:"1000"`
+	// Series is the series that an increment belongs to, 32 hex digits; "" for a bundle by itself.
+	Series string `json:"series,omitempty" maxLength:"32"`
+	// Increment is the number of the increment in its series, from 1; 0 for a bundle by itself.
 	Increment uint64 `json:"increment,omitempty"`
 }
 
-// BundleExported says what left and what stayed. Until is the newest change that was looked at.
+// BundleExported says what left and what stayed.
 type BundleExported struct {
-	Bundle  string         `json:"bundle"`
-	Created time.Time      `json:"created"`
-	Records int            `json:"records"`
-	Chunks  int            `json:"chunks"`
-	Topics  []string       `json:"topics"`
-	Kept    map[string]int `json:"kept"`
-	Until   uint64         `json:"until,omitempty"`
+	// Bundle is the bundle's id.
+	Bundle string `json:"bundle"`
+	// Created is when it was made.
+	Created time.Time `json:"created"`
+	// Records counts the records in it.
+	Records int `json:"records"`
+	// Chunks counts its chunks.
+	Chunks int `json:"chunks"`
+	// Topics are the topics of its records.
+	Topics []string `json:"topics"`
+	// Kept counts the records that stayed, by reason code.
+	Kept map[string]int `json:"kept"`
+	// Until is the newest change that was looked at; 0 where no increment was asked for.
+	Until uint64 `json:"until,omitempty"`
 }
 
 // BundleImported says what an import did. No record is counted twice.
 type BundleImported struct {
-	// Taken were stored and accepted, Quarantined stored and held, Headers keep the place of what is gone, Already were here before; Refused
-	// were not stored, by reason.
-	Taken       int            `json:"taken"`
-	Quarantined int            `json:"quarantined"`
-	Headers     int            `json:"headers"`
-	Already     int            `json:"already"`
-	Refused     map[string]int `json:"refused"`
-	// Segments counts parts that were used, Facts first-seen facts that were kept as the exporter's word.
-	Segments int           `json:"segments"`
-	Facts    int           `json:"facts"`
-	Faults   []BundleFault `json:"faults"`
-	Bundles  []Bundle      `json:"bundles"`
+	// Taken counts the records that were stored and accepted.
+	Taken int `json:"taken"`
+	// Quarantined counts those that were stored and held.
+	Quarantined int `json:"quarantined"`
+	// Headers counts headers that keep the place of what is gone.
+	Headers int `json:"headers"`
+	// Already counts records that were here before.
+	Already int `json:"already"`
+	// Refused counts the records that were not stored, by reason code.
+	Refused map[string]int `json:"refused"`
+	// Segments counts the parts that were used.
+	Segments int `json:"segments"`
+	// Facts counts first-seen facts that were kept as the exporter's word.
+	Facts int `json:"facts"`
+	// Faults are the parts that were not used, and why.
+	Faults []BundleFault `json:"faults"`
+	// Bundles are the bundles that the chunks belong to, as they stand now.
+	Bundles []Bundle `json:"bundles"`
 }
 
 // BundleFault is a part of a file that was not used.
 type BundleFault struct {
-	// File is set by the command line, which knows it. Bundle, Chunk and Segment are what the part says of itself.
-	File    string `json:"file,omitempty"`
-	Bundle  string `json:"bundle,omitempty"`
-	Chunk   int    `json:"chunk,omitempty"`
-	Segment int    `json:"segment,omitempty"`
-	Offset  int64  `json:"offset"`
-	Code    string `json:"code"`
-	Detail  string `json:"detail"`
+	// File is the file's name; the command line sets it, the node does not.
+	File string `json:"file,omitempty"`
+	// Bundle is the bundle's id, as the part says of itself; absent where that cannot be read.
+	Bundle string `json:"bundle,omitempty"`
+	// Chunk is the number of the chunk, as the part says of itself.
+	Chunk int `json:"chunk,omitempty"`
+	// Segment is the place in the chunk, as the part says of itself.
+	Segment int `json:"segment,omitempty"`
+	// Offset is how many bytes into the request the part begins.
+	Offset int64 `json:"offset"`
+	// Code is the reason code.
+	Code string `json:"code"`
+	// Detail says what is wrong with it.
+	Detail string `json:"detail"`
 }
 
 // Bundle is a bundle that this node wrote or read.
 type Bundle struct {
-	ID       string `json:"id"`
+	// ID is the bundle's id, 32 hex digits.
+	ID string `json:"id"`
+	// Exporter is the organisation that wrote it: sha256: and 64 hex digits.
 	Exporter string `json:"exporter"`
-	Petname  string `json:"petname,omitempty"`
+	// Petname is what the trust list calls that organisation; absent for a stranger.
+	Petname string `json:"petname,omitempty"`
 	// Level is the trust in the exporter: its word on when it first saw records weighs as much. The records are their authors'.
-	Level   string    `json:"level"`
-	Ours    bool      `json:"ours"`
+	Level string `json:"level"`
+	// Ours is true for a bundle that this node wrote.
+	Ours bool `json:"ours"`
+	// Created is when it was made, by its exporter's clock.
 	Created time.Time `json:"created"`
-	At      time.Time `json:"at"`
-	MaxTLP  string    `json:"max_tlp"`
+	// At is when this node wrote it, or last read a part of it.
+	At time.Time `json:"at"`
+	// MaxTLP is the highest label in it.
+	MaxTLP string `json:"max_tlp"`
 	// Manifest is true when it came; Chunks and Records are 0 before.
-	Manifest bool     `json:"manifest"`
-	Chunks   int      `json:"chunks"`
-	Records  int      `json:"records"`
-	Topics   []string `json:"topics"`
-	// Whole and Missing are chunks, such as 1-3,5.
-	Whole     string `json:"whole"`
-	Missing   string `json:"missing"`
-	Series    string `json:"series,omitempty"`
+	Manifest bool `json:"manifest"`
+	// Chunks counts its chunks; 0 before the manifest came.
+	Chunks int `json:"chunks"`
+	// Records counts its records; 0 before the manifest came.
+	Records int `json:"records"`
+	// Topics are the topics in it; none before the manifest came.
+	Topics []string `json:"topics"`
+	// Whole are the chunks that came whole, such as 1-3,5.
+	Whole string `json:"whole"`
+	// Missing are the chunks that did not, in the same form.
+	Missing string `json:"missing"`
+	// Series is the series of which it is an increment; absent for none.
+	Series string `json:"series,omitempty"`
+	// Increment is its number in the series; absent for none.
 	Increment uint64 `json:"increment,omitempty"`
 }
 
 // BundleHeads are wishes: what this node holds, for an exporter to leave out.
 type BundleHeads struct {
+	// Text are the wishes, to be given to the exporter as they are.
 	Text string `json:"text"`
-	Logs int    `json:"logs"`
+	// Logs counts the key logs in them.
+	Logs int `json:"logs"`
 }
 
-// BundleSeries is what came of a series of increments. Gaps is what to tell the exporter, "" for nothing.
+// BundleSeries is what came of a series of increments.
 type BundleSeries struct {
-	Series   string    `json:"series"`
-	Exporter string    `json:"exporter"`
-	Petname  string    `json:"petname,omitempty"`
-	Last     uint64    `json:"last"`
-	Came     uint64    `json:"came"`
-	Gaps     string    `json:"gaps"`
-	At       time.Time `json:"at"`
+	// Series is the id of the series.
+	Series string `json:"series"`
+	// Exporter is the organisation that writes it: sha256: and 64 hex digits.
+	Exporter string `json:"exporter"`
+	// Petname is what the trust list calls that organisation; absent for a stranger.
+	Petname string `json:"petname,omitempty"`
+	// Last is the highest increment that came.
+	Last uint64 `json:"last"`
+	// Came counts the increments that came.
+	Came uint64 `json:"came"`
+	// Gaps is what to tell the exporter: the series and the increments that are missing, such as 1a2b3c4d:3-5; "" for nothing.
+	Gaps string `json:"gaps"`
+	// At is when the last one came.
+	At time.Time `json:"at"`
 }
 
 // The trailers in which an export ends: a result or a problem, as JSON. With neither it broke off.

@@ -6,21 +6,28 @@ import (
 	"net/url"
 )
 
-// Examination is what the checks of a node found. State is the worst: ok, warn or fail.
+// Examination is what the checks of a node found.
 type Examination struct {
-	State  string    `json:"state"`
+	// State is the worst of the checks: ok, warn or fail.
+	State string `json:"state"`
+	// Checks are the checks with what they found.
 	Checks []Checked `json:"checks"`
-	TookMS int64     `json:"took_ms"`
+	// TookMS is how long the whole took, in milliseconds.
+	TookMS int64 `json:"took_ms"`
 }
 
-// Checked is what one check found. State is ok, skip (nothing to check here), warn or fail.
+// Checked is what one check found.
 type Checked struct {
-	Name  string `json:"name"`
+	// Name is the check's name, which the parameter check takes.
+	Name string `json:"name"`
+	// State is one of ok, skip (nothing to check here), warn or fail.
 	State string `json:"state"`
-	Text  string `json:"text"`
+	// Text says what was found, in a sentence.
+	Text string `json:"text"`
 	// Fix says what to do, as a command where there is one.
-	Fix    string `json:"fix,omitempty"`
-	TookMS int64  `json:"took_ms"`
+	Fix string `json:"fix,omitempty"`
+	// TookMS is how long it took, in milliseconds.
+	TookMS int64 `json:"took_ms"`
 }
 
 // Doctor has the node examine itself: everything, or the named checks.

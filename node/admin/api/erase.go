@@ -5,18 +5,23 @@ import (
 	"net/http"
 )
 
-// EraseRequest says what to erase. Object is the number of one object in the record or its STIX id; "" means all
-// of the record.
+// EraseRequest says what to erase.
 type EraseRequest struct {
+	// Record is the record's id or a unique beginning of 8 hex digits or more.
 	Record string `json:"record" minLength:"1" maxLength:"128"`
+	// Object is the number of one object in the record or its STIX id; "" means all of the record.
 	Object string `json:"object,omitempty" maxLength:"512"`
+	// Reason says why; it is needed, and kept in the audit log.
 	Reason string `json:"reason" minLength:"1" maxLength:"1000"`
 }
 
 // Erased is what an erasure did.
 type Erased struct {
-	Record  string `json:"record"`
-	Org     string `json:"org"`
+	// Record is the id of the record.
+	Record string `json:"record"`
+	// Org is the organisation that signed it: sha256: and 64 hex digits.
+	Org string `json:"org"`
+	// Petname is what the trust list calls that organisation; absent for a stranger.
 	Petname string `json:"petname,omitempty"`
 	// Objects are the objects that were erased, all of a record without objects being none.
 	Objects []Ref `json:"objects"`
@@ -26,16 +31,20 @@ type Erased struct {
 	Elsewhere []Ref `json:"elsewhere"`
 }
 
-// Vacuumed is what a vacuum of the store did. Bytes are those of its files before and after.
+// Vacuumed is what a vacuum of the store did.
 type Vacuumed struct {
+	// Before is the size of the store's files before, in bytes.
 	Before int64 `json:"before"`
-	After  int64 `json:"after"`
-	// PausedMS is how long nothing could be written, SwapMS how long nothing could be read.
+	// After is their size after it, in bytes.
+	After int64 `json:"after"`
+	// PausedMS is for how many milliseconds nothing could be written.
 	PausedMS int64 `json:"paused_ms"`
-	SwapMS   int64 `json:"swap_ms"`
-	// Aside are folders of former repairs beside the store, which may have what was erased since; Wiped says that they are gone now.
+	// SwapMS is for how many of them nothing could be read either.
+	SwapMS int64 `json:"swap_ms"`
+	// Aside are folders of former repairs beside the store, which may have what was erased since; absent for none.
 	Aside []string `json:"aside,omitempty"`
-	Wiped bool     `json:"wiped,omitempty"`
+	// Wiped is true when those folders were deleted, as asked for.
+	Wiped bool `json:"wiped,omitempty"`
 }
 
 // Erase takes objects away for good at this node.

@@ -30,27 +30,39 @@ const maxEvent = 1 << 20
 // for "object", an AuditEntry for "audit", a Gap for "gap", a Turn for the others. A stream that asks for no kinds names changes by their own kind
 // ("accepted", "held"), and Data is an Event then.
 type Happening struct {
-	ID   string          `json:"id"`
-	Kind string          `json:"kind"`
+	// ID is the opaque cursor to go on with behind it.
+	ID string `json:"id"`
+	// Kind is the event's name.
+	Kind string `json:"kind"`
+	// Data is the event itself: its form hangs on the kind.
 	Data json.RawMessage `json:"data"`
 }
 
 // Turn is how something that is only seen as it happens (a peer, a topic of the mesh, what waits for review,
 // catch-up, a check of the doctor) became otherwise; Was or Now is absent for what was not there, or is not any more.
 type Turn struct {
-	At   time.Time       `json:"at"`
-	Name string          `json:"name"`
-	Was  json.RawMessage `json:"was,omitempty"`
-	Now  json.RawMessage `json:"now,omitempty"`
+	// At is when it was seen.
+	At time.Time `json:"at"`
+	// Name is what it is about: a peer's id, a topic, an item's id, the name of a check.
+	Name string `json:"name"`
+	// Was is how it was before; absent for what was not there.
+	Was json.RawMessage `json:"was,omitempty"`
+	// Now is how it is; absent for what is not there any more.
+	Now json.RawMessage `json:"now,omitempty"`
 }
 
-// Gap is what a reader of events missed: Dropped counts events of any kind, -1 when nobody can know.
+// Gap is what a reader of events missed.
 type Gap struct {
-	Kind    string    `json:"kind"` // "gap"
-	At      time.Time `json:"at"`
-	From    string    `json:"from"`
-	To      string    `json:"to"`
-	Dropped int64     `json:"dropped"`
+	// Kind is "gap".
+	Kind string `json:"kind"`
+	// At is when the gap was noticed.
+	At time.Time `json:"at"`
+	// From is the cursor behind which events are missing.
+	From string `json:"from"`
+	// To is the cursor up to which they are.
+	To string `json:"to"`
+	// Dropped counts the missing events of the source that has the gap, of any kind; -1 when nobody can know.
+	Dropped int64 `json:"dropped"`
 }
 
 // EventParams says which events to follow. The zero value asks for the change sequence from now on.

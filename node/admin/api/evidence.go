@@ -10,36 +10,51 @@ import (
 
 // Checkpoint is a signed head of an audit log.
 type Checkpoint struct {
-	Origin string    `json:"origin"`
-	Size   uint64    `json:"size"`
-	Root   string    `json:"root"`
-	At     time.Time `json:"at"`
+	// Origin is the log's name: whose it is.
+	Origin string `json:"origin"`
+	// Size is how many entries of the log it covers.
+	Size uint64 `json:"size"`
+	// Root is the root hash over them.
+	Root string `json:"root"`
+	// At is when it was signed.
+	At time.Time `json:"at"`
 	// Cosigned are the witnesses, as far as their keys are known.
 	Cosigned []Cosignature `json:"cosigned"`
 	// Note is the checkpoint with all its signatures (C2SP signed-note).
 	Note string `json:"note"`
-	// Contradicted says that the log does not continue it; a witness showed it.
+	// Contradicted names the witness that showed that the log does not continue it; absent when all is well.
 	Contradicted string `json:"contradicted,omitempty"`
 }
 
 // Cosignature is a witness's word for a checkpoint.
 type Cosignature struct {
-	Org     string    `json:"org"`
-	Petname string    `json:"petname,omitempty"`
-	At      time.Time `json:"at"`
+	// Org is the witness: sha256: and 64 hex digits.
+	Org string `json:"org"`
+	// Petname is what the trust list calls it; absent for a stranger.
+	Petname string `json:"petname,omitempty"`
+	// At is when it cosigned, by its own clock.
+	At time.Time `json:"at"`
 }
 
 // Witnessed is what this node holds of another node's audit log.
 type Witnessed struct {
-	Org     string    `json:"org"`
-	Petname string    `json:"petname,omitempty"`
-	Origin  string    `json:"origin"`
-	Size    uint64    `json:"size"`
-	At      time.Time `json:"at"`
-	Note    string    `json:"note"`
-	// Conflict is a checkpoint that did not continue it; Why and ConflictAt say what and when.
-	Conflict   string    `json:"conflict,omitempty"`
-	Why        string    `json:"why,omitempty"`
+	// Org is the organisation whose log it is: sha256: and 64 hex digits.
+	Org string `json:"org"`
+	// Petname is what the trust list calls it; absent for a stranger.
+	Petname string `json:"petname,omitempty"`
+	// Origin is the log's name.
+	Origin string `json:"origin"`
+	// Size is how many entries the newest good checkpoint covers.
+	Size uint64 `json:"size"`
+	// At is when this node cosigned it.
+	At time.Time `json:"at"`
+	// Note is that checkpoint with its signatures (C2SP signed-note).
+	Note string `json:"note"`
+	// Conflict is a checkpoint that did not continue it; absent for none.
+	Conflict string `json:"conflict,omitempty"`
+	// Why says in what it did not.
+	Why string `json:"why,omitempty"`
+	// ConflictAt is when it came.
 	ConflictAt time.Time `json:"conflict_at,omitzero"`
 }
 

@@ -28,6 +28,7 @@ type InviteCreate struct {
 
 // InviteAccept accepts the invitation of another organisation.
 type InviteAccept struct {
+	// Text is the invitation as it was received.
 	Text string `json:"text" minLength:"1" maxLength:"4096"`
 	// Petname is how the inviter will be called here.
 	Petname string `json:"petname" minLength:"1" maxLength:"256"`
@@ -41,25 +42,34 @@ type InviteConfirm struct {
 
 // Invite is one invitation as this side sees it.
 type Invite struct {
+	// Handle names the invitation in requests.
 	Handle string `json:"handle"`
 	// Made is true where this organisation is the inviter.
-	Made    bool   `json:"made"`
-	State   string `json:"state"`
+	Made bool `json:"made"`
+	// State is one of open, compare, confirmed, cancelled or over: made and not answered; to be confirmed after people compared the words; listed; ended;
+	// nobody answered in time.
+	State string `json:"state"`
+	// Petname is what the other organisation is called here; "" where nobody has said yet.
 	Petname string `json:"petname"`
 	// Text is what the other side accepts; only in the answer to whoever made it.
 	Text string `json:"text,omitempty"`
 	// Addrs are where it leads.
-	Addrs   []string  `json:"addrs,omitempty"`
+	Addrs []string `json:"addrs,omitempty"`
+	// Expires is until when it can be answered.
 	Expires time.Time `json:"expires"`
-	At      time.Time `json:"at"`
-	// Org is the other organisation, Name and Country what it says of itself.
-	Org     string `json:"org,omitempty"`
-	Name    string `json:"name,omitempty"`
+	// At is when it was made or accepted.
+	At time.Time `json:"at"`
+	// Org is the other organisation: sha256: and 64 hex digits; absent until it is known.
+	Org string `json:"org,omitempty"`
+	// Name is what that organisation calls itself, which proves nothing.
+	Name string `json:"name,omitempty"`
+	// Country is where it says that it is, two letters.
 	Country string `json:"country,omitempty"`
 	// Words are what both sides read to each other.
 	Words []string `json:"words,omitempty"`
-	// Level is what the trust list says of the other now, Until the last day of that.
+	// Level is what the trust list says of the other organisation now; absent while that is not known.
 	Level string `json:"level,omitempty"`
+	// Until is the last day of its trust entry, YYYY-MM-DD; absent for none.
 	Until string `json:"until,omitempty"`
 }
 

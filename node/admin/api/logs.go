@@ -8,22 +8,25 @@ import (
 	"time"
 )
 
-// LogLevel is a logging subsystem's level now.
+// LogLevel is what one part of the node logs now.
 type LogLevel struct {
+	// Subsystem is the name of a part of the node.
 	Subsystem string `json:"subsystem"`
-	// Level is debug, info, warn or error.
+	// Level is one of debug, info, warn or error.
 	Level string `json:"level"`
 	// Until is when it goes back to Before by itself; absent while it is as configured.
-	Until  time.Time `json:"until,omitzero"`
-	Before string    `json:"before,omitempty"`
+	Until time.Time `json:"until,omitzero"`
+	// Before is the level that it goes back to; absent while it is as configured.
+	Before string `json:"before,omitempty"`
 }
 
 // LogLevelRequest asks for a level for a time.
 type LogLevelRequest struct {
 	// Subsystem is a name, or the beginning of names and a *.
 	Subsystem string `json:"subsystem" minLength:"1" maxLength:"100"`
-	Level     string `json:"level" enum:"debug,info,warn,error"`
-	// For is in seconds.
+	// Level is one of debug, info, warn or error.
+	Level string `json:"level" enum:"debug,info,warn,error"`
+	// For is for how many seconds; at most a day.
 	For int `json:"for_s" minimum:"1" maximum:"86400"`
 }
 

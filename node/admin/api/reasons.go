@@ -10,11 +10,14 @@ import (
 
 // Reason is one line of the catalogue of reason codes, in one language.
 type Reason struct {
-	Code  string `json:"code"`
+	// Code is the reason code.
+	Code string `json:"code"`
+	// Blame is whose doing it is: sender, us or nobody.
 	Blame string `json:"blame"`
-	// Text says what happened, Fix what to do.
+	// Text says what happened.
 	Text string `json:"text"`
-	Fix  string `json:"fix"`
+	// Fix says what to do; "" where nothing helps.
+	Fix string `json:"fix"`
 	// Lang is the language of both: en, fr, es, ar, zh or ru.
 	Lang string `json:"lang"`
 	// Status is the HTTP status of an answer that carries the code.

@@ -23,11 +23,13 @@ type PeerRequest struct {
 
 // CheckRequest asks about values as typed; defanged ones are fine.
 type CheckRequest struct {
+	// Values are the values as typed, of any kind; defanged ones (hxxp, [.]) are fine.
 	Values []string `json:"values" minItems:"1" maxItems:"10000"`
 }
 
 // Removed names what was taken out.
 type Removed struct {
+	// Removed is the full id of what was taken out.
 	Removed string `json:"removed"`
 }
 
@@ -35,12 +37,13 @@ type Removed struct {
 type Decision struct {
 	// Subject is a record id, RECORD#INDEX, or a STIX id; unique prefixes of 8 or more serve.
 	Subject string `json:"subject,omitempty" maxLength:"512"`
-	// Org and Code choose all that a publisher sent, or all that is held for a reason, in place of a Subject.
-	Org  string `json:"org,omitempty" maxLength:"512"`
+	// Org chooses all that a publisher sent, in place of a subject: petname, id or a unique beginning of it. It takes a reason.
+	Org string `json:"org,omitempty" maxLength:"512"`
+	// Code chooses all that is held for a reason code, in place of a subject; with org both must hold. It takes a reason.
 	Code string `json:"code,omitempty" maxLength:"64"`
 	// Accept takes it out of quarantine; else it is dropped for good.
 	Accept bool `json:"accept"`
-	// Reason is kept with the decision.
+	// Reason is kept with the decision, in the audit log; needed where org or code choose.
 	Reason string `json:"reason,omitempty" maxLength:"1000"`
 }
 
@@ -52,16 +55,20 @@ type HeldParams struct {
 	Limit            int
 }
 
-// Ref points at one object in a record; Index is -1 for the whole record.
+// Ref points at one object in a record, or at the whole record.
 type Ref struct {
+	// Record is the id of the record.
 	Record string `json:"record"`
-	Index  int    `json:"index"`
+	// Index is the object's place in it, from 0; -1 for the whole record.
+	Index int `json:"index"`
 }
 
 // Decided says what a Decision was about.
 type Decided struct {
-	Accepted bool  `json:"accepted"`
-	Items    []Ref `json:"items"`
+	// Accepted is what was decided.
+	Accepted bool `json:"accepted"`
+	// Items are what was decided on.
+	Items []Ref `json:"items"`
 	// More is true when a batch was cut: decide again for the rest.
 	More bool `json:"more,omitempty"`
 }
@@ -72,7 +79,7 @@ type SearchParams struct {
 	Query string
 	// Type is a STIX type, Topic a topic, Org an organisation's id or unique prefix.
 	Type, Topic, Org string
-	// State is accepted, held or not-evaluated.
+	// State is one of accepted, held or not-evaluated.
 	State string
 	// Since and Until bound the record's time of creation.
 	Since, Until time.Time
@@ -82,43 +89,69 @@ type SearchParams struct {
 
 // Record is one record as this node holds it, with what stands in it.
 type Record struct {
-	ID      string `json:"id"`
-	Org     string `json:"org"`
+	// ID is the record's id: sha256: and 64 hex digits.
+	ID string `json:"id"`
+	// Org is the organisation that signed it: sha256: and 64 hex digits.
+	Org string `json:"org"`
+	// Petname is what the trust list calls it, empty for a stranger.
 	Petname string `json:"petname"`
-	Level   string `json:"level"`
-	Kind    int    `json:"kind"`
-	Topic   string `json:"topic"`
-	// Key is the record key that signed, "" when its certificate is not known any more.
-	Key      string       `json:"key,omitempty"`
-	Sequence uint64       `json:"sequence"`
-	Previous string       `json:"previous,omitempty"`
-	Created  time.Time    `json:"created"`
-	Expires  time.Time    `json:"expires"`
-	Received time.Time    `json:"received"`
-	From     string       `json:"from"`
-	TLP      string       `json:"tlp"`
-	Upstream string       `json:"upstream,omitempty"`
-	State    string       `json:"state"`
-	Reason   string       `json:"reason,omitempty"`
-	Bytes    int          `json:"bytes"`
-	Objects  []RecordItem `json:"objects"`
+	// Level is how far it is trusted here now, on this topic.
+	Level string `json:"level"`
+	// Kind is what the record carries, by the number of SPEC 6.2: 1 objects, 3 a withdrawal, 6 a vouch, 7 a commitment, 8 an advisory.
+	Kind int `json:"kind"`
+	// Topic is the topic that it stands on.
+	Topic string `json:"topic"`
+	// Key is the record key that signed it; absent when its certificate is not known any more.
+	Key string `json:"key,omitempty"`
+	// Sequence is its number in that key's log of the topic, from 1.
+	Sequence uint64 `json:"sequence"`
+	// Previous is the id of the record before it in that log; absent for the first.
+	Previous string `json:"previous,omitempty"`
+	// Created is when it was signed, by its author's clock.
+	Created time.Time `json:"created"`
+	// Expires is when those who hold it forget it.
+	Expires time.Time `json:"expires"`
+	// Received is when it came here.
+	Received time.Time `json:"received"`
+	// From is the peer that brought it, or "local" for what was published here.
+	From string `json:"from"`
+	// TLP is its marking, such as TLP:GREEN.
+	TLP string `json:"tlp"`
+	// Upstream is where the author says it has it from; absent where it says nothing.
+	Upstream string `json:"upstream,omitempty"`
+	// State is one of accepted, held, not-evaluated or refused.
+	State string `json:"state"`
+	// Reason is the reason code for which all of it is held; absent when it is not.
+	Reason string `json:"reason,omitempty"`
+	// Bytes is its size.
+	Bytes int `json:"bytes"`
+	// Objects are what stands in it.
+	Objects []RecordItem `json:"objects"`
 }
 
 // RecordItem is one object of a Record.
 type RecordItem struct {
-	Index  int    `json:"index"`
-	ID     string `json:"id"`
-	Type   string `json:"type"`
-	State  string `json:"state"`
+	// Index is the object's place in the record, from 0.
+	Index int `json:"index"`
+	// ID is the STIX id.
+	ID string `json:"id"`
+	// Type is the STIX type.
+	Type string `json:"type"`
+	// State is one of accepted, held, not-evaluated, withdrawn or refused.
+	State string `json:"state"`
+	// Reason is the reason code of the state; absent for accepted ones.
 	Reason string `json:"reason,omitempty"`
 }
 
 // PublishLine is one line of a publication's progress stream (NDJSON): progress
 // as often as there is some, then exactly one result or problem.
 type PublishLine struct {
-	Progress *Progress      `json:"progress,omitempty"`
-	Result   *PublishResult `json:"result,omitempty"`
-	Problem  *Problem       `json:"problem,omitempty"`
+	// Progress says how far it is.
+	Progress *Progress `json:"progress,omitempty"`
+	// Result is what went out: the last line, where all went well.
+	Result *PublishResult `json:"result,omitempty"`
+	// Problem is why it ended: the last line, where not.
+	Problem *Problem `json:"problem,omitempty"`
 }
 
 // MediaNDJSON is the media type of a stream of JSON lines.

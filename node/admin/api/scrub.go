@@ -8,16 +8,21 @@ import (
 
 // Scrub is what the last look at the whole store found, or has found so far.
 type Scrub struct {
+	// Running is true while it looks: then the figures are those so far.
 	Running bool `json:"running"`
 	// OK is true when everything is as it should be.
-	OK    bool      `json:"ok"`
+	OK bool `json:"ok"`
+	// Began is when it began; absent when it never did since the start.
 	Began time.Time `json:"began,omitzero"`
+	// Ended is when it ended; absent while it runs and when it never did.
 	Ended time.Time `json:"ended,omitzero"`
-	// Records is how many were read, Repaired how many were put back from peers, Lost those that are damaged and that nobody has.
-	Records  int      `json:"records"`
-	Repaired int      `json:"repaired"`
-	Lost     []string `json:"lost"`
-	// Problems are sentences.
+	// Records counts the records that were read.
+	Records int `json:"records"`
+	// Repaired counts those that were put back from peers.
+	Repaired int `json:"repaired"`
+	// Lost are the ids of records that are damaged and that nobody has.
+	Lost []string `json:"lost"`
+	// Problems says in sentences what is wrong.
 	Problems []string `json:"problems"`
 }
 

@@ -18,59 +18,77 @@ const (
 type SimulateRequest struct {
 	// Name is the file's, for messages.
 	Name string `json:"name" maxLength:"4096"`
-	// File is its text.
+	// File is the list, in the form of trust.toml.
 	File string `json:"file"`
-	// Days is how far back records are looked at, 0 for the default.
+	// Days is for how many days back records are looked at; 0 for 30.
 	Days int `json:"days,omitempty" minimum:"0" maximum:"400"`
 }
 
 // Simulation is what would change. Nothing was applied.
 type Simulation struct {
-	// Values were judged, Changed would have another verdict or band.
-	Values  int `json:"values"`
+	// Values counts the values that were judged.
+	Values int `json:"values"`
+	// Changed counts those that would have another verdict or band.
 	Changed int `json:"changed"`
 	// Kinds counts the changes by kind, the most frequent first.
 	Kinds []ChangeKind `json:"kinds"`
 	// Examples are the first changed values.
 	Examples []ChangeExample `json:"examples"`
-	Days     int             `json:"days"`
-	Seconds  float64         `json:"seconds"`
+	// Days is for how many days back records were looked at.
+	Days int `json:"days"`
+	// Seconds is how long it took.
+	Seconds float64 `json:"seconds"`
 }
 
 // ChangeKind is a kind of change ("suspicious -> malicious") and how many values it befalls.
 type ChangeKind struct {
-	Kind  string `json:"kind"`
-	Count int    `json:"count"`
+	// Kind is the verdict before and after ("suspicious -> malicious"), or the verdict and its band before and after.
+	Kind string `json:"kind"`
+	// Count is how many values it befalls.
+	Count int `json:"count"`
 }
 
 // ChangeExample is one value that would change.
 type ChangeExample struct {
-	Type   string    `json:"type"`
-	Value  string    `json:"value"`
+	// Type is the kind of observable, such as domain.
+	Type string `json:"type"`
+	// Value is the value in its normal form.
+	Value string `json:"value"`
+	// Before is where it stands by the list in force.
 	Before Placement `json:"before"`
-	After  Placement `json:"after"`
+	// After is where it would stand.
+	After Placement `json:"after"`
 }
 
 // Placement is where a value stands.
 type Placement struct {
+	// Verdict is one of malicious, suspicious, known, allowed, expired or unknown.
 	Verdict string `json:"verdict"`
-	State   string `json:"state"`
-	Score   int    `json:"score"`
-	Gate    int    `json:"gate"`
-	// Band is actionable, alert, context or stored.
+	// State is one of accepted, held, disputed, withdrawn, refused, not-evaluated or none.
+	State string `json:"state"`
+	// Score is the displayed score, 0 to 100.
+	Score int `json:"score"`
+	// Gate is the score that machines and thresholds go by, 0 to 100.
+	Gate int `json:"gate"`
+	// Band is where the gate score lies: actionable from 80, alert from 50, context from 20, else stored.
 	Band string `json:"band"`
 }
 
 // Judging says how far the background judgement is that follows a change of the trust list, of a
 // warning list, or of somebody's standing.
 type Judging struct {
-	Running bool   `json:"running"`
-	Why     string `json:"why"`
-	Values  int    `json:"values"`
-	Changed int    `json:"changed"`
-	// PerSecond is the rate, Seconds how long it takes or took.
-	PerSecond int     `json:"per_second"`
-	Seconds   float64 `json:"seconds"`
+	// Running is true while it is under way.
+	Running bool `json:"running"`
+	// Why says what it follows.
+	Why string `json:"why"`
+	// Values counts the values that were judged so far.
+	Values int `json:"values"`
+	// Changed counts those that became otherwise.
+	Changed int `json:"changed"`
+	// PerSecond is how many values a second it judges.
+	PerSecond int `json:"per_second"`
+	// Seconds is how long it takes so far, or took.
+	Seconds float64 `json:"seconds"`
 }
 
 // SimulateTrust asks what a trust list would change.

@@ -12,84 +12,109 @@ import (
 type Sync struct {
 	// CaughtUp is up to when nothing is missing of what peers held, absent before the first round that left nothing to fetch.
 	CaughtUp time.Time `json:"caught_up,omitzero"`
-	// Behind counts records that peers hold and that are still to come, BehindObjects is an estimate of the objects in them.
-	Behind        int `json:"behind"`
+	// Behind counts records that peers hold and that are still to come.
+	Behind int `json:"behind"`
+	// BehindObjects is an estimate of the objects in them.
 	BehindObjects int `json:"behind_objects"`
-	// Fetched counts records since this node fell behind.
-	Fetched        int `json:"fetched"`
+	// Fetched counts records that came since this node fell behind; 0 when it is not.
+	Fetched int `json:"fetched"`
+	// FetchedObjects counts the objects in them.
 	FetchedObjects int `json:"fetched_objects"`
-	// Rate is in records per second, Remaining in seconds, 0 when not known.
-	Rate      float64 `json:"rate"`
+	// Rate is in records per second.
+	Rate float64 `json:"rate"`
+	// Remaining is the expected time in seconds, 0 when not known.
 	Remaining float64 `json:"remaining_s"`
-	// Equal is with how many peers of Asked the last round found every topic equal.
+	// Equal counts the peers with which the last round found every topic equal in the end.
 	Equal int `json:"equal"`
+	// Asked counts the peers that it asked.
 	Asked int `json:"asked"`
 	// Connected counts the peers that are connected now.
 	Connected int `json:"connected"`
-	// Repaired counts records that catch-up brought since the start, Refused those that are not fetched again for a day.
+	// Repaired counts records that catch-up brought since the start.
 	Repaired uint64 `json:"repaired"`
-	Refused  int    `json:"refused"`
-	// Gaps counts runs of places that are missing in key logs, Missing the places, as far as they are counted.
-	Gaps    int    `json:"gaps"`
+	// Refused counts records that were refused and are not fetched again for a day.
+	Refused int `json:"refused"`
+	// Gaps counts runs of places that are missing in key logs; 10,000 at most are counted.
+	Gaps int `json:"gaps"`
+	// Missing counts the places in them.
 	Missing uint64 `json:"missing"`
 	// Last is the last time this node was behind, absent when it never was since its start.
-	Last  *SyncGap   `json:"last,omitempty"`
+	Last *SyncGap `json:"last,omitempty"`
+	// Peers says how this node stands with each peer.
 	Peers []SyncPeer `json:"peers"`
 }
 
 // SyncBrief is catch-up in one line.
 type SyncBrief struct {
-	CaughtUp      time.Time `json:"caught_up,omitzero"`
-	Behind        int       `json:"behind"`
-	BehindObjects int       `json:"behind_objects"`
+	// CaughtUp is up to when nothing is missing of what peers held; absent before the first round that left nothing to fetch.
+	CaughtUp time.Time `json:"caught_up,omitzero"`
+	// Behind counts records that peers hold and that are still to come.
+	Behind int `json:"behind"`
+	// BehindObjects is an estimate of the objects in them.
+	BehindObjects int `json:"behind_objects"`
 	// Remaining is in seconds, 0 when not known.
 	Remaining float64 `json:"remaining_s"`
-	Equal     int     `json:"equal"`
-	Asked     int     `json:"asked"`
-	// Gap is the end of the last gap that was filled, from as many peers as Sources, in Took seconds.
-	Gap     time.Time `json:"gap,omitzero"`
-	Sources int       `json:"sources,omitempty"`
-	Took    float64   `json:"took_s,omitempty"`
+	// Equal counts the peers with which the last round found every topic equal in the end.
+	Equal int `json:"equal"`
+	// Asked counts the peers that it asked.
+	Asked int `json:"asked"`
+	// Gap is the end of the last gap that was filled; absent for none.
+	Gap time.Time `json:"gap,omitzero"`
+	// Sources counts the peers that filled it.
+	Sources int `json:"sources,omitempty"`
+	// Took is in how many seconds they did.
+	Took float64 `json:"took_s,omitempty"`
 }
 
 // SyncGap is a time for which records were missing.
 type SyncGap struct {
-	// From and Until are the created of the first and last of them.
-	From  time.Time `json:"from"`
+	// From is when the first of the missing records was signed.
+	From time.Time `json:"from"`
+	// Until is when the last of them was.
 	Until time.Time `json:"until"`
-	// Records and Objects are what came.
+	// Records counts the records that came.
 	Records int `json:"records"`
+	// Objects counts the objects in them.
 	Objects int `json:"objects"`
-	// Took is in seconds, until all of it was here or so far.
+	// Took is how many seconds it took, or takes so far.
 	Took float64 `json:"took_s"`
-	Done bool    `json:"done"`
+	// Done is true when all of it is here.
+	Done bool `json:"done"`
 	// Off is true when all of it was made before this node started.
-	Off     bool         `json:"off"`
+	Off bool `json:"off"`
+	// Sources are the peers that they came from.
 	Sources []PeerCalled `json:"sources"`
 }
 
 // PeerCalled is a peer with its organisation, as far as that is known.
 type PeerCalled struct {
-	ID      string `json:"id"`
-	Org     string `json:"org,omitempty"`
+	// ID is the peer's id in the mesh.
+	ID string `json:"id"`
+	// Org is its organisation; absent while that is not known.
+	Org string `json:"org,omitempty"`
+	// Petname is what the trust list calls the organisation; absent for none.
 	Petname string `json:"petname,omitempty"`
 }
 
 // SyncPeer is how we stand with one peer.
 type SyncPeer struct {
 	PeerCalled
-	// Last is when a round with it ended, Next when the next is due.
+	// Last is when the last round with it ended; absent for none.
 	Last time.Time `json:"last,omitzero"`
+	// Next is when the next is due; absent for none.
 	Next time.Time `json:"next,omitzero"`
-	// Received and Sent count records.
-	Received      int   `json:"received"`
-	Sent          int   `json:"sent"`
+	// Received counts records that came from it.
+	Received int `json:"received"`
+	// Sent counts records that went to it.
+	Sent int `json:"sent"`
+	// ReceivedBytes counts the bytes of those that came.
 	ReceivedBytes int64 `json:"received_bytes"`
 	// Equal is true when the last round left no difference.
 	Equal bool `json:"equal"`
 	// Unsupported is true when it does not speak the protocol.
-	Unsupported bool   `json:"unsupported,omitempty"`
-	Error       string `json:"error,omitempty"`
+	Unsupported bool `json:"unsupported,omitempty"`
+	// Error is why the last round failed; absent when it did not.
+	Error string `json:"error,omitempty"`
 }
 
 // SyncRequest asks for a round.
@@ -98,39 +123,52 @@ type SyncRequest struct {
 	Peer string `json:"peer,omitempty" maxLength:"200"`
 }
 
-// KeyLog is one key's log on a topic. With From it is one run of places that are missing in it.
+// KeyLog is one key's log on a topic, or one run of places that are missing in it.
 type KeyLog struct {
-	Org     string `json:"org"`
+	// Org is the organisation whose key it is: sha256: and 64 hex digits.
+	Org string `json:"org"`
+	// Petname is what the trust list calls it; absent for a stranger.
 	Petname string `json:"petname,omitempty"`
-	Key     string `json:"key"`
-	Topic   string `json:"topic"`
-	// Head is the highest place that was ever held, At when its record was made.
-	Head uint64    `json:"head"`
-	At   time.Time `json:"at,omitzero"`
-	// From to To are missing, both of them.
+	// Key is the record key's id.
+	Key string `json:"key"`
+	// Topic is the topic of the log.
+	Topic string `json:"topic"`
+	// Head is the highest number that was ever held; 0 for none.
+	Head uint64 `json:"head"`
+	// At is when the record at the head was signed; absent for none.
+	At time.Time `json:"at,omitzero"`
+	// From is the first number of a run that is missing; absent where logs are listed whatever they lack.
 	From uint64 `json:"from,omitempty"`
-	To   uint64 `json:"to,omitempty"`
+	// To is the last number of that run.
+	To uint64 `json:"to,omitempty"`
 }
 
 // SyncDigest is what is held of a topic, here and at peers.
 type SyncDigest struct {
+	// Topic is the topic that was compared.
 	Topic string `json:"topic"`
 	// Until is what records were made before; later ones are left out.
-	Until   time.Time `json:"until"`
-	Records int       `json:"records"`
-	Digest  string    `json:"digest"`
-	// Equal counts the peers whose digest is ours, of those in Peers that answered.
-	Equal int          `json:"equal"`
+	Until time.Time `json:"until"`
+	// Records counts the records that are held here.
+	Records int `json:"records"`
+	// Digest is the digest over their ids.
+	Digest string `json:"digest"`
+	// Equal counts the peers whose digest is the same, of those that answered.
+	Equal int `json:"equal"`
+	// Peers are the peers that were asked.
 	Peers []PeerDigest `json:"peers"`
 }
 
-// PeerDigest is one peer's.
+// PeerDigest is what one peer holds of a topic.
 type PeerDigest struct {
 	PeerCalled
-	Records int    `json:"records"`
-	Digest  string `json:"digest,omitempty"`
-	Equal   bool   `json:"equal"`
-	// Error is why there is none.
+	// Records counts the records that the peer holds.
+	Records int `json:"records"`
+	// Digest is the peer's digest; absent where there is none.
+	Digest string `json:"digest,omitempty"`
+	// Equal is true when it holds the same.
+	Equal bool `json:"equal"`
+	// Error is why there is no digest; absent when there is one.
 	Error string `json:"error,omitempty"`
 }
 

@@ -9,22 +9,27 @@ import (
 
 // Token is a named token, without its secret.
 type Token struct {
-	ID   string `json:"id"`
+	// ID is the token's id; it is no secret.
+	ID string `json:"id"`
+	// Name says what the token is for; the audit log has it as who acted.
 	Name string `json:"name"`
-	// Role is viewer, analyst or operator.
-	Role    string    `json:"role"`
+	// Role is one of viewer, analyst or operator.
+	Role string `json:"role"`
+	// Created is when it was made.
 	Created time.Time `json:"created"`
+	// Expires is when it ends.
 	Expires time.Time `json:"expires"`
 	// LastUsed is the hour of its newest use; absent for none.
-	LastUsed time.Time  `json:"last_used,omitzero"`
-	By       AuditActor `json:"by"`
+	LastUsed time.Time `json:"last_used,omitzero"`
+	// By is who made it.
+	By AuditActor `json:"by"`
 }
 
 // TokenCreate asks for a token.
 type TokenCreate struct {
 	// Name says what the token is for; the audit log has it as who acted.
 	Name string `json:"name" minLength:"1" maxLength:"64"`
-	// Role is viewer, analyst or operator, and not above that of who asks.
+	// Role is one of viewer, analyst or operator, and not above that of who asks.
 	Role string `json:"role" minLength:"1" maxLength:"16"`
 	// Expires is at most 366 days away.
 	Expires time.Time `json:"expires"`
@@ -35,6 +40,7 @@ type TokenCreate struct {
 // TokenCreated is a new token with its secret, which is never shown again.
 type TokenCreated struct {
 	Token
+	// Secret is the token itself: sent as "Authorization: Bearer SECRET". It is never shown again.
 	Secret string `json:"secret"`
 }
 
@@ -46,7 +52,9 @@ type LoginCodeCreate struct {
 
 // LoginCode logs one browser in, once.
 type LoginCode struct {
-	Code    string    `json:"code"`
+	// Code logs one browser in, once.
+	Code string `json:"code"`
+	// Expires is until when, 60 seconds away.
 	Expires time.Time `json:"expires"`
 	// Links open the admin port with the code, the nearest way first; none where it listens at the socket only.
 	Links []string `json:"links"`

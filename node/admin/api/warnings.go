@@ -9,31 +9,42 @@ import (
 
 // WarningList is one warning list in force.
 type WarningList struct {
+	// Name is the list's name.
 	Name string `json:"name"`
 	// File is its file in the folder of warning lists; absent for a built-in one.
-	File    string `json:"file,omitempty"`
-	Type    string `json:"type"`
-	Hard    bool   `json:"hard"`
-	Entries int    `json:"entries"`
+	File string `json:"file,omitempty"`
+	// Type is how its entries match: cidr, hostname, substring, string or regex; suffix for the built-in list of public suffixes.
+	Type string `json:"type"`
+	// Hard is true for a list of what must never be blocked.
+	Hard bool `json:"hard"`
+	// Entries counts the entries in use.
+	Entries int `json:"entries"`
 	// Skipped counts entries that cannot be used; "tocsin warnings lint" names them.
 	Skipped int `json:"skipped"`
 }
 
-// WarningLists are the lists in force. Version counts changes since the node started.
+// WarningLists are the warning lists in force.
 type WarningLists struct {
-	Items   []WarningList `json:"items"`
-	Folder  string        `json:"folder"`
-	Version uint64        `json:"version"`
-	// Next is the cursor of the next page.
+	// Items are the page's lists.
+	Items []WarningList `json:"items"`
+	// Folder is where the lists' files are, on the node's machine.
+	Folder string `json:"folder"`
+	// Version counts the changes of the lists since the node started.
+	Version uint64 `json:"version"`
+	// Next is the cursor of the next page; absent on the last.
 	Next string `json:"next,omitempty"`
 }
 
 // WarningItem says which lists name a value.
 type WarningItem struct {
-	Value  string    `json:"value"` // as asked
-	Type   string    `json:"type"`
-	Normal string    `json:"normal"`
-	Lists  []Warning `json:"lists"`
+	// Value is the value as it was asked.
+	Value string `json:"value"`
+	// Type is the kind of observable that it was taken for; text for what is none.
+	Type string `json:"type"`
+	// Normal is the value's normal form.
+	Normal string `json:"normal"`
+	// Lists are the lists that name it, with the entry that does.
+	Lists []Warning `json:"lists"`
 	// LooksLike is an own name that the value only looks like; that protects it from nothing.
 	LooksLike *Warning `json:"looks_like,omitempty"`
 }

@@ -17,196 +17,761 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
-// Automation defines model for Automation.
+// Defines values for ExplanationState.
+const (
+	ExplanationStateAccepted     ExplanationState = "accepted"
+	ExplanationStateDisputed     ExplanationState = "disputed"
+	ExplanationStateHeld         ExplanationState = "held"
+	ExplanationStateNone         ExplanationState = "none"
+	ExplanationStateNotEvaluated ExplanationState = "not-evaluated"
+	ExplanationStateRefused      ExplanationState = "refused"
+	ExplanationStateWithdrawn    ExplanationState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the ExplanationState enum.
+func (e ExplanationState) Valid() bool {
+	switch e {
+	case ExplanationStateAccepted:
+		return true
+	case ExplanationStateDisputed:
+		return true
+	case ExplanationStateHeld:
+		return true
+	case ExplanationStateNone:
+		return true
+	case ExplanationStateNotEvaluated:
+		return true
+	case ExplanationStateRefused:
+		return true
+	case ExplanationStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExplanationVerdict.
+const (
+	ExplanationVerdictAllowed    ExplanationVerdict = "allowed"
+	ExplanationVerdictExpired    ExplanationVerdict = "expired"
+	ExplanationVerdictKnown      ExplanationVerdict = "known"
+	ExplanationVerdictMalicious  ExplanationVerdict = "malicious"
+	ExplanationVerdictSuspicious ExplanationVerdict = "suspicious"
+	ExplanationVerdictUnknown    ExplanationVerdict = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the ExplanationVerdict enum.
+func (e ExplanationVerdict) Valid() bool {
+	switch e {
+	case ExplanationVerdictAllowed:
+		return true
+	case ExplanationVerdictExpired:
+		return true
+	case ExplanationVerdictKnown:
+		return true
+	case ExplanationVerdictMalicious:
+		return true
+	case ExplanationVerdictSuspicious:
+		return true
+	case ExplanationVerdictUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OpinionLevel.
+const (
+	OpinionLevelAnchor   OpinionLevel = "anchor"
+	OpinionLevelBlocked  OpinionLevel = "blocked"
+	OpinionLevelObserved OpinionLevel = "observed"
+	OpinionLevelOwn      OpinionLevel = "own"
+	OpinionLevelPartner  OpinionLevel = "partner"
+	OpinionLevelUnknown  OpinionLevel = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the OpinionLevel enum.
+func (e OpinionLevel) Valid() bool {
+	switch e {
+	case OpinionLevelAnchor:
+		return true
+	case OpinionLevelBlocked:
+		return true
+	case OpinionLevelObserved:
+		return true
+	case OpinionLevelOwn:
+		return true
+	case OpinionLevelPartner:
+		return true
+	case OpinionLevelUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OpinionSays.
+const (
+	Agrees    OpinionSays = "agrees"
+	Disagrees OpinionSays = "disagrees"
+	NotSeen   OpinionSays = "not seen"
+	Seen      OpinionSays = "seen"
+)
+
+// Valid indicates whether the value is a known member of the OpinionSays enum.
+func (e OpinionSays) Valid() bool {
+	switch e {
+	case Agrees:
+		return true
+	case Disagrees:
+		return true
+	case NotSeen:
+		return true
+	case Seen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OpinionState.
+const (
+	OpinionStateAccepted     OpinionState = "accepted"
+	OpinionStateExpired      OpinionState = "expired"
+	OpinionStateHeld         OpinionState = "held"
+	OpinionStateNotEvaluated OpinionState = "not-evaluated"
+	OpinionStateRefused      OpinionState = "refused"
+	OpinionStateWithdrawn    OpinionState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the OpinionState enum.
+func (e OpinionState) Valid() bool {
+	switch e {
+	case OpinionStateAccepted:
+		return true
+	case OpinionStateExpired:
+		return true
+	case OpinionStateHeld:
+		return true
+	case OpinionStateNotEvaluated:
+		return true
+	case OpinionStateRefused:
+		return true
+	case OpinionStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OpinionTlp.
+const (
+	TLPAMBER       OpinionTlp = "TLP:AMBER"
+	TLPAMBERSTRICT OpinionTlp = "TLP:AMBER+STRICT"
+	TLPCLEAR       OpinionTlp = "TLP:CLEAR"
+	TLPGREEN       OpinionTlp = "TLP:GREEN"
+	TLPRED         OpinionTlp = "TLP:RED"
+)
+
+// Valid indicates whether the value is a known member of the OpinionTlp enum.
+func (e OpinionTlp) Valid() bool {
+	switch e {
+	case TLPAMBER:
+		return true
+	case TLPAMBERSTRICT:
+		return true
+	case TLPCLEAR:
+		return true
+	case TLPGREEN:
+		return true
+	case TLPRED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ProblemBlame.
+const (
+	Nobody ProblemBlame = "nobody"
+	Sender ProblemBlame = "sender"
+	Us     ProblemBlame = "us"
+)
+
+// Valid indicates whether the value is a known member of the ProblemBlame enum.
+func (e ProblemBlame) Valid() bool {
+	switch e {
+	case Nobody:
+		return true
+	case Sender:
+		return true
+	case Us:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReviewItemKind.
+const (
+	ReviewItemKindAdvisory  ReviewItemKind = "advisory"
+	ReviewItemKindAnchor    ReviewItemKind = "anchor"
+	ReviewItemKindDispute   ReviewItemKind = "dispute"
+	ReviewItemKindImport    ReviewItemKind = "import"
+	ReviewItemKindPromotion ReviewItemKind = "promotion"
+)
+
+// Valid indicates whether the value is a known member of the ReviewItemKind enum.
+func (e ReviewItemKind) Valid() bool {
+	switch e {
+	case ReviewItemKindAdvisory:
+		return true
+	case ReviewItemKindAnchor:
+		return true
+	case ReviewItemKindDispute:
+		return true
+	case ReviewItemKindImport:
+		return true
+	case ReviewItemKindPromotion:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TermLevel.
+const (
+	TermLevelAnchor   TermLevel = "anchor"
+	TermLevelBlocked  TermLevel = "blocked"
+	TermLevelObserved TermLevel = "observed"
+	TermLevelOwn      TermLevel = "own"
+	TermLevelPartner  TermLevel = "partner"
+	TermLevelUnknown  TermLevel = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the TermLevel enum.
+func (e TermLevel) Valid() bool {
+	switch e {
+	case TermLevelAnchor:
+		return true
+	case TermLevelBlocked:
+		return true
+	case TermLevelObserved:
+		return true
+	case TermLevelOwn:
+		return true
+	case TermLevelPartner:
+		return true
+	case TermLevelUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TrustEntryEffective.
+const (
+	TrustEntryEffectiveAnchor   TrustEntryEffective = "anchor"
+	TrustEntryEffectiveBlocked  TrustEntryEffective = "blocked"
+	TrustEntryEffectiveObserved TrustEntryEffective = "observed"
+	TrustEntryEffectiveOwn      TrustEntryEffective = "own"
+	TrustEntryEffectivePartner  TrustEntryEffective = "partner"
+	TrustEntryEffectiveUnknown  TrustEntryEffective = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the TrustEntryEffective enum.
+func (e TrustEntryEffective) Valid() bool {
+	switch e {
+	case TrustEntryEffectiveAnchor:
+		return true
+	case TrustEntryEffectiveBlocked:
+		return true
+	case TrustEntryEffectiveObserved:
+		return true
+	case TrustEntryEffectiveOwn:
+		return true
+	case TrustEntryEffectivePartner:
+		return true
+	case TrustEntryEffectiveUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PublishParamsTlp.
+const (
+	Amber       PublishParamsTlp = "amber"
+	AmberStrict PublishParamsTlp = "amber+strict"
+	Clear       PublishParamsTlp = "clear"
+	Green       PublishParamsTlp = "green"
+	Red         PublishParamsTlp = "red"
+)
+
+// Valid indicates whether the value is a known member of the PublishParamsTlp enum.
+func (e PublishParamsTlp) Valid() bool {
+	switch e {
+	case Amber:
+		return true
+	case AmberStrict:
+		return true
+	case Clear:
+		return true
+	case Green:
+		return true
+	case Red:
+		return true
+	default:
+		return false
+	}
+}
+
+// Automation Says whether machines may act on a value.
 type Automation struct {
-	Allow      bool      `json:"allow"`
-	Groups     *int64    `json:"groups,omitempty"`
-	Obstacles  *[]string `json:"obstacles"`
+	// Allow True when machines may act on the value.
+	Allow bool `json:"allow"`
+
+	// Groups Counts the independent voices in the gate score; 0 where the score was too low to look.
+	Groups *int64 `json:"groups,omitempty"`
+
+	// Obstacles The conditions that are not met, as sentences.
+	Obstacles *[]string `json:"obstacles"`
+
+	// Publishers The organisations whose word, by their trust entries, lets the value through.
 	Publishers *[]string `json:"publishers"`
 }
 
-// BarredLine defines model for BarredLine.
+// BarredLine An organisation that is out of automation.
 type BarredLine struct {
-	Code    string `json:"code"`
-	Org     string `json:"org"`
+	// Code The reason code.
+	Code string `json:"code"`
+
+	// Org The organisation: sha256: and 64 hex digits.
+	Org string `json:"org"`
+
+	// Petname What the trust list calls it, empty for a stranger.
 	Petname string `json:"petname"`
-	Topic   string `json:"topic"`
-	Why     string `json:"why"`
+
+	// Topic The topic on which it is out.
+	Topic string `json:"topic"`
+
+	// Why Says why, in a sentence.
+	Why string `json:"why"`
 }
 
-// Explanation defines model for Explanation.
+// Explanation The arithmetic behind a score, so that it can be recomputed by hand; numbers are fractions of 1, but scores and what is claimed (0..100).
 type Explanation struct {
-	Automation *Automation    `json:"automation,omitempty"`
-	Barred     *[]BarredLine  `json:"barred,omitempty"`
-	Gate       int64          `json:"gate"`
-	Ledger     *[]LedgerLine  `json:"ledger,omitempty"`
-	Opinions   *[]Opinion     `json:"opinions,omitempty"`
-	Refute     float64        `json:"refute"`
-	Score      int64          `json:"score"`
-	State      string         `json:"state"`
-	Support    float64        `json:"support"`
-	Terms      *[]Term        `json:"terms"`
-	Value      string         `json:"value"`
-	Values     *[]Explanation `json:"values,omitempty"`
-	Verdict    string         `json:"verdict"`
-	Warning    *Warning       `json:"warning,omitempty"`
-	Why        *[]string      `json:"why"`
+	// Automation Says whether machines may act on the value; absent for what nobody names.
+	Automation *Automation `json:"automation,omitempty"`
+
+	// Barred Has a line per organisation that is out of automation.
+	Barred *[]BarredLine `json:"barred,omitempty"`
+
+	// Gate The score that machines and thresholds go by, 0 to 100: only partners, anchors and the own organisation count in it.
+	Gate int64 `json:"gate"`
+
+	// Ledger Has a line per organisation and topic that has a record of confirmed and refuted values.
+	Ledger *[]LedgerLine `json:"ledger,omitempty"`
+
+	// Opinions Opinions and sightings about what the sources say.
+	Opinions *[]Opinion `json:"opinions,omitempty"`
+
+	// Refute What speaks against it, 0 to 1.
+	Refute float64 `json:"refute"`
+
+	// Score The displayed score, 0 to 100.
+	Score int64 `json:"score"`
+
+	// State One of accepted, held, disputed, withdrawn, refused, not-evaluated or none.
+	State ExplanationState `json:"state"`
+
+	// Support What speaks for it, 0 to 1, put together of the counted terms.
+	Support float64 `json:"support"`
+
+	// Terms The voices, counted ones first, the strongest first.
+	Terms *[]Term `json:"terms"`
+
+	// Value The value or STIX id that is explained.
+	Value string `json:"value"`
+
+	// Values Explains each value that a STIX id names, when there are several; the fields above are then those of the strongest.
+	Values *[]Explanation `json:"values,omitempty"`
+
+	// Verdict One of malicious, suspicious, known, allowed, expired or unknown.
+	Verdict ExplanationVerdict `json:"verdict"`
+
+	// Warning The strongest warning list that names the value; absent for none.
+	Warning *Warning `json:"warning,omitempty"`
+
+	// Why Says in sentences what led to the verdict.
+	Why *[]string `json:"why"`
 }
 
-// LedgerLine defines model for LedgerLine.
+// ExplanationState One of accepted, held, disputed, withdrawn, refused, not-evaluated or none.
+type ExplanationState string
+
+// ExplanationVerdict One of malicious, suspicious, known, allowed, expired or unknown.
+type ExplanationVerdict string
+
+// LedgerLine The factor q of an organisation on a topic, with what it came from.
 type LedgerLine struct {
-	Confirmed int64   `json:"confirmed"`
-	Org       string  `json:"org"`
-	Petname   string  `json:"petname"`
-	Q         float64 `json:"q"`
-	Refuted   int64   `json:"refuted"`
-	Topic     string  `json:"topic"`
-	Withdrawn int64   `json:"withdrawn"`
+	// Confirmed Counts values of it that others confirmed.
+	Confirmed int64 `json:"confirmed"`
+
+	// Org The organisation: sha256: and 64 hex digits.
+	Org string `json:"org"`
+
+	// Petname What the trust list calls it, empty for a stranger.
+	Petname string `json:"petname"`
+
+	// Q The factor that its claims on the topic are multiplied with, 0 to 1.
+	Q float64 `json:"q"`
+
+	// Refuted Counts values of it that were refuted.
+	Refuted int64 `json:"refuted"`
+
+	// Topic The topic that the line is about.
+	Topic string `json:"topic"`
+
+	// Withdrawn Counts values that it took back itself.
+	Withdrawn int64 `json:"withdrawn"`
 }
 
-// ListReviewItem defines model for ListReviewItem.
+// ListReviewItem Every list's shape: one page, and the cursor to go on with.
 type ListReviewItem struct {
-	Items      *[]ReviewItem `json:"items"`
-	Next       *string       `json:"next,omitempty"`
-	Unreadable *int64        `json:"unreadable,omitempty"`
+	// Items The page's items, never null.
+	Items *[]ReviewItem `json:"items"`
+
+	// Next The cursor of the next page; absent on the last.
+	Next *string `json:"next,omitempty"`
+
+	// Unreadable Counts what stands in this page's place but could not be read and is left out.
+	Unreadable *int64 `json:"unreadable,omitempty"`
 }
 
-// Opinion defines model for Opinion.
+// Opinion What somebody says about an object that names the value.
 type Opinion struct {
-	About      string     `json:"about"`
-	Confidence int64      `json:"confidence"`
-	Created    time.Time  `json:"created"`
-	Level      string     `json:"level"`
-	Object     string     `json:"object"`
-	Org        string     `json:"org"`
-	Petname    string     `json:"petname"`
-	Record     string     `json:"record"`
-	Says       string     `json:"says"`
-	State      string     `json:"state"`
-	Tlp        string     `json:"tlp"`
-	Topic      string     `json:"topic"`
+	// About The STIX id of the object that it is about.
+	About string `json:"about"`
+
+	// Confidence What the author claims, 0 to 100, before any decay; -1 where it claims nothing.
+	Confidence int64 `json:"confidence"`
+
+	// Created When the record was signed, by its author's clock.
+	Created time.Time `json:"created"`
+
+	// Level How far it is trusted here now, on this topic.
+	Level OpinionLevel `json:"level"`
+
+	// Object The STIX id of the object that says it.
+	Object string `json:"object"`
+
+	// Org The organisation that says it: sha256: and 64 hex digits.
+	Org string `json:"org"`
+
+	// Petname What the trust list calls it, empty for a stranger.
+	Petname string `json:"petname"`
+
+	// Record The id of the record that the object stands in.
+	Record string `json:"record"`
+
+	// Says One of disagrees, agrees, seen or not seen.
+	Says OpinionSays `json:"says"`
+
+	// State One of accepted, held, not-evaluated, withdrawn, refused or expired.
+	State OpinionState `json:"state"`
+
+	// Tlp The record's marking, such as TLP:GREEN.
+	Tlp OpinionTlp `json:"tlp"`
+
+	// Topic The topic that it stands on.
+	Topic string `json:"topic"`
+
+	// ValidUntil When the claim ends by its author's word; absent where it says nothing.
 	ValidUntil *time.Time `json:"valid_until,omitempty"`
 }
 
-// Problem defines model for Problem.
+// OpinionLevel How far it is trusted here now, on this topic.
+type OpinionLevel string
+
+// OpinionSays One of disagrees, agrees, seen or not seen.
+type OpinionSays string
+
+// OpinionState One of accepted, held, not-evaluated, withdrawn, refused or expired.
+type OpinionState string
+
+// OpinionTlp The record's marking, such as TLP:GREEN.
+type OpinionTlp string
+
+// Problem An error (RFC 9457) with the reason code, who is to blame and what to do.
+//
+// Example: {"blame":"sender","code":"state.changed","detail":"change the entry of sha256:1111...: its state is \"9f2c\" now, If-Match names \"77aa\"","fix":"Read it again, look at what changed, and send the change with the new ETag.","status":412,"title":"The state was changed since it was read.","type":"urn:tocsin:reason:state.changed"}
 type Problem struct {
-	Blame  string  `json:"blame"`
-	Code   string  `json:"code"`
-	Detail string  `json:"detail"`
-	Fix    string  `json:"fix"`
-	Status int64   `json:"status"`
-	Title  string  `json:"title"`
-	Type   *string `json:"type,omitempty"`
+	// Blame Whose doing it is: sender, us or nobody.
+	Blame ProblemBlame `json:"blame"`
+
+	// Code The reason code, to branch on. GET /reasons lists all of them.
+	Code string `json:"code"`
+
+	// Detail Says what was attempted and what came of it, for this request.
+	Detail string `json:"detail"`
+
+	// Fix Says what to do; "" where nothing helps.
+	Fix string `json:"fix"`
+
+	// Status The HTTP status. In a stream that has begun it is the one that the answer would have had.
+	Status int64 `json:"status"`
+
+	// Title Says in English what the code means, the same each time.
+	Title string `json:"title"`
+
+	// Type Names the kind of problem: "urn:tocsin:reason:" and the code. It leads nowhere.
+	Type *string `json:"type,omitempty"`
 }
 
-// Progress defines model for Progress.
+// ProblemBlame Whose doing it is: sender, us or nobody.
+type ProblemBlame string
+
+// Progress A sign of life during long work.
 type Progress struct {
-	Done  int64 `json:"done"`
+	// Done Counts the objects that are done.
+	Done int64 `json:"done"`
+
+	// Total How many there are.
 	Total int64 `json:"total"`
 }
 
-// PublishLine defines model for PublishLine.
+// PublishLine One line of a publication's progress stream (NDJSON): progress as often as there is some, then exactly one result or problem.
 type PublishLine struct {
-	Problem  *Problem       `json:"problem,omitempty"`
-	Progress *Progress      `json:"progress,omitempty"`
-	Result   *PublishResult `json:"result,omitempty"`
+	// Problem Why it ended: the last line, where not.
+	Problem *Problem `json:"problem,omitempty"`
+
+	// Progress Says how far it is.
+	Progress *Progress `json:"progress,omitempty"`
+
+	// Result What went out: the last line, where all went well.
+	Result *PublishResult `json:"result,omitempty"`
 }
 
-// PublishResult defines model for PublishResult.
+// PublishResult Names what went out and what did not.
 type PublishResult struct {
-	Denied   int64      `json:"denied"`
-	Invalid  int64      `json:"invalid"`
-	Objects  int64      `json:"objects"`
-	Records  *[]string  `json:"records"`
-	Skipped  *[]Skipped `json:"skipped"`
-	Upgraded int64      `json:"upgraded"`
-	Waiting  int64      `json:"waiting"`
+	// Denied Counts those that the release guard kept back: their marking, or a warning list, forbids it. The answer is 200 all the same.
+	Denied int64 `json:"denied"`
+
+	// Invalid Counts those that are broken: no valid STIX.
+	Invalid int64 `json:"invalid"`
+
+	// Objects Counts the objects in them.
+	Objects int64 `json:"objects"`
+
+	// Records The ids of the records that were signed and are on their way.
+	Records *[]string `json:"records"`
+
+	// Skipped Names objects that did not go out, and why; the first ones where there are many.
+	Skipped *[]Skipped `json:"skipped"`
+
+	// Upgraded Counts objects that came as STIX 2.0 and were made 2.1 before anything was signed.
+	Upgraded int64 `json:"upgraded"`
+
+	// Waiting Counts records that are too large for gossip; peers fetch them by catch-up.
+	Waiting int64 `json:"waiting"`
 }
 
-// ReviewDecision defines model for ReviewDecision.
+// ReviewDecision A person's word on an item.
 type ReviewDecision struct {
-	Accept bool   `json:"accept"`
+	// Accept Carries it out; else it is rejected and nothing changes.
+	Accept bool `json:"accept"`
+
+	// Reason Says why; it is needed, and kept in the audit log.
 	Reason string `json:"reason"`
 }
 
-// ReviewItem defines model for ReviewItem.
+// ReviewItem One thing that waits for a person.
 type ReviewItem struct {
-	By      string     `json:"by"`
-	Created time.Time  `json:"created"`
-	Detail  *[]string  `json:"detail,omitempty"`
+	// By Who asked: an account's, token's or session's name, or "the node".
+	By string `json:"by"`
+
+	// Created When it began to wait.
+	Created time.Time `json:"created"`
+
+	// Detail The particulars, a line each: for an import or an anchor what would change.
+	Detail *[]string `json:"detail,omitempty"`
+
+	// Expires When it is dropped without a decision; absent for never.
 	Expires *time.Time `json:"expires,omitempty"`
-	Id      string     `json:"id"`
-	Kind    string     `json:"kind"`
-	Org     *string    `json:"org,omitempty"`
-	Petname *string    `json:"petname,omitempty"`
-	Title   string     `json:"title"`
+
+	// Id Names the item in requests.
+	Id string `json:"id"`
+
+	// Kind One of promotion, advisory, import, anchor or dispute.
+	Kind ReviewItemKind `json:"kind"`
+
+	// Org The organisation that it is about; absent for an import.
+	Org *string `json:"org,omitempty"`
+
+	// Petname What the trust list calls it; absent for a stranger.
+	Petname *string `json:"petname,omitempty"`
+
+	// Title Says in one line what is asked.
+	Title string `json:"title"`
 }
 
-// Reviewed defines model for Reviewed.
+// ReviewItemKind One of promotion, advisory, import, anchor or dispute.
+type ReviewItemKind string
+
+// Reviewed Says what became of an item.
 type Reviewed struct {
-	Accepted bool   `json:"accepted"`
-	Effect   string `json:"effect"`
-	Id       string `json:"id"`
+	// Accepted What was decided.
+	Accepted bool `json:"accepted"`
+
+	// Effect What changed, in a sentence.
+	Effect string `json:"effect"`
+
+	// Id The item that was decided on.
+	Id string `json:"id"`
 }
 
-// Skipped defines model for Skipped.
+// Skipped Names one object that did not go out.
 type Skipped struct {
-	Code   string `json:"code"`
-	Id     string `json:"id"`
+	// Code The reason code.
+	Code string `json:"code"`
+
+	// Id The object's STIX id, or its place in the file where it has none.
+	Id string `json:"id"`
+
+	// Reason Says why, in a sentence.
 	Reason string `json:"reason"`
 }
 
-// Term defines model for Term.
+// Term One voice in an Explanation: v = weight * q * min(claimed,95)/100 * decay.
 type Term struct {
-	Barred  *string `json:"barred,omitempty"`
-	Claimed int64   `json:"claimed"`
-	Counted bool    `json:"counted"`
-	Decay   float64 `json:"decay"`
-	Group   string  `json:"group"`
-	Level   string  `json:"level"`
-	Object  string  `json:"object"`
-	Org     string  `json:"org"`
-	Petname string  `json:"petname"`
-	Q       float64 `json:"q"`
-	Record  string  `json:"record"`
-	Refutes bool    `json:"refutes"`
-	V       float64 `json:"v"`
-	Weight  float64 `json:"weight"`
-	Why     *string `json:"why,omitempty"`
+	// Barred Why the organisation is out of automation, so that it counts as an observed one.
+	Barred *string `json:"barred,omitempty"`
+
+	// Claimed The confidence that it claims, 0 to 100; more than 95 counts as 95.
+	Claimed int64 `json:"claimed"`
+
+	// Counted True when the term is part of the score.
+	Counted bool `json:"counted"`
+
+	// Decay What time has left of the claim, 0 to 1.
+	Decay float64 `json:"decay"`
+
+	// Group The voice group: organisations that have it from the same source count once.
+	Group string `json:"group"`
+
+	// Level How far it is trusted here now, on this topic.
+	Level TermLevel `json:"level"`
+
+	// Object The STIX id of the object that says it.
+	Object string `json:"object"`
+
+	// Org The organisation that speaks: sha256: and 64 hex digits.
+	Org string `json:"org"`
+
+	// Petname What the trust list calls it, empty for a stranger.
+	Petname string `json:"petname"`
+
+	// Q The factor that its past work earned, 0 to 1.
+	Q float64 `json:"q"`
+
+	// Record The id of the record that the object stands in.
+	Record string `json:"record"`
+
+	// Refutes True when it speaks against.
+	Refutes bool `json:"refutes"`
+
+	// V The product: weight * q * min(claimed,95)/100 * decay.
+	V float64 `json:"v"`
+
+	// Weight The weight of the level, 0 to 1.
+	Weight float64 `json:"weight"`
+
+	// Why Says why it is not counted; absent when it is.
+	Why *string `json:"why,omitempty"`
 }
 
-// TrustEntry defines model for TrustEntry.
+// TermLevel How far it is trusted here now, on this topic.
+type TermLevel string
+
+// TrustEntry One line of the trust list.
 type TrustEntry struct {
+	// Automation Names the kinds of observables on which machines may act by its word, such as domain; ["none"] takes all away. Absent in a change it stays.
 	Automation *[]string `json:"automation,omitempty"`
-	Country    *string   `json:"country,omitempty"`
-	Demoted    *[]string `json:"demoted,omitempty"`
-	Effective  *string   `json:"effective,omitempty"`
-	Expires    string    `json:"expires"`
-	Level      string    `json:"level"`
-	MaxPerDay  *int64    `json:"max_per_day,omitempty"`
-	MayVouch   *int64    `json:"may_vouch,omitempty"`
-	Name       *string   `json:"name,omitempty"`
-	Org        string    `json:"org"`
-	Petname    string    `json:"petname"`
-	Reason     *string   `json:"reason,omitempty"`
-	Topics     *[]string `json:"topics,omitempty"`
-	VouchedBy  *string   `json:"vouched_by,omitempty"`
-	Words      *[]string `json:"words,omitempty"`
+
+	// Country Where it says that it is, two letters; answer only.
+	Country *string `json:"country,omitempty"`
+
+	// Demoted Says where the node lowered it until a person sets the entry: "fraud: partner (why)"; answer only.
+	Demoted *[]string `json:"demoted,omitempty"`
+
+	// Effective The level in force now (expiry applied); answer only.
+	Effective *TrustEntryEffective `json:"effective,omitempty"`
+
+	// Expires The last day of the entry, YYYY-MM-DD. "" in a change leaves it as it is; an organisation that is not listed has none.
+	Expires string `json:"expires"`
+
+	// Level One of blocked, observed, partner or anchor; "" in a change leaves it as it is. An answer has unknown for one that is not listed.
+	Level string `json:"level"`
+
+	// MaxPerDay Bounds on how many values a day machines act by its word; 500 where automation is first given without it, 0 leaves it as it is.
+	MaxPerDay *int64 `json:"max_per_day,omitempty"`
+
+	// MayVouch How many organisations it may vouch for; -1 takes the right away, 0 leaves it as it is.
+	MayVouch *int64 `json:"may_vouch,omitempty"`
+
+	// Name What the organisation says that it is called, which proves nothing; answer only.
+	Name *string `json:"name,omitempty"`
+
+	// Org The organisation: its full id. In a request a unique beginning of 8 hex digits or more, or a petname, serves too.
+	Org string `json:"org"`
+
+	// Petname What it is called here. "" in a change leaves it as it is; an organisation that is not listed has none.
+	Petname string `json:"petname"`
+
+	// Reason Why, for the audit log and the entry. Absent in a change the entry's own reason stays.
+	Reason *string `json:"reason,omitempty"`
+
+	// Topics Narrow the entry to these topics ("*" for all). In a change they replace all topics and topic levels of the entry; absent they stay.
+	Topics *[]string `json:"topics,omitempty"`
+
+	// VouchedBy Who gives an unlisted organisation its level; answer only.
+	VouchedBy *string `json:"vouched_by,omitempty"`
+
+	// Words The eight words of the fingerprint; answer only.
+	Words *[]string `json:"words,omitempty"`
 }
 
-// TrustText defines model for TrustText.
+// TrustEntryEffective The level in force now (expiry applied); answer only.
+type TrustEntryEffective string
+
+// TrustText A trust list as a file.
 type TrustText struct {
-	Name     string    `json:"name"`
+	// Name The file's name, for messages.
+	Name string `json:"name"`
+
+	// Overlaid Names, in an answer, the entries of the operator's file that commands changed since: what the commands said stands.
 	Overlaid *[]string `json:"overlaid,omitempty"`
-	Reason   *string   `json:"reason,omitempty"`
-	Toml     string    `json:"toml"`
+
+	// Reason Kept with an import.
+	Reason *string `json:"reason,omitempty"`
+
+	// Toml The list, in the form of trust.toml.
+	Toml string `json:"toml"`
 }
 
-// Warning defines model for Warning.
+// Warning A warning list that names a value.
 type Warning struct {
-	Entry  string  `json:"entry"`
-	Hard   bool    `json:"hard"`
-	List   string  `json:"list"`
+	// Entry The line of it that names the value.
+	Entry string `json:"entry"`
+
+	// Hard True for a list of what must never be blocked.
+	Hard bool `json:"hard"`
+
+	// List The warning list's name.
+	List string `json:"list"`
+
+	// Weight How much it speaks against the value: 0.95 for a hard list, 0.5 for another.
 	Weight float64 `json:"weight"`
 }
 
@@ -218,23 +783,41 @@ type PublishApplicationStixPlusJSONVersion21Body = interface{}
 
 // PublishParams defines parameters for Publish.
 type PublishParams struct {
-	Topic      string  `form:"topic" json:"topic"`
-	Tlp        *string `form:"tlp,omitempty" json:"tlp,omitempty"`
-	Confidence *int64  `form:"confidence,omitempty" json:"confidence,omitempty"`
-	ValidFor   *string `form:"valid_for,omitempty" json:"valid_for,omitempty"`
-	Hold       *string `form:"hold,omitempty" json:"hold,omitempty"`
-	Producer   *string `form:"producer,omitempty" json:"producer,omitempty"`
-	Upstream   *string `form:"upstream,omitempty" json:"upstream,omitempty"`
+	// Topic The topic to publish on, which is joined
+	Topic string `form:"topic" json:"topic"`
+
+	// Tlp The marking of objects that have none: clear or green; higher ones are denied. In any case, with or without TLP:
+	Tlp *PublishParamsTlp `form:"tlp,omitempty" json:"tlp,omitempty"`
+
+	// Confidence The confidence of objects that state none, 0 to 100; -1 leaves them without
+	Confidence *int64 `form:"confidence,omitempty" json:"confidence,omitempty"`
+
+	// ValidFor How long indicators hold that do not say so themselves, such as 36h; for ever without
+	ValidFor *string `form:"valid_for,omitempty" json:"valid_for,omitempty"`
+
+	// Hold How long to wait before anything is signed, such as 30s, 1h at most: who breaks off the request until then takes all of it back
+	Hold *string `form:"hold,omitempty" json:"hold,omitempty"`
+
+	// Producer Who made what is published, for objects that do not say so
+	Producer *string `form:"producer,omitempty" json:"producer,omitempty"`
+
+	// Upstream From which source you have it: organisations with the same source count once
+	Upstream *string `form:"upstream,omitempty" json:"upstream,omitempty"`
 
 	// IdempotencyKey Names this request for 24 hours: repeated unchanged with the same key it is answered as the first time, and done once.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
+// PublishParamsTlp defines parameters for Publish.
+type PublishParamsTlp string
+
 // ReviewParams defines parameters for Review.
 type ReviewParams struct {
 	// Cursor What the page before gave as next; opaque
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
-	Limit  *int64  `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Limit How many items the page has at most; it may have fewer while next is there
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // TrustAddParams defines parameters for TrustAdd.
@@ -349,7 +932,7 @@ type ClientInterface interface {
 
 	// PublishWithBody Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -358,7 +941,7 @@ type ClientInterface interface {
 
 	// Publish Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -367,7 +950,7 @@ type ClientInterface interface {
 
 	// PublishWithApplicationStixPlusJSONVersion21Body Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 	//
 	// Takes a body of the `application/stix+json;version=2.1` content type.
 	//
@@ -376,10 +959,14 @@ type ClientInterface interface {
 
 	// Review What waits for a person to decide
 	//
+	// Oldest first. Nothing in it has any effect before somebody decides; what has expired is not listed.
+	//
 	// Corresponds with GET /api/v1/review (the `Review` operationId).
 	Review(ctx context.Context, params *ReviewParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReviewDecideWithBody Accept or reject it
+	//
+	// Accepting a promotion, an anchor or an import changes the trust list, and takes an operator, as rejecting one does; an advisory or a dispute is only noted. conflict says that what it would change is not what was shown. Where the list asks for two people the second must be another one than who asked. The audit log has review.accept or review.reject, and what follows from it.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -388,12 +975,16 @@ type ClientInterface interface {
 
 	// ReviewDecide Accept or reject it
 	//
+	// Accepting a promotion, an anchor or an import changes the trust list, and takes an operator, as rejecting one does; an advisory or a dispute is only noted. conflict says that what it would change is not what was shown. Where the list asks for two people the second must be another one than who asked. The audit log has review.accept or review.reject, and what follows from it.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/v1/review/{id} (the `ReviewDecide` operationId).
 	ReviewDecide(ctx context.Context, id string, body ReviewDecideJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// TrustAddWithBody List an organisation
+	//
+	// Puts an entry in force for an organisation that is not listed (else conflict; PUT changes one). petname, level and expires are needed; the fields that are for answers only are not read. If-Match takes the ETag of GET /trust. What is held only because nobody listed its author is judged again. An anchor on a list with two_approvers answers approval.needed and waits in GET /review for another person. The audit log has trust.set.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -402,6 +993,8 @@ type ClientInterface interface {
 
 	// TrustAdd List an organisation
 	//
+	// Puts an entry in force for an organisation that is not listed (else conflict; PUT changes one). petname, level and expires are needed; the fields that are for answers only are not read. If-Match takes the ETag of GET /trust. What is held only because nobody listed its author is judged again. An anchor on a list with two_approvers answers approval.needed and waits in GET /review for another person. The audit log has trust.set.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/v1/trust (the `TrustAdd` operationId).
@@ -409,10 +1002,14 @@ type ClientInterface interface {
 
 	// TrustExport The trust list in force as a file
 	//
+	// As one TOML file of what is in force, the operator's file and the changes by commands together. The ETag is that of GET /trust.
+	//
 	// Corresponds with GET /api/v1/trust-file (the `TrustExport` operationId).
 	TrustExport(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// TrustImportWithBody Queue a file for review
+	//
+	// Applies nothing: the differences wait in GET /review until somebody accepts them. A token or browser must send If-Match with the ETag of GET /trust (state.unseen without). conflict says that it would change nothing. The audit log has review.import.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -421,6 +1018,8 @@ type ClientInterface interface {
 
 	// TrustImport Queue a file for review
 	//
+	// Applies nothing: the differences wait in GET /review until somebody accepts them. A token or browser must send If-Match with the ETag of GET /trust (state.unseen without). conflict says that it would change nothing. The audit log has review.import.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/v1/trust-file (the `TrustImport` operationId).
@@ -428,10 +1027,14 @@ type ClientInterface interface {
 
 	// TrustShow One organisation, listed or not
 	//
+	// Also one that is known and not listed: then level is unknown and petname empty. Named by petname, id or a unique beginning of 8 hex digits or more. The ETag is of this entry, for If-Match of PUT and DELETE.
+	//
 	// Corresponds with GET /api/v1/trust/{org} (the `TrustShow` operationId).
 	TrustShow(ctx context.Context, org string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// TrustSetWithBody Change an entry
+	//
+	// Changes what the body says and keeps the rest. The body names the same organisation as the path, and has org, petname, level and expires, of which "" leaves the last three as they are; reason, topics, automation, max_per_day and may_vouch stay when they are absent. topics replace all topics and topic levels of the entry, automation ["none"] takes all of it away, may_vouch -1 takes that right away; a lower level takes away what it may not have. Fields for answers only are not read. It also ends what the machine took away (demoted), and what is held is judged again. If-Match takes the ETag of GET /trust/{org}. An anchor on a list with two_approvers answers approval.needed and waits in GET /review for another person. The audit log has trust.set.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -439,6 +1042,8 @@ type ClientInterface interface {
 	TrustSetWithBody(ctx context.Context, org string, params *TrustSetParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// TrustSet Change an entry
+	//
+	// Changes what the body says and keeps the rest. The body names the same organisation as the path, and has org, petname, level and expires, of which "" leaves the last three as they are; reason, topics, automation, max_per_day and may_vouch stay when they are absent. topics replace all topics and topic levels of the entry, automation ["none"] takes all of it away, may_vouch -1 takes that right away; a lower level takes away what it may not have. Fields for answers only are not read. It also ends what the machine took away (demoted), and what is held is judged again. If-Match takes the ETag of GET /trust/{org}. An anchor on a list with two_approvers answers approval.needed and waits in GET /review for another person. The audit log has trust.set.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -448,7 +1053,7 @@ type ClientInterface interface {
 
 // PublishWithBody Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -467,7 +1072,7 @@ func (c *Client) PublishWithBody(ctx context.Context, params *PublishParams, con
 
 // Publish Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -486,7 +1091,7 @@ func (c *Client) Publish(ctx context.Context, params *PublishParams, body Publis
 
 // PublishWithApplicationStixPlusJSONVersion21Body Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 //
 // Takes a body of the `application/stix+json;version=2.1` content type.
 //
@@ -505,6 +1110,8 @@ func (c *Client) PublishWithApplicationStixPlusJSONVersion21Body(ctx context.Con
 
 // Review What waits for a person to decide
 //
+// Oldest first. Nothing in it has any effect before somebody decides; what has expired is not listed.
+//
 // Corresponds with GET /api/v1/review (the `Review` operationId).
 func (c *Client) Review(ctx context.Context, params *ReviewParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReviewRequest(c.Server, params)
@@ -519,6 +1126,8 @@ func (c *Client) Review(ctx context.Context, params *ReviewParams, reqEditors ..
 }
 
 // ReviewDecideWithBody Accept or reject it
+//
+// Accepting a promotion, an anchor or an import changes the trust list, and takes an operator, as rejecting one does; an advisory or a dispute is only noted. conflict says that what it would change is not what was shown. Where the list asks for two people the second must be another one than who asked. The audit log has review.accept or review.reject, and what follows from it.
 //
 // Takes any type of body and a specified content type.
 //
@@ -537,6 +1146,8 @@ func (c *Client) ReviewDecideWithBody(ctx context.Context, id string, contentTyp
 
 // ReviewDecide Accept or reject it
 //
+// Accepting a promotion, an anchor or an import changes the trust list, and takes an operator, as rejecting one does; an advisory or a dispute is only noted. conflict says that what it would change is not what was shown. Where the list asks for two people the second must be another one than who asked. The audit log has review.accept or review.reject, and what follows from it.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/v1/review/{id} (the `ReviewDecide` operationId).
@@ -553,6 +1164,8 @@ func (c *Client) ReviewDecide(ctx context.Context, id string, body ReviewDecideJ
 }
 
 // TrustAddWithBody List an organisation
+//
+// Puts an entry in force for an organisation that is not listed (else conflict; PUT changes one). petname, level and expires are needed; the fields that are for answers only are not read. If-Match takes the ETag of GET /trust. What is held only because nobody listed its author is judged again. An anchor on a list with two_approvers answers approval.needed and waits in GET /review for another person. The audit log has trust.set.
 //
 // Takes any type of body and a specified content type.
 //
@@ -571,6 +1184,8 @@ func (c *Client) TrustAddWithBody(ctx context.Context, params *TrustAddParams, c
 
 // TrustAdd List an organisation
 //
+// Puts an entry in force for an organisation that is not listed (else conflict; PUT changes one). petname, level and expires are needed; the fields that are for answers only are not read. If-Match takes the ETag of GET /trust. What is held only because nobody listed its author is judged again. An anchor on a list with two_approvers answers approval.needed and waits in GET /review for another person. The audit log has trust.set.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/v1/trust (the `TrustAdd` operationId).
@@ -588,6 +1203,8 @@ func (c *Client) TrustAdd(ctx context.Context, params *TrustAddParams, body Trus
 
 // TrustExport The trust list in force as a file
 //
+// As one TOML file of what is in force, the operator's file and the changes by commands together. The ETag is that of GET /trust.
+//
 // Corresponds with GET /api/v1/trust-file (the `TrustExport` operationId).
 func (c *Client) TrustExport(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewTrustExportRequest(c.Server)
@@ -602,6 +1219,8 @@ func (c *Client) TrustExport(ctx context.Context, reqEditors ...RequestEditorFn)
 }
 
 // TrustImportWithBody Queue a file for review
+//
+// Applies nothing: the differences wait in GET /review until somebody accepts them. A token or browser must send If-Match with the ETag of GET /trust (state.unseen without). conflict says that it would change nothing. The audit log has review.import.
 //
 // Takes any type of body and a specified content type.
 //
@@ -620,6 +1239,8 @@ func (c *Client) TrustImportWithBody(ctx context.Context, params *TrustImportPar
 
 // TrustImport Queue a file for review
 //
+// Applies nothing: the differences wait in GET /review until somebody accepts them. A token or browser must send If-Match with the ETag of GET /trust (state.unseen without). conflict says that it would change nothing. The audit log has review.import.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/v1/trust-file (the `TrustImport` operationId).
@@ -637,6 +1258,8 @@ func (c *Client) TrustImport(ctx context.Context, params *TrustImportParams, bod
 
 // TrustShow One organisation, listed or not
 //
+// Also one that is known and not listed: then level is unknown and petname empty. Named by petname, id or a unique beginning of 8 hex digits or more. The ETag is of this entry, for If-Match of PUT and DELETE.
+//
 // Corresponds with GET /api/v1/trust/{org} (the `TrustShow` operationId).
 func (c *Client) TrustShow(ctx context.Context, org string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewTrustShowRequest(c.Server, org)
@@ -651,6 +1274,8 @@ func (c *Client) TrustShow(ctx context.Context, org string, reqEditors ...Reques
 }
 
 // TrustSetWithBody Change an entry
+//
+// Changes what the body says and keeps the rest. The body names the same organisation as the path, and has org, petname, level and expires, of which "" leaves the last three as they are; reason, topics, automation, max_per_day and may_vouch stay when they are absent. topics replace all topics and topic levels of the entry, automation ["none"] takes all of it away, may_vouch -1 takes that right away; a lower level takes away what it may not have. Fields for answers only are not read. It also ends what the machine took away (demoted), and what is held is judged again. If-Match takes the ETag of GET /trust/{org}. An anchor on a list with two_approvers answers approval.needed and waits in GET /review for another person. The audit log has trust.set.
 //
 // Takes any type of body and a specified content type.
 //
@@ -668,6 +1293,8 @@ func (c *Client) TrustSetWithBody(ctx context.Context, org string, params *Trust
 }
 
 // TrustSet Change an entry
+//
+// Changes what the body says and keeps the rest. The body names the same organisation as the path, and has org, petname, level and expires, of which "" leaves the last three as they are; reason, topics, automation, max_per_day and may_vouch stay when they are absent. topics replace all topics and topic levels of the entry, automation ["none"] takes all of it away, may_vouch -1 takes that right away; a lower level takes away what it may not have. Fields for answers only are not read. It also ends what the machine took away (demoted), and what is held is judged again. If-Match takes the ETag of GET /trust/{org}. An anchor on a list with two_approvers answers approval.needed and waits in GET /review for another person. The audit log has trust.set.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1237,7 +1864,7 @@ type ClientWithResponsesInterface interface {
 
 	// PublishWithBodyWithResponse Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1246,7 +1873,7 @@ type ClientWithResponsesInterface interface {
 
 	// PublishWithResponse Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1255,7 +1882,7 @@ type ClientWithResponsesInterface interface {
 
 	// PublishWithApplicationStixPlusJSONVersion21BodyWithResponse Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 	//
 	// Takes a body of the `application/stix+json;version=2.1` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1264,12 +1891,16 @@ type ClientWithResponsesInterface interface {
 
 	// ReviewWithResponse What waits for a person to decide
 	//
+	// Oldest first. Nothing in it has any effect before somebody decides; what has expired is not listed.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v1/review (the `Review` operationId).
 	ReviewWithResponse(ctx context.Context, params *ReviewParams, reqEditors ...RequestEditorFn) (*ReviewResponse, error)
 
 	// ReviewDecideWithBodyWithResponse Accept or reject it
+	//
+	// Accepting a promotion, an anchor or an import changes the trust list, and takes an operator, as rejecting one does; an advisory or a dispute is only noted. conflict says that what it would change is not what was shown. Where the list asks for two people the second must be another one than who asked. The audit log has review.accept or review.reject, and what follows from it.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1278,12 +1909,16 @@ type ClientWithResponsesInterface interface {
 
 	// ReviewDecideWithResponse Accept or reject it
 	//
+	// Accepting a promotion, an anchor or an import changes the trust list, and takes an operator, as rejecting one does; an advisory or a dispute is only noted. conflict says that what it would change is not what was shown. Where the list asks for two people the second must be another one than who asked. The audit log has review.accept or review.reject, and what follows from it.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/review/{id} (the `ReviewDecide` operationId).
 	ReviewDecideWithResponse(ctx context.Context, id string, body ReviewDecideJSONRequestBody, reqEditors ...RequestEditorFn) (*ReviewDecideResponse, error)
 
 	// TrustAddWithBodyWithResponse List an organisation
+	//
+	// Puts an entry in force for an organisation that is not listed (else conflict; PUT changes one). petname, level and expires are needed; the fields that are for answers only are not read. If-Match takes the ETag of GET /trust. What is held only because nobody listed its author is judged again. An anchor on a list with two_approvers answers approval.needed and waits in GET /review for another person. The audit log has trust.set.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1292,12 +1927,16 @@ type ClientWithResponsesInterface interface {
 
 	// TrustAddWithResponse List an organisation
 	//
+	// Puts an entry in force for an organisation that is not listed (else conflict; PUT changes one). petname, level and expires are needed; the fields that are for answers only are not read. If-Match takes the ETag of GET /trust. What is held only because nobody listed its author is judged again. An anchor on a list with two_approvers answers approval.needed and waits in GET /review for another person. The audit log has trust.set.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/trust (the `TrustAdd` operationId).
 	TrustAddWithResponse(ctx context.Context, params *TrustAddParams, body TrustAddJSONRequestBody, reqEditors ...RequestEditorFn) (*TrustAddResponse, error)
 
 	// TrustExportWithResponse The trust list in force as a file
+	//
+	// As one TOML file of what is in force, the operator's file and the changes by commands together. The ETag is that of GET /trust.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1306,12 +1945,16 @@ type ClientWithResponsesInterface interface {
 
 	// TrustImportWithBodyWithResponse Queue a file for review
 	//
+	// Applies nothing: the differences wait in GET /review until somebody accepts them. A token or browser must send If-Match with the ETag of GET /trust (state.unseen without). conflict says that it would change nothing. The audit log has review.import.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/trust-file (the `TrustImport` operationId).
 	TrustImportWithBodyWithResponse(ctx context.Context, params *TrustImportParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TrustImportResponse, error)
 
 	// TrustImportWithResponse Queue a file for review
+	//
+	// Applies nothing: the differences wait in GET /review until somebody accepts them. A token or browser must send If-Match with the ETag of GET /trust (state.unseen without). conflict says that it would change nothing. The audit log has review.import.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1320,6 +1963,8 @@ type ClientWithResponsesInterface interface {
 
 	// TrustShowWithResponse One organisation, listed or not
 	//
+	// Also one that is known and not listed: then level is unknown and petname empty. Named by petname, id or a unique beginning of 8 hex digits or more. The ETag is of this entry, for If-Match of PUT and DELETE.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v1/trust/{org} (the `TrustShow` operationId).
@@ -1327,12 +1972,16 @@ type ClientWithResponsesInterface interface {
 
 	// TrustSetWithBodyWithResponse Change an entry
 	//
+	// Changes what the body says and keeps the rest. The body names the same organisation as the path, and has org, petname, level and expires, of which "" leaves the last three as they are; reason, topics, automation, max_per_day and may_vouch stay when they are absent. topics replace all topics and topic levels of the entry, automation ["none"] takes all of it away, may_vouch -1 takes that right away; a lower level takes away what it may not have. Fields for answers only are not read. It also ends what the machine took away (demoted), and what is held is judged again. If-Match takes the ETag of GET /trust/{org}. An anchor on a list with two_approvers answers approval.needed and waits in GET /review for another person. The audit log has trust.set.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /api/v1/trust/{org} (the `TrustSet` operationId).
 	TrustSetWithBodyWithResponse(ctx context.Context, org string, params *TrustSetParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TrustSetResponse, error)
 
 	// TrustSetWithResponse Change an entry
+	//
+	// Changes what the body says and keeps the rest. The body names the same organisation as the path, and has org, petname, level and expires, of which "" leaves the last three as they are; reason, topics, automation, max_per_day and may_vouch stay when they are absent. topics replace all topics and topic levels of the entry, automation ["none"] takes all of it away, may_vouch -1 takes that right away; a lower level takes away what it may not have. Fields for answers only are not read. It also ends what the machine took away (demoted), and what is held is judged again. If-Match takes the ETag of GET /trust/{org}. An anchor on a list with two_approvers answers approval.needed and waits in GET /review for another person. The audit log has trust.set.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2391,7 +3040,7 @@ func (r TrustSetResponse) ContentType() string {
 
 // PublishWithBodyWithResponse Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2406,7 +3055,7 @@ func (c *ClientWithResponses) PublishWithBodyWithResponse(ctx context.Context, p
 
 // PublishWithResponse Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2421,7 +3070,7 @@ func (c *ClientWithResponses) PublishWithResponse(ctx context.Context, params *P
 
 // PublishWithApplicationStixPlusJSONVersion21BodyWithResponse Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 //
 // Takes a body of the `application/stix+json;version=2.1` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2436,6 +3085,8 @@ func (c *ClientWithResponses) PublishWithApplicationStixPlusJSONVersion21BodyWit
 
 // ReviewWithResponse What waits for a person to decide
 //
+// Oldest first. Nothing in it has any effect before somebody decides; what has expired is not listed.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/v1/review (the `Review` operationId).
@@ -2448,6 +3099,8 @@ func (c *ClientWithResponses) ReviewWithResponse(ctx context.Context, params *Re
 }
 
 // ReviewDecideWithBodyWithResponse Accept or reject it
+//
+// Accepting a promotion, an anchor or an import changes the trust list, and takes an operator, as rejecting one does; an advisory or a dispute is only noted. conflict says that what it would change is not what was shown. Where the list asks for two people the second must be another one than who asked. The audit log has review.accept or review.reject, and what follows from it.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2462,6 +3115,8 @@ func (c *ClientWithResponses) ReviewDecideWithBodyWithResponse(ctx context.Conte
 
 // ReviewDecideWithResponse Accept or reject it
 //
+// Accepting a promotion, an anchor or an import changes the trust list, and takes an operator, as rejecting one does; an advisory or a dispute is only noted. conflict says that what it would change is not what was shown. Where the list asks for two people the second must be another one than who asked. The audit log has review.accept or review.reject, and what follows from it.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v1/review/{id} (the `ReviewDecide` operationId).
@@ -2474,6 +3129,8 @@ func (c *ClientWithResponses) ReviewDecideWithResponse(ctx context.Context, id s
 }
 
 // TrustAddWithBodyWithResponse List an organisation
+//
+// Puts an entry in force for an organisation that is not listed (else conflict; PUT changes one). petname, level and expires are needed; the fields that are for answers only are not read. If-Match takes the ETag of GET /trust. What is held only because nobody listed its author is judged again. An anchor on a list with two_approvers answers approval.needed and waits in GET /review for another person. The audit log has trust.set.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2488,6 +3145,8 @@ func (c *ClientWithResponses) TrustAddWithBodyWithResponse(ctx context.Context, 
 
 // TrustAddWithResponse List an organisation
 //
+// Puts an entry in force for an organisation that is not listed (else conflict; PUT changes one). petname, level and expires are needed; the fields that are for answers only are not read. If-Match takes the ETag of GET /trust. What is held only because nobody listed its author is judged again. An anchor on a list with two_approvers answers approval.needed and waits in GET /review for another person. The audit log has trust.set.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v1/trust (the `TrustAdd` operationId).
@@ -2500,6 +3159,8 @@ func (c *ClientWithResponses) TrustAddWithResponse(ctx context.Context, params *
 }
 
 // TrustExportWithResponse The trust list in force as a file
+//
+// As one TOML file of what is in force, the operator's file and the changes by commands together. The ETag is that of GET /trust.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2514,6 +3175,8 @@ func (c *ClientWithResponses) TrustExportWithResponse(ctx context.Context, reqEd
 
 // TrustImportWithBodyWithResponse Queue a file for review
 //
+// Applies nothing: the differences wait in GET /review until somebody accepts them. A token or browser must send If-Match with the ETag of GET /trust (state.unseen without). conflict says that it would change nothing. The audit log has review.import.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v1/trust-file (the `TrustImport` operationId).
@@ -2526,6 +3189,8 @@ func (c *ClientWithResponses) TrustImportWithBodyWithResponse(ctx context.Contex
 }
 
 // TrustImportWithResponse Queue a file for review
+//
+// Applies nothing: the differences wait in GET /review until somebody accepts them. A token or browser must send If-Match with the ETag of GET /trust (state.unseen without). conflict says that it would change nothing. The audit log has review.import.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2540,6 +3205,8 @@ func (c *ClientWithResponses) TrustImportWithResponse(ctx context.Context, param
 
 // TrustShowWithResponse One organisation, listed or not
 //
+// Also one that is known and not listed: then level is unknown and petname empty. Named by petname, id or a unique beginning of 8 hex digits or more. The ETag is of this entry, for If-Match of PUT and DELETE.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/v1/trust/{org} (the `TrustShow` operationId).
@@ -2553,6 +3220,8 @@ func (c *ClientWithResponses) TrustShowWithResponse(ctx context.Context, org str
 
 // TrustSetWithBodyWithResponse Change an entry
 //
+// Changes what the body says and keeps the rest. The body names the same organisation as the path, and has org, petname, level and expires, of which "" leaves the last three as they are; reason, topics, automation, max_per_day and may_vouch stay when they are absent. topics replace all topics and topic levels of the entry, automation ["none"] takes all of it away, may_vouch -1 takes that right away; a lower level takes away what it may not have. Fields for answers only are not read. It also ends what the machine took away (demoted), and what is held is judged again. If-Match takes the ETag of GET /trust/{org}. An anchor on a list with two_approvers answers approval.needed and waits in GET /review for another person. The audit log has trust.set.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /api/v1/trust/{org} (the `TrustSet` operationId).
@@ -2565,6 +3234,8 @@ func (c *ClientWithResponses) TrustSetWithBodyWithResponse(ctx context.Context, 
 }
 
 // TrustSetWithResponse Change an entry
+//
+// Changes what the body says and keeps the rest. The body names the same organisation as the path, and has org, petname, level and expires, of which "" leaves the last three as they are; reason, topics, automation, max_per_day and may_vouch stay when they are absent. topics replace all topics and topic levels of the entry, automation ["none"] takes all of it away, may_vouch -1 takes that right away; a lower level takes away what it may not have. Fields for answers only are not read. It also ends what the machine took away (demoted), and what is held is judged again. If-Match takes the ETag of GET /trust/{org}. An anchor on a list with two_approvers answers approval.needed and waits in GET /review for another person. The audit log has trust.set.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
