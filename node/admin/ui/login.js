@@ -72,16 +72,31 @@ function recall() {
   }
 }
 
-function session() {
+// What a role may do here, as docs/access.md says it. A browser's is never the owner's.
+const may = {
+  viewer: 'read what the node has and knows',
+  analyst: 'read, publish, and decide what waits in review and quarantine',
+  operator: 'do all but what only the owner does, at the socket: keys, erasure, profiles',
+};
+
+function showWho() {
   const who = recall();
-  if (who && new Date(who.expires) > new Date()) return `${who.name || 'account without a name'}, ${who.role}, until ${new Date(who.expires).toLocaleString()}`;
-  return '';
+  part('who').hidden = !who;
+  if (!who) return;
+  part('name').textContent = who.name || 'an account without a name';
+  part('role').textContent = who.role;
+  part('may').textContent = may[who.role] ? `The role may ${may[who.role]}.` : '';
+  part('until').textContent = local(who.expires);
+  part('until').dateTime = who.expires;
+}
+
+function local(time) {
+  return new Date(time).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 }
 
 function show(s) {
-  const who = session();
+  showWho();
   part('status').replaceChildren(
-    ...(who ? line('Logged in', who) : []),
     ...line('Node', `${s.name} (${s.country})`),
     ...line('State', s.state),
     ...line('Words', s.words.join(' ')),
@@ -92,7 +107,7 @@ function show(s) {
     ...line('Objects', `${s.objects} accepted, ${s.held} held`),
     ...line('Version', s.version),
     ...line('Admin port', (s.admin || []).join(', ')),
-    ...line('Running since', s.started),
+    ...line('Running since', local(s.started)),
   );
 }
 
