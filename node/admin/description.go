@@ -87,6 +87,9 @@ func (s *surface) document(old bool) (map[string]any, error) {
 	if err := json.Unmarshal([]byte(wordsFile), &said); err != nil {
 		return nil, err
 	}
+	if old {
+		without(doc, "contentMediaType") // of 3.1, and the framework leaves it
+	}
 	c := completion{said, closedSets(), examples(), old}
 	schemas := within(doc, "components", "schemas")
 	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // the framework's own form of errors, which no answer has

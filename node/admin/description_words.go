@@ -17,6 +17,21 @@ func within(v map[string]any, keys ...string) map[string]any {
 	return v
 }
 
+// without takes a key out of all objects in a value.
+func without(v any, key string) {
+	switch v := v.(type) {
+	case map[string]any:
+		delete(v, key)
+		for _, inner := range v {
+			without(inner, key)
+		}
+	case []any:
+		for _, inner := range v {
+			without(inner, key)
+		}
+	}
+}
+
 // structOf is the name of the struct of package api that a schema is made of: that of List for every list.
 func (s *surface) structOf(schema string) string {
 	t := s.OpenAPI().Components.Schemas.TypeFromRef("#/components/schemas/" + schema)
