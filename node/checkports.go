@@ -108,7 +108,7 @@ func (f files) adminAnswers(ctx context.Context) doctor.Finding {
 	}
 	text := "the socket is there, closed to others"
 	if len(asked) > 0 {
-		text += "; " + some(asked) + " answers"
+		text += "; it answers at " + some(asked)
 	}
 	return f.adminCertificate(port.Cert, port.Key, text)
 }

@@ -266,6 +266,10 @@ func (g *globals) listBackups(folder string) error {
 		list.Items = append(list.Items, backupItem{f.ID, f.Created, f.Base, f.Sealed, f.Bytes, f.Verified, f.Drilled, f.Broken, f.Lacks})
 	}
 	return g.emit(list, func(w io.Writer) {
+		if len(list.Items) == 0 {
+			fmt.Fprintf(w, "No backups in %s.\n", clean(folder))
+			return
+		}
 		now := time.Now()
 		var rows [][]cell
 		for _, i := range list.Items {

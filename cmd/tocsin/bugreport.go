@@ -128,13 +128,13 @@ func (g *globals) said(question string) bool {
 func (g *globals) showReport(w io.Writer, r *bugReport) {
 	var rows [][]cell
 	for _, p := range r.Parts {
-		row := plain(p.Name, fmt.Sprintf("%d", p.Bytes), p.What)
+		row := plain(p.Name, figures.Bytes(int64(p.Bytes)), p.What)
 		if p.Missing != "" {
 			row = append(plain(p.Name, "-"), cell{"missing: " + clean(p.Missing), colorWarn})
 		}
 		rows = append(rows, row)
 	}
-	g.table(w, []string{"FILE", "BYTES", "WHAT"}, rows)
+	g.table(w, []string{"FILE", "SIZE", "WHAT"}, rows)
 	var taken []string
 	for _, kind := range slices.Sorted(maps.Keys(r.TakenOut)) {
 		taken = append(taken, fmt.Sprintf("%d %s", r.TakenOut[kind], kind))

@@ -62,7 +62,7 @@ func TestShowSimulation(t *testing.T) {
 		Examples: []api.ChangeExample{{Type: "domain", Value: "evil.example", Before: api.Placement{Verdict: "suspicious", Gate: 72}, After: api.Placement{Verdict: "malicious", Gate: 86}}},
 	})
 	for _, want := range []string{
-		"1200 values of the last 30 days judged in 120ms, 60 would change. Nothing was applied.",
+		"1,200 values of the last 30 days judged in 120ms, 60 would change. Nothing was applied.",
 		"      60  suspicious -> malicious", "evil[.]example", "suspicious 72", "malicious 86", "... and 59 more",
 	} {
 		if !strings.Contains(b.String(), want) {
