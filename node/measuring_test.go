@@ -20,7 +20,7 @@ import (
 	"tocsin/protocol/trust"
 )
 
-// counted are the node's counters and gauges of some names, as a scrape has them.
+// counted are the node's counters and gauges of some names, as a scrape has them; what is 0 is left out.
 func (n *Node) counted(t *testing.T, prefixes ...string) map[string]string {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -31,7 +31,7 @@ func (n *Node) counted(t *testing.T, prefixes ...string) map[string]string {
 	out := map[string]string{}
 	for line := range strings.Lines(w.Body.String()) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) }) {
+		if value != "0" && slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) }) {
 			out[name] = value
 		}
 	}
