@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,12 +15,17 @@ import (
 // What the doctor finds wrong is there for live events a minute after the start, and goes when it is mended.
 func TestExaminer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		state := doctor.Fail
-		check := func(name string, s *doctor.State) doctor.Check {
-			return doctor.Check{Name: name, Run: func(context.Context) doctor.Finding { return doctor.Finding{State: *s, Text: time.Now().String()} }}
+		var mended atomic.Bool
+		disk := func(context.Context) doctor.Finding {
+			if mended.Load() {
+				return doctor.Finding{State: doctor.OK, Text: time.Now().String()}
+			}
+			return doctor.Finding{State: doctor.Fail, Text: time.Now().String()}
 		}
-		fine := doctor.OK
-		e := &examiner{checks: func() []doctor.Check { return []doctor.Check{check("disk", &state), check("clock", &fine)} }}
+		clock := func(context.Context) doctor.Finding {
+			return doctor.Finding{State: doctor.OK, Text: time.Now().String()}
+		}
+		e := &examiner{checks: func() []doctor.Check { return []doctor.Check{{Name: "disk", Run: disk}, {Name: "clock", Run: clock}} }}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- e.run(ctx) }()
@@ -39,7 +45,7 @@ func TestExaminer(t *testing.T) {
 		if !maps.Equal(first, e.turns()) {
 			t.Errorf("nothing changed, and yet: %v", e.turns())
 		}
-		state = doctor.OK
+		mended.Store(true)
 		time.Sleep(examineEvery)
 		synctest.Wait()
 		if left := slices.Collect(maps.Keys(e.turns())); len(left) != 0 {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -61,13 +62,13 @@ func (n *Node) watchMetrics() error {
 	head, _ := n.Audit.Head()
 	changes := &trustChanges{log: n.Audit, seen: head}
 	return n.metrics.Watch(metrics.Sources{
-		Sync: func() metrics.Sync {
+		Sync: func() (metrics.Sync, bool) {
 			s := n.catchup.Status()
-			return metrics.Sync{Objects: s.Objects, Gaps: len(n.Store.Gaps(maxGapsCounted, nil)), CaughtUp: s.CaughtUp, Repaired: s.Repaired, Equal: s.Equal, Asked: s.Asked}
+			return metrics.Sync{Objects: s.Objects, Gaps: len(n.Store.Gaps(maxGapsCounted, nil)), CaughtUp: s.CaughtUp, Repaired: s.Repaired, Equal: s.Equal, Asked: s.Asked}, n.disk.lack == nil
 		},
-		Store: func() metrics.Store {
+		Store: func() (metrics.Store, bool) {
 			c := n.Store.Counts()
-			return metrics.Store{Bytes: folderBytes(n.disk.store), Records: c.Records, Live: c.Objects, Held: c.Held}
+			return metrics.Store{Bytes: folderBytes(n.disk.store), Records: c.Records, Live: c.Objects, Held: c.Held}, n.disk.lack == nil
 		},
 		Disk: func() (metrics.Disk, bool) {
 			s := n.spaceLeft()
@@ -125,7 +126,8 @@ func folderBytes(dir string) (sum int64) {
 	return sum
 }
 
-// trustChanges reads the kinds of changes to trust out of the audit log, where every one of them stands.
+// trustChanges reads the kinds of changes to trust out of the audit log, where every one of them stands before it is made. One
+// that then failed stands there again and is not counted; only when a scrape comes in between it was.
 type trustChanges struct {
 	log *audit.Log
 
@@ -152,7 +154,24 @@ func (t *trustChanges) next() (kinds []string) {
 	}
 	for _, e := range entries {
 		t.seen = max(t.seen, e.Seq)
-		kinds = append(kinds, strings.TrimPrefix(e.Action, "trust."))
+		kind := strings.TrimPrefix(e.Action, "trust.")
+		if undone, failed := strings.CutSuffix(kind, ".failed"); failed {
+			if i := lastIndex(kinds, undone); i >= 0 {
+				kinds = slices.Delete(kinds, i, i+1)
+			}
+			continue
+		}
+		kinds = append(kinds, kind)
 	}
 	return kinds
+}
+
+// lastIndex is the place of the last of a kind, -1 for none.
+func lastIndex(kinds []string, kind string) int {
+	for i, k := range slices.Backward(kinds) {
+		if k == kind {
+			return i
+		}
+	}
+	return -1
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/node/audit"
 	"tocsin/node/outbox"
 	"tocsin/node/p2p"
 	"tocsin/protocol"
@@ -104,5 +105,35 @@ func TestMetricsOfANode(t *testing.T) {
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("counted %v\nwant %v", got, want)
+	}
+}
+
+// Changes to trust stand in the audit log before they are made: what failed is none.
+func TestTrustChanges(t *testing.T) {
+	l, err := audit.Open(filepath.Join(t.TempDir(), "audit.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	changes := &trustChanges{log: l}
+	for _, c := range []struct{ actions, want []string }{
+		{nil, nil},
+		{[]string{"trust.set", "peer.add", "trust.rollback", "trust.set", "trust.rollback.failed"}, []string{"set", "set"}},
+		{[]string{"trust.rollback", "trust.rollback.failed"}, nil},
+		{[]string{"trust.rollback", "trust.rollback", "trust.rollback.failed"}, []string{"rollback"}},
+		{[]string{"trust.set.failed", "trust.import"}, []string{"import"}},
+	} {
+		for _, a := range c.actions {
+			if _, err := l.Append(t.Context(), audit.Event{Action: a}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := changes.next(); !slices.Equal(got, c.want) {
+			t.Errorf("%q: %q, want %q", c.actions, got, c.want)
+		}
 	}
 }

@@ -183,7 +183,7 @@ func TestParseSpan(t *testing.T) {
 			t.Errorf("parseSpan(%q) = %v, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"", "d", "-1d", "-5s", "1.5d", "14 d", "99999999d", "forever", "1h30"} {
+	for _, text := range []string{"", "d", "-1d", "-5s", "1.5d", "14 d", "99999999d", "30501w", "forever", "1h30"} {
 		if got, err := parseSpan(text); err == nil {
 			t.Errorf("parseSpan(%q) = %v, want an error", text, got)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -201,8 +202,8 @@ func parseSpan(text string) (time.Duration, error) {
 			continue
 		}
 		n, err := strconv.ParseUint(number, 10, 16)
-		if err != nil {
-			return 0, fmt.Errorf("want a number of days or weeks before %q", unit)
+		if err != nil || time.Duration(n) > math.MaxInt64/length {
+			return 0, fmt.Errorf("want a number of days or weeks before %q, of less than 292 years", unit)
 		}
 		return time.Duration(n) * length, nil
 	}

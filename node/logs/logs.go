@@ -119,7 +119,7 @@ func (b *Book) Set(match, level string, d time.Duration) ([]Level, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var found []Level
-	until := time.Now().Add(d).Round(0)
+	until := time.Now().Add(d) // by the clock that is not set: when the other one is, the level goes back all the same
 	for _, name := range names() {
 		if !matches(match, name) {
 			continue
@@ -163,7 +163,7 @@ func (b *Book) Levels() []Level {
 // show says how a subsystem stands; b.mu is held.
 func (b *Book) show(name string) Level {
 	if g, ok := b.given[name]; ok {
-		return Level{Subsystem: name, Level: g.level, Until: g.until, Before: b.base(name)}
+		return Level{Subsystem: name, Level: g.level, Until: g.until.Round(0), Before: b.base(name)}
 	}
 	return Level{Subsystem: name, Level: b.base(name)}
 }

@@ -4,7 +4,9 @@
 package metrics
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	logging "github.com/ipfs/go-log/v2"
@@ -63,22 +65,36 @@ func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
 
 // Handler answers GET /metrics; who may ask is the admin port's matter. A part that cannot be collected is left out.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
-		ErrorLog:            complaints{},
+	return promhttp.HandlerFor(m.registry, options(complaints{log.Warnw, log.Debugw}))
+}
+
+func options(c complaints) promhttp.HandlerOpts {
+	return promhttp.HandlerOpts{
+		ErrorLog:            c,
 		ErrorHandling:       promhttp.ContinueOnError,
 		MaxRequestsInFlight: maxScrapes,
 		Timeout:             scrapeTime,
-	})
+	}
 }
 
 // Vacuumed notes how long a vacuum of the store took.
 func (m *Metrics) Vacuumed(took time.Duration) { m.vacuum.Observe(took.Seconds()) }
 
-// complaints takes what the handler has to say into the node's log.
-type complaints struct{}
+// complaints takes what the handler has to say into the node's log: one line a scrape for what cannot be collected. For who left
+// there is one for each name, which nobody needs.
+type complaints struct {
+	warn, debug func(msg string, keysAndValues ...any)
+}
 
 // Println implements promhttp.Logger.
-func (complaints) Println(v ...any) { log.Warnw("metrics are not complete", "err", v) }
+func (c complaints) Println(v ...any) {
+	text := strings.TrimSpace(fmt.Sprintln(v...))
+	if strings.HasPrefix(text, "error encoding and sending") {
+		c.debug("a scrape was broken off", "err", text)
+		return
+	}
+	c.warn("metrics are not complete", "err", text)
+}
 
 // stamp is a moment as Prometheus has it.
 func stamp(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

@@ -4,13 +4,17 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"tocsin/protocol"
@@ -26,10 +30,10 @@ func full(t *testing.T, now time.Time) *Metrics {
 	m := New(Build{Version: "1.2.3", Revision: "abc", Go: "go1.26", Started: now.Add(-time.Hour)})
 	kinds := []string{"set", "invented"}
 	err := m.registry.Register(newWatcher(Sources{
-		Sync: func() Sync {
-			return Sync{Objects: 7, Gaps: 2, CaughtUp: now.Add(-90 * time.Second), Repaired: 5, Equal: 1, Asked: 3}
+		Sync: func() (Sync, bool) {
+			return Sync{Objects: 7, Gaps: 2, CaughtUp: now.Add(-90 * time.Second), Repaired: 5, Equal: 1, Asked: 3}, true
 		},
-		Store:        func() Store { return Store{Bytes: 4096, Records: 3, Live: 20, Held: 4} },
+		Store:        func() (Store, bool) { return Store{Bytes: 4096, Records: 3, Live: 20, Held: 4}, true },
 		Disk:         func() (Disk, bool) { return Disk{Free: 100, Floor: 10}, true },
 		Review:       func() Review { return Review{Waiting: 2, Oldest: now.Add(-time.Minute)} },
 		Backup:       func() Backup { return Backup{Wanted: true, Made: now.Add(-time.Second)} },
@@ -104,7 +108,8 @@ func TestValues(t *testing.T) {
 func TestAbsent(t *testing.T) {
 	m := New(Build{Started: time.Now()})
 	if err := m.Watch(Sources{
-		Sync:   func() Sync { return Sync{} },
+		Sync:   func() (Sync, bool) { return Sync{}, true },
+		Store:  func() (Store, bool) { return Store{}, false },
 		Disk:   func() (Disk, bool) { return Disk{}, false },
 		Backup: func() Backup { return Backup{} },
 		Keys:   func() map[string]time.Time { return nil },
@@ -198,7 +203,9 @@ func TestReceived(t *testing.T) {
 // A fault of this node's own is a step up from a 0 that was there before: the alert OwnFaults goes by the increase.
 func TestOwnFaultsFromTheStart(t *testing.T) {
 	m := New(Build{Started: time.Now()})
-	own := func(n int) string { return fmt.Sprintf(`tocsin_objects_refused_total{blame="us",reason="store.full"} %d`, n) }
+	own := func(n int) string {
+		return fmt.Sprintf(`tocsin_objects_refused_total{blame="us",reason="store.full"} %d`, n)
+	}
 	before := scrape(t, m)
 	m.Refused("drill", reason.New(reason.StoreFull, "x"), true)
 	if after := scrape(t, m); !strings.Contains(before, own(0)) || !strings.Contains(after, own(1)) {
@@ -208,6 +215,53 @@ func TestOwnFaultsFromTheStart(t *testing.T) {
 		t.Error("faults of senders that nobody made")
 	}
 }
+
+// Whoever leaves in the middle of a scrape does not fill the log; what cannot be collected is one line with its cause.
+func TestComplaints(t *testing.T) {
+	for name, c := range map[string]struct {
+		w     http.ResponseWriter
+		fault error
+		warns int
+	}{
+		"whole":   {httptest.NewRecorder(), nil, 0},
+		"left":    {gone{httptest.NewRecorder()}, nil, 0},
+		"missing": {httptest.NewRecorder(), errors.New("no such disk"), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var said, whispered []string
+			note := func(into *[]string) func(string, ...any) {
+				return func(msg string, more ...any) { *into = append(*into, fmt.Sprint(msg, more)) }
+			}
+			r := prometheus.NewRegistry()
+			r.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "a"}), prometheus.NewGauge(prometheus.GaugeOpts{Name: "b"}), broken{c.fault})
+			o := options(complaints{note(&said), note(&whispered)})
+			o.Timeout = 0 // it would go on in the background
+			promhttp.HandlerFor(r, o).ServeHTTP(c.w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+			if len(said) != c.warns || c.fault != nil && !strings.Contains(said[0], c.fault.Error()) {
+				t.Errorf("log %q", said)
+			}
+			if (name == "left") != (len(whispered) > 0) {
+				t.Errorf("debug log %q", whispered)
+			}
+		})
+	}
+}
+
+// broken is a collector that cannot.
+type broken struct{ fault error }
+
+func (broken) Describe(ch chan<- *prometheus.Desc) { ch <- prometheus.NewDesc("c", "x", nil, nil) }
+
+func (b broken) Collect(ch chan<- prometheus.Metric) {
+	if b.fault != nil {
+		ch <- prometheus.NewInvalidMetric(prometheus.NewDesc("c", "x", nil, nil), b.fault)
+	}
+}
+
+// gone is a client that left.
+type gone struct{ http.ResponseWriter }
+
+func (gone) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 func TestRefused(t *testing.T) {
 	m := New(Build{Started: time.Now()})

@@ -7,10 +7,10 @@ import (
 )
 
 // Sources are what is asked at each scrape. Each may be nil: its names are absent then. They are called concurrently
-// and must be cheap.
+// and must be cheap. What answers with ok false knows nothing now: its names are absent too.
 type Sources struct {
-	Sync   func() Sync
-	Store  func() Store
+	Sync   func() (s Sync, ok bool)
+	Store  func() (s Store, ok bool)
 	Disk   func() (d Disk, ok bool)
 	Review func() Review
 	Backup func() Backup
@@ -129,8 +129,24 @@ func (w *watcher) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(w.descs[name], prometheus.GaugeValue, v)
 	}
 	now := w.now()
-	if w.s.Sync != nil {
-		s := w.s.Sync()
+	w.collectSync(ch, gauge, now)
+	w.collectStore(gauge)
+	w.collectDisk(gauge, now)
+	w.collectPeople(gauge, now)
+	w.collectCounts(gauge)
+	w.trust.Collect(ch)
+	if w.s.Keys != nil {
+		for key, ends := range w.s.Keys() {
+			ch <- prometheus.MustNewConstMetric(w.descs[keyExpiry], prometheus.GaugeValue, stamp(ends), key)
+		}
+	}
+}
+
+func (w *watcher) collectSync(ch chan<- prometheus.Metric, gauge func(string, float64), now time.Time) {
+	if w.s.Sync == nil {
+		return
+	}
+	if s, ok := w.s.Sync(); ok {
 		gauge("tocsin_sync_lag_objects", float64(s.Objects))
 		gauge("tocsin_sync_gaps_open", float64(s.Gaps))
 		gauge("tocsin_sync_equal_peers", float64(s.Equal))
@@ -140,21 +156,17 @@ func (w *watcher) Collect(ch chan<- prometheus.Metric) {
 			gauge("tocsin_sync_lag_seconds", max(now.Sub(s.CaughtUp), 0).Seconds())
 		}
 	}
-	if w.s.Store != nil {
-		s := w.s.Store()
+}
+
+func (w *watcher) collectStore(gauge func(string, float64)) {
+	if w.s.Store == nil {
+		return
+	}
+	if s, ok := w.s.Store(); ok {
 		gauge("tocsin_store_bytes", float64(s.Bytes))
 		gauge("tocsin_store_records", float64(s.Records))
 		gauge("tocsin_store_live_objects", float64(s.Live))
 		gauge("tocsin_store_held_objects", float64(s.Held))
-	}
-	w.collectDisk(gauge, now)
-	w.collectPeople(gauge, now)
-	w.collectCounts(gauge)
-	w.trust.Collect(ch)
-	if w.s.Keys != nil {
-		for key, ends := range w.s.Keys() {
-			ch <- prometheus.MustNewConstMetric(w.descs[keyExpiry], prometheus.GaugeValue, stamp(ends), key)
-		}
 	}
 }
 
