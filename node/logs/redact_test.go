@@ -16,12 +16,40 @@ var secrets = []string{
 	"sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "sha256:b05bf34a3", "d41d8cd98f00b204e9800998ecf8427e",
 	"indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f", "/home/anna/node/keys/record.key", "~/node", "Northland CERT", "northland cert", "北国应急",
 	"dGhpcyBpcyBhIHNlY3JldCB0b2tlbiAx",
+	"dc-berlin.corp1", "login-secure[.]example1", "nas.7eleven", "mail.northland cert.example",
+	"/tocsin/acme-client/keys", "/tcp/acme-client", "/dns/acme-client/keys", "/p2p/acme/1", "/unix/home/jane/x", "/libp2p/acme/1.0.0", "/acme",
+	"clients/acme/report", "acme/x", "/srv/acme:1/y", "/var/acme,2026/x", "/opt/plan(acme)/x",
+	"00:1a:2b:3c:4d:5e", "00-1A-2B-3C-4D-5E", "001a.2b3c.4d5e", `C:\Users\jane`, `c:\Jane Doe\x.txt`, `\\fileserver\jane`, "fe80::1%eth0",
+	"<acme & sons>", "ö", "x+",
 }
 
-func testRedactor() *Redactor { return NewRedactor("Northland CERT", "北国应急", "", "CERT") }
+// phrases hold secrets that no rule finds but by the words around them.
+var phrases = []struct{ text, secret string }{
+	{"dial tcp: lookup fileserver7: no such host", "fileserver7"},
+	{"lookup fileserver7 on 192.0.2.53:53: i/o timeout", "fileserver7"},
+	{"dial tcp intranet:8470: connect: connection refused", "intranet"},
+	{"open /home/Jane Doe/secret plan/x.txt: permission denied", "Doe"},
+	{"open /home/Jane Doe/secret plan/x.txt: permission denied", "plan"},
+	{"open /home/jane/secret plan: permission denied", "plan"},
+	{"open /var/lib/Jane Doe/x y/z.txt: permission denied", "Doe"},
+	{"the folder /data of/secret plan is full", "plan"},
+	{"copied to ~/secret plan", "plan"},
+	{"see https://northland cert.example/secret", "secret"},
+	{"read https://CERT.example/secret: EOF", "example"},
+	{"dial /dns4/a.CERT.example/tcp/8469", "example"},
+	{"cut `value \"secret and more", "secret"},
+	{"they call it “secret plan”", "plan"},
+}
+
+func testRedactor() *Redactor {
+	r := NewRedactor("Northland CERT", "北国应急", "", "CERT", "<acme & sons>", "ö", "x+")
+	r.KnowPaths("/data of/secret plan", "/", "/data")
+	return r
+}
 
 // None of the secrets is left, wherever it stands in a line.
 func TestNothingIsLeft(t *testing.T) {
+	r := testRedactor()
 	for _, secret := range secrets {
 		quoted, _ := json.Marshal(secret)
 		for _, form := range []string{
@@ -31,7 +59,7 @@ func TestNothingIsLeft(t *testing.T) {
 			`{"level":"info","msg":%s}`,
 			`{"level":"info","msg":"x","code":%s}`,
 		} {
-			got := testRedactor().Line(fmt.Appendf(nil, form, quoted))
+			got := r.Line(fmt.Appendf(nil, form, quoted))
 			if bytes.Contains(got, []byte(secret)) {
 				t.Errorf("%s is left in %s", secret, got)
 			}
@@ -40,10 +68,42 @@ func TestNothingIsLeft(t *testing.T) {
 			}
 		}
 		for _, sentence := range []string{"dial %s: refused", "(%s)", "peer %s, twice %[1]s", "%s", "a=%s;b", `value "%s" is none`, "[%s]:8470"} {
-			if got := testRedactor().Text(fmt.Sprintf(sentence, secret)); strings.Contains(got, secret) {
+			if got := r.Text(fmt.Sprintf(sentence, secret)); strings.Contains(got, secret) {
 				t.Errorf("%s is left in %q", secret, got)
 			}
 		}
+	}
+	for _, p := range phrases {
+		for _, form := range []string{"%s", "first\n%s", "x failed: %s; then it went on", "(%s)"} {
+			if got := r.Text(fmt.Sprintf(form, p.text)); strings.Contains(got, p.secret) {
+				t.Errorf("%s is left in %q", p.secret, got)
+			}
+		}
+	}
+}
+
+// However many names there are, the last is found as well; short ones are found as words only.
+func TestNames(t *testing.T) {
+	var names []string
+	for i := range 2*maxNames + 10 {
+		names = append(names, fmt.Sprintf("Org %d!", i))
+	}
+	for _, name := range []string{names[0], names[len(names)-1]} {
+		if got := NewRedactor(names...).Text("of " + name); strings.Contains(got, name) {
+			t.Errorf("%q", got)
+		}
+	}
+	if got := NewRedactor("a", "io").Text("a certificate; I/O, IO and a."); got != "<name-1> certificate; I/O, <name-2> and <name-1>." {
+		t.Errorf("%q", got)
+	}
+}
+
+// What bounds a bucket is a number, however long; other labels are texts.
+func TestMetrics(t *testing.T) {
+	in := `x_bucket{le="2.147483648e+09",peer="intranet:8470"} 1` + "\n" + `y{quantile="0.99",topic="control"} 2` + "\n"
+	want := `x_bucket{le="2.147483648e+09",peer="<host-1>:8470"} 1` + "\n" + `y{quantile="0.99",topic="control"} 2` + "\n"
+	if got := string(testRedactor().Metrics([]byte(in))); got != want {
+		t.Errorf("got %q", got)
 	}
 }
 
@@ -58,6 +118,12 @@ func TestWhatStays(t *testing.T) {
 		{"refused [sig.invalid] after 12:04:40 in 1.5 s, 12/min, v0.51.0", "refused [sig.invalid] after 12:04:40 in 1.5 s, 12/min, v0.51.0"},
 		{`log level "debug", code "sig.invalid", value "x y"`, `log level "debug", code "sig.invalid", value "<text-1>"`},
 		{"a <b> c", "a (b) c"},
+		{"no /tocsin/sync/1, [/meshsub/1.3.0 /ipfs/id/1.0.0], /tocsin/1/main/control", "no /tocsin/sync/1, [/meshsub/1.3.0 /ipfs/id/1.0.0], /tocsin/1/main/control"},
+		{"dial /dns4/evil.example/tcp/8469/p2p-circuit: i/o timeout", "dial /dns4/<host-1>/tcp/8469/p2p-circuit: i/o timeout"},
+		{"at 2026-01-02T03:04:05.678Z, go1.26.1, 1m3.2s, 7.1 MiB, 2.5x, v0.51.0.", "at 2026-01-02T03:04:05.678Z, go1.26.1, 1m3.2s, 7.1 MiB, 2.5x, v0.51.0."},
+		{"open /var/lib/tocsin/own.cbor:12: permission denied (docs/keys.md)", "open <path-1>:12: permission denied (docs/keys.md)"},
+		{"listen on localhost:8470: address already in use", "listen on localhost:8470: address already in use"},
+		{`"CERT" of x`, `"<name-1>" of x`},
 		{"CERT (XA) has key 1, the TLP (XA) has none", "<name-1> (<country-1>) has key 1, the TLP (XA) has none"},
 	} {
 		if got := r.Text(c.in); got != c.want {
@@ -77,26 +143,38 @@ func TestWhatStays(t *testing.T) {
 	}
 }
 
-// Whatever a line holds, the answer is one line of JSON, and a planted address is gone.
+// planted are secrets that go wherever they stand.
+var planted = []struct{ text, secret string }{
+	{"203.0.113.77", "203.0.113.77"}, {"lookup fileserver77", "fileserver77"}, {"intranet77:8470", "intranet77"}, {"00:1a:2b:3c:4d:77", "4d:77"},
+	{"/home/Jane77 Doe77/plan77 x/y.txt", "77"}, {"dc-berlin.corp77", "corp77"}, {"/dns4/acme77/tcp/1", "acme77"}, {"/tocsin/acme77/keys", "acme77"},
+}
+
+// Whatever a line holds, the answer is one line of JSON without a letter of those that stand for marks, and a planted secret is gone.
 func FuzzLine(f *testing.F) {
 	for _, s := range secrets {
 		f.Add(s)
 	}
-	f.Add("<")
-	f.Add(`"\`)
-	f.Add("a<ip-1")
+	for _, p := range phrases {
+		f.Add(p.text)
+	}
+	for _, s := range []string{"<", `"\`, "a<ip-1", "lookup", "\U000f0000 \U0010ffff", "/home/", "/a b/", `C:\`, "“"} {
+		f.Add(s)
+	}
 	f.Fuzz(func(t *testing.T, text string) {
-		raw, err := json.Marshal(map[string]any{"msg": text, text: text, "err": text + " 203.0.113.77 " + text, "n": map[string]any{"k": []any{text}}})
-		if err != nil {
-			t.Skip()
+		r := testRedactor()
+		for _, p := range planted {
+			raw, err := json.Marshal(map[string]any{"msg": text, text: text, "err": text + " " + p.text + " " + text, "n": map[string]any{"k": []any{text}}})
+			if err != nil {
+				t.Skip()
+			}
+			got := r.Line(raw)
+			if !json.Valid(got) || bytes.ContainsRune(got, '\n') || bytes.ContainsFunc(got, isHeld) {
+				t.Fatalf("%q", got)
+			}
+			if strings.Contains(string(got), p.secret) && !strings.Contains(text, p.secret) {
+				t.Fatalf("%s is left in %s", p.secret, got)
+			}
 		}
-		got := testRedactor().Line(raw)
-		if !json.Valid(got) || bytes.ContainsRune(got, '\n') {
-			t.Fatalf("%q", got)
-		}
-		if strings.Contains(string(got), "203.0.113.77") && !strings.Contains(text, "203.0.113.77") {
-			t.Fatalf("left in %s", got)
-		}
-		testRedactor().Line([]byte(text))
+		r.Line([]byte(text))
 	})
 }
