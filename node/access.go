@@ -1,6 +1,8 @@
 package node
 
 import (
+	"slices"
+
 	"tocsin/node/access"
 	"tocsin/node/audit"
 	"tocsin/node/doctor"
@@ -26,7 +28,8 @@ func (n *Node) openAdmin(paths Paths, cfg Config, o Options, set *settings.Book,
 	if err = cfg.CheckAdmin(paths); err != nil {
 		return err
 	}
-	n.examiner = &examiner{checks: func() []doctor.Check { return n.Checks(paths, cfg) }}
+	checks := doctor.OneAtATime(n.Checks(paths, cfg))
+	n.examiner = &examiner{checks: func() []doctor.Check { return slices.Clone(checks) }}
 	n.feed = n.newFeed()
 	if n.access, err = openAccess(paths, n.Audit); err != nil {
 		return err

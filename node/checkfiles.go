@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -168,32 +169,42 @@ func (f files) trust() doctor.Finding {
 	return checkEntries(book.List(), time.Now())
 }
 
-// soonToken is how long before its end a token is spoken of.
+// soonToken is how long before its end a token is spoken of, and after it.
 const soonToken = 7 * 24 * time.Hour
 
-// tokens says which tokens of the admin port end soon.
+// tokens says which tokens of the admin port end soon or ended lately.
 func (f files) tokens() doctor.Finding {
 	book, err := access.Open(filepath.Join(f.paths.State(), "access.json"), nil)
 	if err != nil {
 		return broken(err, "restore state/access.json from a backup, or delete it and make new tokens")
 	}
-	var over, soon []string
-	all := book.Tokens()
+	return tokensFinding(book.Tokens(), book.Over(), time.Now())
+}
+
+// tokensFinding judges the tokens in force and those that are over. One whose name is in force again was made anew, and one
+// that ended long ago is missed by nobody.
+func tokensFinding(all, over []access.Token, now time.Time) doctor.Finding {
+	var ended, soon []string
+	for _, t := range over {
+		again := slices.ContainsFunc(all, func(o access.Token) bool { return o.Name == t.Name })
+		if gone := now.Sub(t.Expires); gone < soonToken && !again {
+			ended = append(ended, fmt.Sprintf("%s (%s ago)", t.Name, figures.Span(gone)))
+		}
+	}
 	for _, t := range all {
-		switch left := time.Until(t.Expires); {
-		case left <= 0:
-			over = append(over, t.Name)
-		case left < soonToken:
+		if left := t.Expires.Sub(now); left < soonToken {
 			soon = append(soon, fmt.Sprintf("%s (in %s)", t.Name, figures.Span(left)))
 		}
 	}
 	switch {
-	case len(all) == 0:
-		return doctor.None("no tokens were made")
+	case len(ended) > 0:
+		return doctor.Odd("where one is still in use make it anew with 'tocsin token create NAME' and give its program the new secret", "over: %s", some(ended))
 	case len(soon) > 0:
 		return doctor.Odd("make new ones with 'tocsin token create'", "ending soon: %s (%d of %s)", some(soon), len(soon), figures.Count(len(all), "token"))
-	case len(over) > 0:
-		return doctor.Odd("take them out with 'tocsin token revoke NAME'", "over: %s (%d of %s)", some(over), len(over), figures.Count(len(all), "token"))
+	case len(all) == 0 && len(over) > 0:
+		return doctor.None("no token is in force")
+	case len(all) == 0:
+		return doctor.None("no tokens were made")
 	}
 	return doctor.Good("%s, none ends within a week", figures.Count(len(all), "token"))
 }

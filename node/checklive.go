@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -103,15 +104,19 @@ func certificateOf(org *protocol.Org, chains *protocol.Chains, own protocol.OrgI
 	return doctor.Good("%s, the operations key until %s", text, o.NotAfter.UTC().Format(time.DateOnly))
 }
 
-// behindClock is how far this clock may seem behind those of others.
-const behindClock = 5 * time.Second
+const (
+	// behindClock is how far this clock may seem behind those of others.
+	behindClock = 5 * time.Second
+	// clockWord is how long what came says something of the clock: one that was put right since is not accused for ever.
+	clockWord = 24 * time.Hour
+)
 
 // checkClock holds the clock against the kernel and against others.
 func (n *Node) checkClock() doctor.Finding {
-	first := map[protocol.OrgID]time.Duration{}
+	first, now := map[protocol.OrgID]time.Duration{}, time.Now()
 	for _, l := range n.Store.Logs() {
 		came, _, err := n.Store.Source(l.HeadID)
-		if err != nil || l.Org == n.own {
+		if err != nil || l.Org == n.own || now.Sub(came) > clockWord {
 			continue
 		}
 		first[l.Org] = min(first[l.Org], came.Sub(l.HeadCreated))
@@ -120,7 +125,7 @@ func (n *Node) checkClock() doctor.Finding {
 }
 
 // clockFinding adds to what the kernel says how long after it was made, at the least, a record of each organisation came: one that
-// comes before it was made shows that this clock is behind, or that of its signer ahead.
+// comes before it was made shows that this clock is behind, or that of its signer ahead. With one signer only nobody can tell which.
 func clockFinding(kernel doctor.Finding, first map[protocol.OrgID]time.Duration) doctor.Finding {
 	var early []time.Duration
 	for _, d := range first {
@@ -128,8 +133,12 @@ func clockFinding(kernel doctor.Finding, first map[protocol.OrgID]time.Duration)
 			early = append(early, -d)
 		}
 	}
-	if slices.Sort(early); len(early) > 1 || len(early) == 1 && len(first) == 1 {
+	slices.Sort(early)
+	switch {
+	case len(early) > 1:
 		return doctor.Bad(clockFix, "this clock is behind: records of %d of %s came up to %s before they were made", len(early), figures.Count(len(first), "organisation"), figures.Span(early[len(early)-1]))
+	case len(early) == 1 && len(first) == 1:
+		return doctor.Odd(cmp.Or(kernel.Fix, "compare this clock with a third one; if theirs is wrong, tell them"), "this clock is behind, or that of the only organisation whose records came is ahead: one came up to %s before it was made (%s)", figures.Span(early[0]), kernel.Text)
 	}
 	if len(first) > 0 && kernel.Fix == "" {
 		kernel.Text += "; not behind those of " + figures.Count(len(first), "other organisation")

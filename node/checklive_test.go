@@ -3,6 +3,7 @@ package node
 import (
 	"crypto/rand"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,7 +28,8 @@ func TestClockFinding(t *testing.T) {
 	found(t, "others agree", clockFinding(kept, orgs(0, time.Second)), doctor.OK, "kept right; not behind those of 2 other")
 	found(t, "at the limit", clockFinding(kept, orgs(behindClock, behindClock)), doctor.OK, "not behind")
 	found(t, "two beyond it", clockFinding(kept, orgs(behindClock+1, 3*time.Minute, 0)), doctor.Fail, "2 of 3 organisations came up to 3 min before")
-	found(t, "the only other", clockFinding(kept, orgs(10*time.Second)), doctor.Fail, "1 of 1 organisation came up to 10 s before")
+	found(t, "the only other", clockFinding(kept, orgs(10*time.Second)), doctor.Warn, "this clock is behind, or that of the only organisation") // one word against another
+	found(t, "the only other, and nobody keeps it", clockFinding(unkept, orgs(10*time.Second)), doctor.Warn, "came up to 10 s before")
 	found(t, "one of several", clockFinding(kept, orgs(time.Hour, 0)), doctor.OK, "not behind") // theirs is ahead
 	found(t, "nobody keeps it", clockFinding(unkept, orgs(0)), doctor.Warn, "nobody keeps it right")
 	found(t, "nobody measures it", clockFinding(doctor.None("not measured"), orgs(0)), doctor.Skip, "not measured; not behind those of 1")
@@ -41,9 +43,9 @@ func TestCheckClock(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	now := time.Now().Truncate(time.Millisecond)
-	add := func(name string, came time.Time) protocol.OrgID {
+	made := func(name string, made, came time.Time) protocol.OrgID {
 		t.Helper()
-		a, err := protocoltest.Found("test", name, now, rand.Reader)
+		a, err := protocoltest.Found("test", name, made, rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,12 +58,20 @@ func TestCheckClock(t *testing.T) {
 		}
 		return a.Org
 	}
+	add := func(name string, came time.Time) protocol.OrgID { return made(name, now, came) }
 	n := &Node{Store: store, own: add("Own", now.Add(-time.Hour))}
+	long := now.Add(-20 * 24 * time.Hour)
+	for _, name := range []string{"Then", "Also then", "And then"} {
+		made(name, long, long.Add(-time.Minute))
+	}
+	if f := n.checkClock(); f.State == doctor.Fail || strings.Contains(f.Text, "other organisation") {
+		t.Errorf("it was behind twenty days ago: %+v", f)
+	}
 	if f := n.checkClock(); f.State == doctor.Fail {
 		t.Errorf("own records only: %+v", f)
 	}
 	add("One", now.Add(-time.Minute))
-	found(t, "one is here before it was made", n.checkClock(), doctor.Fail, "1 of 1 organisation came up to 1 min before")
+	found(t, "one is here before it was made", n.checkClock(), doctor.Warn, "the only organisation")
 	add("Two", now.Add(time.Second))
 	if f := n.checkClock(); f.State == doctor.Fail {
 		t.Errorf("one of two: %+v", f)

@@ -40,41 +40,41 @@ func (n *Node) Checks(paths Paths, cfg Config) []doctor.Check {
 	}
 }
 
-// OfflineChecks are those of a node that does not answer: what its files say, and whether its addresses are free.
-// unread is why the configuration could not be read, nil when it could.
+// OfflineChecks are those of a node that does not answer: what its files say, and whether its addresses are free. A running
+// node has a check of each name too. unread is why the configuration could not be read, nil when it could; what hangs on the
+// configuration is not judged by another one.
 func OfflineChecks(paths Paths, cfg Config, unread error) []doctor.Check {
 	f := files{paths: paths, cfg: cfg.WithDefaults()}
+	configured := func(c doctor.Check) doctor.Check {
+		if unread != nil {
+			c.Run = func(context.Context) doctor.Finding { return doctor.None("not read: see config") }
+		}
+		return c
+	}
 	return []doctor.Check{
 		quick("config", func() doctor.Finding { return f.config(unread) }),
-		quick("identity", f.identity),
+		configured(quick("identity", f.identity)),
 		quick("keys", f.keys),
-		quick("certificate", f.certificate),
+		configured(quick("certificate", f.certificate)),
 		quick("clock", func() doctor.Finding { return kernelClock() }),
 		quick("disk", f.disk),
 		quick("store", f.store),
 		{Name: "audit", Run: f.audit},
-		{Name: "listeners", Run: f.listenersFree},
-		quick("udp-buffers", f.udpBuffers),
+		configured(doctor.Check{Name: "listeners", Run: f.listenersFree}),
+		configured(quick("udp-buffers", f.udpBuffers)),
 		quick("trust", f.trust),
 		quick("tokens", f.tokens),
-		{Name: "admin-port", Run: f.adminFree},
+		configured(doctor.Check{Name: "admin-port", Run: f.adminFree}),
 	}
 }
 
-// LiveCheckNames are the names of the checks of a running node.
-func LiveCheckNames() []string { return namesOf((&Node{}).Checks(Paths{}, Config{})) }
-
-// CheckNames are the names of all checks, of running nodes and others, sorted.
+// CheckNames are the names of all checks, sorted.
 func CheckNames() []string {
-	names := append(LiveCheckNames(), namesOf(OfflineChecks(Paths{}, Config{}, nil))...)
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-func namesOf(checks []doctor.Check) (names []string) {
-	for _, c := range checks {
+	var names []string
+	for _, c := range (&Node{}).Checks(Paths{}, Config{}) {
 		names = append(names, c.Name)
 	}
+	slices.Sort(names)
 	return names
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/node/access"
 	"tocsin/node/backup"
 	"tocsin/node/doctor"
 	"tocsin/node/p2p"
@@ -90,10 +91,10 @@ func TestOfflineChecks(t *testing.T) {
 	}
 	none := by(reason.New(reason.ConfigInvalid, "line 3"))
 	found(t, "config", none["config"], doctor.Fail, "line 3")
-	found(t, "identity", none["identity"], doctor.Fail, "look for a node")
 	found(t, "keys", none["keys"], doctor.Fail, "keys")
-	found(t, "listeners", none["listeners"], doctor.OK, "free")
-	found(t, "udp", none["udp-buffers"], doctor.Skip, "UDP")
+	for _, name := range []string{"identity", "certificate", "listeners", "udp-buffers", "admin-port"} {
+		found(t, name+" of a configuration that was not read", none[name], doctor.Skip, "not read: see config")
+	}
 	for path, raw := range map[string]string{paths.Audit(): "{no entry\n", filepath.Join(paths.State(), "access.json"): "{"} {
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(raw), 0o600)); err != nil {
 			t.Fatal(err)
@@ -101,8 +102,66 @@ func TestOfflineChecks(t *testing.T) {
 	}
 	bad := by(nil)
 	found(t, "config", bad["config"], doctor.OK, "defaults")
+	found(t, "identity", bad["identity"], doctor.Fail, "look for a node")
+	found(t, "listeners", bad["listeners"], doctor.OK, "free")
+	found(t, "udp", bad["udp-buffers"], doctor.Skip, "UDP")
 	found(t, "audit", bad["audit"], doctor.Fail, "1 problem; the first")
 	found(t, "tokens", bad["tokens"], doctor.Fail, "access.json")
+}
+
+// A node of a network of its own whose configuration cannot be read is no forgery: what the configuration says is not guessed.
+func TestOfflineChecksGuessNoConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	paths := Paths{Config: dir, Data: dir, Runtime: dir}
+	cfg := Config{Network: "test2", Listen: []string{"/ip4/127.0.0.1/tcp/0"}, Admin: []string{"off"}}
+	if _, err := Init(paths, cfg, Profile{Name: "Own", Country: "XA"}); err != nil {
+		t.Fatal(err)
+	}
+	results := doctor.Examine(t.Context(), OfflineChecks(paths, cfg, nil))
+	for _, r := range results {
+		if r.State == doctor.Fail {
+			t.Errorf("a sound node: %+v", r)
+		}
+	}
+	for _, r := range doctor.Examine(t.Context(), OfflineChecks(paths, Config{}, reason.New(reason.ConfigInvalid, "listn = 3"))) {
+		if (r.State == doctor.Fail) != (r.Name == "config") {
+			t.Errorf("with a typo in tocsin.toml: %+v", r)
+		}
+	}
+}
+
+// Tokens that end soon or ended lately are named; one that was made anew under its name is in force, and what ended long ago is no matter.
+func TestTokensFinding(t *testing.T) {
+	now := time.Now()
+	token := func(name string, end time.Duration) access.Token {
+		return access.Token{Name: name, Expires: now.Add(end)}
+	}
+	const day = 24 * time.Hour
+	for name, c := range map[string]struct {
+		all, over []access.Token
+		state     doctor.State
+		part      string
+	}{
+		"none":              {nil, nil, doctor.Skip, "no tokens were made"},
+		"good":              {[]access.Token{token("a", 90*day)}, nil, doctor.OK, "1 token, none ends within a week"},
+		"soon":              {[]access.Token{token("a", 90*day), token("b", 6*day)}, nil, doctor.Warn, "ending soon: b (in "},
+		"over":              {nil, []access.Token{token("scrape", -day)}, doctor.Warn, "over: scrape (24 h ago)"},
+		"over goes first":   {[]access.Token{token("b", 6*day)}, []access.Token{token("scrape", -day)}, doctor.Warn, "over: scrape"},
+		"made anew":         {[]access.Token{token("scrape", 90*day)}, []access.Token{token("scrape", -day)}, doctor.OK, "1 token"},
+		"over long ago":     {nil, []access.Token{token("scrape", -8*day)}, doctor.Skip, "no token is in force"},
+		"one over for long": {[]access.Token{token("a", 90*day)}, []access.Token{token("scrape", -8*day)}, doctor.OK, "1 token"},
+	} {
+		found(t, name, tokensFinding(c.all, c.over, now), c.state, c.part)
+	}
+}
+
+// All checks of a node that does not run are also those of one that does, so a name means the same to both.
+func TestCheckNames(t *testing.T) {
+	for _, c := range OfflineChecks(Paths{}, Config{}, nil) {
+		if !slices.Contains(CheckNames(), c.Name) {
+			t.Errorf("a running node has no check %s", c.Name)
+		}
+	}
 }
 
 // docs/doctor.md explains each check under its name: alerts and runbooks point there.

@@ -24,8 +24,11 @@ const (
 	checkAdminPort = "admin-port"
 )
 
-// answerSoon is how long a node may take to say that it runs: one that hangs leaves time for the checks without it.
-const answerSoon = 1500 * time.Millisecond
+// How long a node may take to say that it runs, and to examine itself: that it waits for its turn and the way back are in it.
+const (
+	answerSoon  = 1500 * time.Millisecond
+	examineSoon = doctor.Budget + 2*time.Second
+)
 
 func newDoctorCommand(g *globals) *cobra.Command {
 	var names []string
@@ -33,10 +36,11 @@ func newDoctorCommand(g *globals) *cobra.Command {
 		Use:   "doctor",
 		Short: "Examine the node: what is wrong, and what to do",
 		Long: `Examine the node: independent checks that run side by side, each with what it found and what to do
-about it. The whole takes five seconds at most. It changes nothing.
+about it, within five seconds. It changes nothing.
 
 A running node examines itself. When none answers, its files are examined instead: configuration, keys,
-certificate, disk, audit log, and whether its addresses are free.
+certificate, disk, audit log, and whether its addresses are free. A node that answers and then hangs is
+given up after seven seconds, or --timeout, and its files are examined too.
 
 Each check says OK, WARN, FAIL, or SKIP when there was nothing to look at; a thing that could not be
 measured is said to be so. docs/doctor.md explains every check.
@@ -77,52 +81,65 @@ func (g *globals) examine(ctx context.Context, names []string) (*api.Examination
 	}
 	c := api.NewClient(socket)
 	defer c.Close()
-	status, down := quickStatus(ctx, c)
-	if p := api.ProblemOf(down); p != nil && (p.Code == string(reason.AccessDenied) || p.Code == string(reason.SocketPath) || p.Code == string(reason.Interrupted)) {
+	status, down := g.quickStatus(ctx, c)
+	took := time.Since(start)
+	asked := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == checkNode })
+	nodeOnly := len(names) > 0 && len(asked) == 0
+	var checks []api.Checked
+	if down == nil && status.State != api.StateStarting && !nodeOnly {
+		checks, down = g.examineRunning(ctx, c, asked)
+	}
+	if down != nil && !unanswered(down) {
 		return nil, down
 	}
-	out := &api.Examination{Checks: []api.Checked{nodeChecked(status, down, time.Since(start))}}
-	asked := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == checkNode })
-	switch {
-	case len(names) > 0 && len(asked) == 0:
-	case down == nil && status.State != api.StateStarting:
-		found, err := c.Doctor(ctx, forRunning(asked)...)
-		if err != nil {
+	if checks == nil && !nodeOnly {
+		if checks, err = g.examineFiles(ctx, asked, down); err != nil {
 			return nil, err
 		}
-		out.Checks = append(out.Checks, found.Checks...)
-	default:
-		found, err := g.examineFiles(ctx, asked, down)
-		if err != nil {
-			return nil, err
-		}
-		out.Checks = append(out.Checks, found...)
 	}
+	out := &api.Examination{Checks: append([]api.Checked{nodeChecked(status, down, took)}, checks...)}
 	out.State = worst(out.Checks)
 	out.TookMS = time.Since(start).Milliseconds()
 	return out, nil
 }
 
-// forRunning gives the names that a running node has; those that it lacks were of nodes that do not run.
-func forRunning(names []string) []string {
-	live := node.LiveCheckNames()
-	return slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(live, name) })
+// unanswered reports whether a node gave no answer that is worth anything: then its files can still be examined. Whoever may not
+// ask it is told so instead.
+func unanswered(err error) bool {
+	switch reason.Code(api.ProblemOf(err).Code) {
+	case reason.NodeNotFound, reason.NodeStarting, reason.TimedOut, reason.Internal:
+		return true
+	}
+	return false
 }
 
-func quickStatus(ctx context.Context, c *api.Client) (*api.Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerSoon)
+func (g *globals) quickStatus(ctx context.Context, c *api.Client) (*api.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, min(answerSoon, g.timeout))
 	defer cancel()
 	return c.Status(ctx)
 }
 
-// nodeChecked says whether the node runs.
+// examineRunning has a node examine itself. One that takes longer than its own checks may hangs.
+func (g *globals) examineRunning(ctx context.Context, c *api.Client, names []string) ([]api.Checked, error) {
+	ctx, cancel := context.WithTimeout(ctx, min(examineSoon, g.timeout))
+	defer cancel()
+	found, err := c.Doctor(ctx, names...)
+	if err != nil {
+		return nil, err
+	}
+	return found.Checks, nil
+}
+
+// nodeChecked says whether the node runs. s is what it said, nil for nothing; down is why it said nothing, or no more than that.
 func nodeChecked(s *api.Status, down error, took time.Duration) api.Checked {
 	f := doctor.Finding{}
 	p := api.ProblemOf(down)
+	const wake = "see its log and its process: 'kill -CONT' wakes one that was stopped; restart one that hangs"
 	switch {
+	case p != nil && p.Code == string(reason.TimedOut) && s != nil:
+		f = doctor.Bad(wake, "it says that it is %s and does not examine itself in time: something in it hangs; its files are examined instead", s.State)
 	case p != nil && p.Code == string(reason.TimedOut):
-		f = doctor.Bad("see its log and its process: 'kill -CONT' wakes one that was stopped; restart one that hangs",
-			"a process has the socket and does not answer within %v: it hangs or was stopped", answerSoon)
+		f = doctor.Bad(wake, "a process has the socket and does not answer within %v: it hangs or was stopped", took.Round(100*time.Millisecond))
 	case p != nil:
 		f = doctor.Bad(p.Fix, "%s", p.Detail)
 	case s.State == api.StateStarting:

@@ -4,16 +4,19 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"tocsin/node/admin/api"
+	"tocsin/protocol/reason"
 )
 
 // fakeNode answers on the socket of a folder, whose path it returns.
@@ -160,6 +163,144 @@ func TestTailGoesOn(t *testing.T) {
 	exit, out, errs := capture(t, strings.NewReader(""), "tail", "-o", "jsonl", "--limit", "1", "--data", dir)
 	if exit != exitDone || countJSON(t, out) != 1 || asked[0] != "" || asked[2] != "7" {
 		t.Errorf("exit %d, asked behind %q, %s%s", exit, asked, out, errs)
+	}
+}
+
+// What keeps a running tail from its node for a while does not end it, and it says that the node is back when events flow again: not
+// while the node starts, has no store, or hangs.
+func TestTailWaitsItOut(t *testing.T) {
+	problem := func(code reason.Code) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_ = json.NewEncoder(w).Encode(api.NewProblem(code, "because"))
+		}
+	}
+	stream := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) }
+	}
+	for name, c := range map[string]struct {
+		answers []http.HandlerFunc
+		hints   []string
+		exit    int
+	}{
+		"it starts":         {[]http.HandlerFunc{stream("id: 7\n\n"), problem(reason.NodeStarting)}, []string{"is gone", "is back"}, exitDone},
+		"without its store": {[]http.HandlerFunc{stream("id: 7\n\n"), problem(reason.NodeStarting), problem(reason.StoreFull)}, []string{"is gone", "without its store", "is back"}, exitDone},
+		"too many follow":   {[]http.HandlerFunc{stream("id: 7\n\n"), problem(reason.RequestRate)}, []string{"is gone", "is back"}, exitDone},
+		"it hangs":          {[]http.HandlerFunc{stream("id: 7\n\nevent: problem\ndata: {\"code\":\"timed.out\"}\n\n")}, []string{"does not answer", "is back"}, exitDone},
+		"no store at first": {[]http.HandlerFunc{problem(reason.StoreFull)}, nil, exitFailed},
+		"not permitted":     {[]http.HandlerFunc{stream("id: 7\n\n"), problem(reason.RoleDenied)}, []string{"is gone"}, exitDenied},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			dir := fakeNode(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/api/v1/status" {
+					writeStatus(w, api.StateRunning)
+					return
+				}
+				if asked++; asked <= len(c.answers) {
+					c.answers[asked-1](w, r)
+					return
+				}
+				stream("id: 8\nevent: held\ndata: {\"seq\":8,\"kind\":\"held\"}\n\n")(w, r)
+			})
+			exit, _, errs := capture(t, strings.NewReader(""), "tail", "--limit", "1", "--data", dir)
+			var hints []string
+			for line := range strings.Lines(errs) {
+				if strings.HasPrefix(line, "The node ") {
+					hints = append(hints, line)
+				}
+			}
+			if exit != c.exit || len(hints) != len(c.hints) {
+				t.Fatalf("exit %d, %s", exit, errs)
+			}
+			for i, want := range c.hints {
+				if !strings.Contains(hints[i], want) {
+					t.Errorf("it says %q, want %q", hints[i], want)
+				}
+			}
+		})
+	}
+}
+
+// Who does not want to wait is told that the node hangs, and where to go on.
+func TestTailOfAHungNodeEnds(t *testing.T) {
+	dir := fakeNode(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/v1/status" {
+			writeStatus(w, api.StateRunning)
+			return
+		}
+		_, _ = w.Write([]byte("id: 7\n\nevent: problem\ndata: {\"code\":\"timed.out\",\"detail\":\"no sign of life\"}\n\n"))
+	})
+	exit, _, errs := capture(t, strings.NewReader(""), "tail", "--reconnect=false", "--data", dir)
+	if exit != exitTimedOut || !strings.Contains(errs, "no sign of life") || !strings.Contains(errs, "tocsin tail --after 7'") {
+		t.Errorf("exit %d, %s", exit, errs)
+	}
+}
+
+// fullDisk loses whatever is written to it.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// What nobody gets is not followed on, in any form.
+func TestTailEndsWithItsOutput(t *testing.T) {
+	dir := fakeNode(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/v1/status" {
+			writeStatus(w, api.StateRunning)
+			return
+		}
+		for i := range 5 {
+			_, _ = fmt.Fprintf(w, "id: %d\nevent: held\ndata: {\"seq\":%d,\"kind\":\"held\"}\n\n", i, i)
+		}
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	for _, format := range []string{"text", "jsonl"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		var stderr bytes.Buffer
+		exit := run(ctx, []string{"tail", "--after", "0", "-o", format, "--data", dir}, streams{in: strings.NewReader(""), out: fullDisk{}, err: &stderr})
+		late := ctx.Err()
+		cancel()
+		if late != nil || exit != exitFailed || !strings.Contains(stderr.String(), "no space left") {
+			t.Errorf("%s: exit %d, %s (%v)", format, exit, &stderr, late)
+		}
+	}
+}
+
+// A node that answers and then hangs is given up, and its files are examined.
+func TestDoctorOfAHungNode(t *testing.T) {
+	dir := fakeNode(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/v1/status" {
+			writeStatus(w, api.StateRunning)
+			return
+		}
+		<-r.Context().Done()
+	})
+	exit, out, errs := capture(t, strings.NewReader(""), "doctor", "--timeout", "200ms", "--check", "node,config,mesh,admin-port", "--data", dir)
+	want := "FAIL  node        it says that it is running and does not examine itself in time"
+	if exit != exitFailed || !strings.HasPrefix(string(out), want) {
+		t.Errorf("exit %d, %s%s", exit, out, errs)
+	}
+	for _, line := range []string{"OK    config ", "SKIP  mesh        not measured: only a running node knows", "SKIP  admin-port "} {
+		if !strings.Contains(string(out), line) {
+			t.Errorf("no %q in\n%s", line, out)
+		}
+	}
+}
+
+// Who may not ask a running node is told that, and not what its files look like.
+func TestDoctorRefused(t *testing.T) {
+	dir := fakeNode(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/v1/status" {
+			writeStatus(w, api.StateRunning)
+			return
+		}
+		w.WriteHeader(http.StatusForbidden)
+		_ = json.NewEncoder(w).Encode(api.NewProblem(reason.RoleDenied, "an operator is needed"))
+	})
+	exit, out, errs := capture(t, strings.NewReader(""), "doctor", "--data", dir)
+	if exit != exitDenied || len(out) > 0 || !strings.Contains(errs, "an operator is needed") {
+		t.Errorf("exit %d, %s%s", exit, out, errs)
 	}
 }
 

@@ -41,7 +41,8 @@ at most. What you missed is shown as a gap, never left out in silence. The filte
 
 -o jsonl prints one change a line, or with --kinds one event (id, kind, data). --once and -o json print the
 changes that are there from number --after on, or all, and end; the filters hold there too. When the node stops, tail waits for it and goes on where
-it was; with --reconnect=false it ends with exit code 4 and says where to go on.`,
+it was, also when nothing came for 45 seconds, not even a sign of life; with --reconnect=false it ends with exit code 4 (124 when the
+node hangs) and says where to go on.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return g.tail(cmd, t) },
 	}
@@ -129,11 +130,18 @@ const (
 
 // follow prints events until it was enough, somebody ends it, or the node is gone and nobody wants to wait.
 func (g *globals) follow(ctx context.Context, c *api.Client, t *tailing) error {
-	n, away, pause := 0, false, firstRetry
+	n, said, pause := 0, "", firstRetry // said is what was said of a node that is away
+	begun := false
 	p := t.EventParams
+	p.Opened = func() {
+		begun, pause = true, firstRetry
+		if said != "" {
+			g.hint("The node is back.")
+			said = ""
+		}
+	}
 	for {
 		last, err := c.Follow(ctx, p, func(h api.Happening) error {
-			pause = firstRetry
 			if err := g.showHappening(h, len(t.Kinds) == 0); err != nil {
 				return err
 			}
@@ -142,23 +150,23 @@ func (g *globals) follow(ctx context.Context, c *api.Client, t *tailing) error {
 			}
 			return nil
 		})
-		_, problem := codeOf(err)
+		away := awayFrom(err, begun)
 		switch {
 		case errors.Is(err, errEnough):
 			return nil
 		case ctx.Err() != nil:
 			return exitWith(exitInterrupted) // Ctrl-C is how people end it: nothing to report
-		case err != nil && (problem == nil || problem.Code != string(reason.NodeNotFound) && problem.Code != string(reason.NodeStarting)):
+		case away == "":
 			return err
 		case !t.reconnect:
-			return nodeGone(last)
+			return nodeGone(last, err)
 		}
 		if last != "" {
 			p.After, p.Replay = last, 0 // a gap in what follows says what the node itself forgot
 		}
-		if !away {
-			g.hint("The node is gone; tail goes on when it is back (Ctrl-C ends it).")
-			away = true
+		if said != away && (said == "" || away != nodeIsGone) {
+			g.hint("%s (Ctrl-C ends it).", away)
+			said = away
 		}
 		select {
 		case <-ctx.Done():
@@ -166,19 +174,46 @@ func (g *globals) follow(ctx context.Context, c *api.Client, t *tailing) error {
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, lastRetry)
-		if _, err := c.Status(ctx); err == nil {
-			g.hint("The node is back.")
-			away = false
-		}
 	}
 }
 
-// nodeGone tells whoever follows that there is nobody to follow any more, and where to go on.
-func nodeGone(last string) error {
+// nodeIsGone is what is said of a node that stopped, until more is known.
+const nodeIsGone = "The node is gone; tail goes on when it is back"
+
+// awayFrom says what keeps a follower from its node for a while only, "" when waiting does not help. Once a stream has begun it
+// also goes on with a node that came back without its store or with too many followers.
+func awayFrom(err error, begun bool) string {
+	if err == nil {
+		return nodeIsGone
+	}
+	_, p := codeOf(err)
+	if p == nil {
+		return ""
+	}
+	switch code := reason.Code(p.Code); {
+	case code == reason.NodeNotFound || code == reason.NodeStarting || code == reason.RequestRate && begun:
+		return nodeIsGone
+	case code == reason.TimedOut:
+		return "The node does not answer any more; tail goes on when it does"
+	case code == reason.StoreFull && begun:
+		return "The node runs without its store; tail goes on when it has it"
+	}
+	return ""
+}
+
+// nodeGone tells whoever follows and does not wait that there is nobody to follow, and where to go on.
+func nodeGone(last string, err error) error {
 	resume := "tocsin tail"
 	if last != "" {
 		resume += " --after " + last
 	}
-	return api.NewProblem(reason.NodeNotFound, "follow changes: the node has stopped").
-		WithFix(fmt.Sprintf("Go on with '%s' once it runs again.", resume))
+	p := api.NewProblem(reason.NodeNotFound, "follow changes: the node has stopped")
+	switch why := api.ProblemOf(err); {
+	case why == nil || why.Code == string(reason.NodeNotFound) || why.Code == string(reason.NodeStarting):
+	case why.Code == string(reason.TimedOut):
+		p = api.NewProblem(reason.TimedOut, why.Detail)
+	default:
+		return err
+	}
+	return p.WithFix(fmt.Sprintf("Go on with '%s' once it runs again.", resume))
 }

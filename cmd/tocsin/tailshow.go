@@ -30,23 +30,23 @@ func (g *globals) showHappening(h api.Happening, plain bool) error {
 	}
 	switch h.Kind {
 	case api.EventGap:
-		return showAs(g.out, h, g.showGap)
+		return showAs(g, h, g.showGap)
 	case "audit":
-		return showAs(g.out, h, g.showEntry)
+		return showAs(g, h, g.showEntry)
 	case "peer", "mesh", "review", "sync", "doctor":
-		return showAs(g.out, h, func(w io.Writer, t *api.Turn) { g.showTurn(w, h.Kind, t) })
+		return showAs(g, h, func(w io.Writer, t *api.Turn) { g.showTurn(w, h.Kind, t) })
 	}
-	return showAs(g.out, h, g.showEvent)
+	return showAs(g, h, g.showEvent)
 }
 
-// showAs reads an event's data and prints it.
-func showAs[T any](w io.Writer, h api.Happening, show func(io.Writer, *T)) error {
+// showAs reads an event's data and prints it; its error is also that the output is lost, since nothing else ends a stream.
+func showAs[T any](g *globals, h api.Happening, show func(io.Writer, *T)) error {
 	v := new(T)
 	if err := json.Unmarshal(h.Data, v); err != nil {
 		return badEvent(h.Kind, err)
 	}
-	show(w, v)
-	return nil
+	show(g.out, v)
+	return g.lost()
 }
 
 func badEvent(kind string, err error) error {

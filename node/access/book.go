@@ -200,6 +200,18 @@ func (b *Book) Tokens() []Token {
 	return out
 }
 
+// Over lists those that ended by themselves, as long as they are remembered, by name.
+func (b *Book) Over() []Token {
+	var out []Token
+	now := time.Now()
+	for _, t := range b.remembered(now) {
+		if !t.Expires.After(now) {
+			out = append(out, t.Token)
+		}
+	}
+	return out
+}
+
 // Revoke ends a token, the tokens that were made with it and theirs, and the sessions of them all, at once; not.found when there is none.
 func (b *Book) Revoke(ctx context.Context, nameOrID, why string) (Token, error) {
 	p := Of(ctx)

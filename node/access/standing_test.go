@@ -132,6 +132,9 @@ func TestEndedTokensAreBounded(t *testing.T) {
 	if len(k.tokens) != maxOver+1 || k.token("t-0") == nil || k.token(fmt.Sprintf("t-%d", maxOver)) != nil {
 		t.Errorf("%d are remembered", len(k.tokens))
 	}
+	if in, over := k.Tokens(), k.Over(); len(in) != 1 || len(over) != maxOver || over[0].Name != "n0" {
+		t.Errorf("%d are in force, %d over", len(in), len(over))
+	}
 	// What the next start could not read is not written.
 	bad := &held{Token: Token{ID: "t-x", Name: strings.Repeat("x", MaxName), Role: Viewer, By: audit.Actor{User: strings.Repeat("u", maxFile)}}}
 	if err := write(k.path, []*held{bad}); err == nil {

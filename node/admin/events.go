@@ -26,7 +26,7 @@ const (
 	// maxFollowersEach is how many of them may be one principal's; the owner's may be all.
 	maxFollowersEach = 8
 	// heartbeat shows a follower that a quiet stream lives.
-	heartbeat = 15 * time.Second
+	heartbeat = api.Heartbeat
 	// askAgain is how often is asked whether a follower may still follow.
 	askAgain = 5 * time.Second
 	// retryMS is after how many milliseconds a browser that lost the stream asks again.

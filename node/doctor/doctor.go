@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -76,6 +77,54 @@ func Examine(ctx context.Context, checks []Check) []Result {
 	return results
 }
 
+// OneAtATime gives checks none of which runs twice at once, whoever examines: what comes while one runs waits for it, and what
+// comes while one has not answered within Budget is told since when. So a disk that hangs costs one goroutine, however often it is
+// looked at.
+func OneAtATime(checks []Check) []Check {
+	out := make([]Check, len(checks))
+	for i, c := range checks {
+		t := &turn{slot: make(chan struct{}, 1), run: c.Run}
+		out[i] = Check{Name: c.Name, Run: t.take}
+	}
+	return out
+}
+
+// turn lets one examination after the other run a check.
+type turn struct {
+	run   func(context.Context) Finding
+	slot  chan struct{}             // taken by the one that runs
+	since atomic.Pointer[time.Time] // when that began
+}
+
+func (t *turn) take(ctx context.Context) Finding {
+	select {
+	case t.slot <- struct{}{}:
+	default:
+		if since := t.since.Load(); since != nil && time.Since(*since) > Budget {
+			return Bad(lateFix, "not measured: still no answer since %s", since.UTC().Format("2006-01-02 15:04:05Z"))
+		}
+		select {
+		case t.slot <- struct{}{}:
+		case <-ctx.Done():
+			return late(ctx)
+		}
+	}
+	now := time.Now()
+	t.since.Store(&now)
+	defer func() {
+		t.since.Store(nil)
+		<-t.slot
+	}()
+	return t.run(ctx)
+}
+
+// lateFix is what to do when a check gives no answer.
+const lateFix = "see the log, and the disk and network that this check looks at"
+
+func late(ctx context.Context) Finding {
+	return Bad(lateFix, "not measured: no answer in time (%v)", ctx.Err())
+}
+
 // grace is how long after the end of its context a check may still deliver.
 const grace = 200 * time.Millisecond
 
@@ -101,13 +150,13 @@ func wait(ctx context.Context, found <-chan Finding) Finding {
 		return f
 	case <-ctx.Done():
 	}
-	late := time.NewTimer(grace)
-	defer late.Stop()
+	end := time.NewTimer(grace)
+	defer end.Stop()
 	select {
 	case f := <-found:
 		return f
-	case <-late.C:
-		return Bad("see the log, and the disk and network that this check looks at", "not measured: no answer in time (%v)", ctx.Err())
+	case <-end.C:
+		return late(ctx)
 	}
 }
 

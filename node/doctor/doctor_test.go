@@ -3,6 +3,8 @@ package doctor
 import (
 	"context"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,6 +46,66 @@ func TestExamineKeepsOrderAndBudget(t *testing.T) {
 			}
 		}
 		time.Sleep(2 * time.Hour) // the deaf one ends by itself
+	})
+}
+
+// A check whose disk hangs is not begun a second time: examinations come and go, it stays one. Once the disk answers it runs again.
+func TestAHungCheckIsBegunOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var begun atomic.Int32
+		disk := make(chan struct{})
+		checks := OneAtATime([]Check{
+			{"hangs", func(context.Context) Finding { begun.Add(1); <-disk; return Good("here") }},
+			{"good", func(context.Context) Finding { return Good("fine") }},
+		})
+		first := Examine(t.Context(), checks)[0]
+		if first.State != Fail || !strings.Contains(first.Text, "no answer in time") {
+			t.Errorf("at first: %+v", first)
+		}
+		for range 50 {
+			got := Examine(t.Context(), checks)
+			if got[0].State != Fail || !strings.Contains(got[0].Text, "still no answer since") || got[0].Fix == "" || got[0].TookMS != 0 || got[1].State != OK {
+				t.Fatalf("while it hangs: %+v", got)
+			}
+			time.Sleep(time.Minute)
+		}
+		if n := begun.Load(); n != 1 {
+			t.Errorf("begun %d times", n)
+		}
+		close(disk)
+		synctest.Wait()
+		if got := Examine(t.Context(), checks)[0]; got.State != OK || begun.Load() != 2 {
+			t.Errorf("when the disk answers again: %+v, begun %d times", got, begun.Load())
+		}
+	})
+}
+
+// Two examinations at once both get an answer, one after the other; a check that breaks can be run again.
+func TestChecksTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var at, most atomic.Int32
+		checks := OneAtATime([]Check{
+			{"slow", func(context.Context) Finding {
+				most.Store(max(most.Load(), at.Add(1)))
+				defer at.Add(-1)
+				time.Sleep(time.Second)
+				return Good("done")
+			}},
+			{"panics", func(context.Context) Finding { panic("oh no") }},
+		})
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() {
+				got := Examine(t.Context(), checks)
+				if got[0].State != OK || !strings.Contains(got[1].Text, "oh no") {
+					t.Errorf("one of two at once: %+v", got)
+				}
+			})
+		}
+		both.Wait()
+		if most.Load() != 1 {
+			t.Errorf("%d ran at once", most.Load())
+		}
 	})
 }
 

@@ -23,6 +23,12 @@ const (
 	EventProblem = "problem"
 )
 
+// Heartbeat is how often something comes on a stream, be it only a sign of life.
+const Heartbeat = 15 * time.Second
+
+// silence is after how long without anything a stream is taken for one of a node that hangs.
+const silence = 3 * Heartbeat
+
 // maxEvent bounds one line of the stream.
 const maxEvent = 1 << 20
 
@@ -73,6 +79,8 @@ type EventParams struct {
 	// Kinds are what to follow; none for the change sequence by itself.
 	Kinds []string
 	EventFilter
+	// Opened, which may be nil, is called once the node has begun the stream.
+	Opened func() `json:"-"`
 }
 
 // EventFilter selects events about objects; others pass. Zero fields select all.
@@ -102,21 +110,49 @@ func (p *EventParams) query() url.Values {
 	return q
 }
 
+// errSilent is why the context of a stream ended on which nothing came.
+var errSilent = errors.New("nothing came on the stream")
+
 // Follow follows events: each is called for every one until it returns an error, ctx ends or the node
 // stops. It gives the id to go on with, which may be behind the last event where others were passed over,
-// and nil when the stream ended without a reason.
+// and nil when the stream ended without a reason. timed.out when the node gives no sign of life for three heartbeats.
 func (c *Client) Follow(ctx context.Context, p EventParams, each func(Happening) error) (last string, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	alarm := time.AfterFunc(silence, func() { cancel(errSilent) })
+	defer alarm.Stop()
 	last = p.After
 	resp, err := c.do(ctx, request{method: http.MethodGet, path: "/events", query: p.query(), accept: "text/event-stream"})
-	if err != nil {
-		return last, err
+	if err == nil {
+		defer resp.Body.Close()
+		if p.Opened != nil {
+			p.Opened()
+		}
+		err = readEvents(&watched{resp.Body, alarm}, &last, each)
 	}
-	defer resp.Body.Close()
-	err = readEvents(resp.Body, &last, each)
-	if broken, ok := errors.AsType[*brokenStream](err); ok {
+	broken, isBroken := errors.AsType[*brokenStream](err)
+	switch {
+	case resp != nil && !isBroken: // it ended, or each had enough
+	case errors.Is(context.Cause(ctx), errSilent):
+		err = NewProblem(reason.TimedOut, fmt.Sprintf("follow events: nothing has come from the node on %s for %v, not even a sign of life", c.socket, silence)).
+			WithFix("see the node's log and its process: 'kill -CONT' wakes one that was stopped; restart one that hangs")
+	case isBroken:
 		err = c.dialProblem(ctx, broken)
 	}
 	return last, err
+}
+
+// watched is a stream with an alarm that runs while somebody waits for it, and not while the reader is busy.
+type watched struct {
+	in    io.Reader
+	alarm *time.Timer
+}
+
+// Read waits for something to come.
+func (w *watched) Read(p []byte) (int, error) {
+	w.alarm.Reset(silence)
+	defer w.alarm.Stop()
+	return w.in.Read(p)
 }
 
 // brokenStream says that a stream ended within an event or a line.

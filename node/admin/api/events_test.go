@@ -1,9 +1,16 @@
 package api
 
 import (
+	"bufio"
+	"context"
 	"errors"
+	"io"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"tocsin/protocol/reason"
 )
@@ -41,6 +48,61 @@ func TestReadEvents(t *testing.T) {
 			if _, broken := errors.AsType[*brokenStream](err); broken != (name == "too long") || errors.Is(err, stop) != (name == "the reader had") {
 				t.Errorf("%v", err)
 			}
+		})
+	}
+}
+
+// piped is a client whose one connection is answered by serve.
+func piped(t *testing.T, serve func(net.Conn)) *Client {
+	t.Helper()
+	return &Client{socket: "s", http: &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		near, far := net.Pipe()
+		go func() {
+			defer far.Close()
+			if _, err := http.ReadRequest(bufio.NewReader(far)); err == nil {
+				serve(far)
+			}
+			_, _ = io.Copy(io.Discard, far) // it hangs until the client lets go
+		}()
+		return near, nil
+	}}}}
+}
+
+// A node that hangs keeps its connections: three heartbeats that do not come end the stream, and no time that the reader takes (ADM-42).
+func TestFollowNoticesSilence(t *testing.T) {
+	const opened = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: 4\n\n"
+	for name, c := range map[string]struct {
+		serve func(net.Conn)
+		last  string
+		after time.Duration
+		told  bool
+	}{
+		"from the first": {func(net.Conn) {}, "", silence, false},
+		"later": {func(n net.Conn) {
+			_, _ = io.WriteString(n, opened)
+			for range 8 {
+				time.Sleep(Heartbeat)
+				_, _ = io.WriteString(n, ": heartbeat\n\n")
+			}
+		}, "4", 8*Heartbeat + silence, true},
+		"behind a slow reader": {func(n net.Conn) {
+			_, _ = io.WriteString(n, opened+"event: held\ndata: {}\n\n")
+			time.Sleep(time.Hour)
+		}, "4", time.Hour + silence, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := piped(t, c.serve)
+				defer client.Close()
+				start, told := time.Now(), false
+				last, err := client.Follow(t.Context(), EventParams{Opened: func() { told = true }}, func(Happening) error {
+					time.Sleep(time.Hour)
+					return nil
+				})
+				if codeOf(err) != reason.TimedOut || last != c.last || told != c.told || time.Since(start) != c.after {
+					t.Errorf("after %v: last %q, opened %v, %v", time.Since(start), last, told, err)
+				}
+			})
 		})
 	}
 }
