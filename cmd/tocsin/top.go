@@ -63,18 +63,22 @@ func (g *globals) top(ctx context.Context) error {
 			}
 			return s, nil
 		},
-		Follow: func(ctx context.Context, after string, each func(api.Event) error) (string, error) {
-			p := api.EventParams{After: after}
+		Follow: func(ctx context.Context, after string, opened func(), each func(api.Event) error) (string, error) {
+			p := api.EventParams{After: after, Opened: opened}
 			if after == "" {
 				p.Replay = topReplay
 			}
-			return c.Follow(ctx, p, func(h api.Happening) error {
+			last, err := c.Follow(ctx, p, func(h api.Happening) error {
 				var e api.Event
 				if err := json.Unmarshal(h.Data, &e); err != nil {
 					return fmt.Errorf("read an event: %w", err)
 				}
 				return each(e)
 			})
+			if err != nil {
+				err = errors.New(cause(err))
+			}
+			return last, err
 		},
 	}
 	zone := time.Local

@@ -1,6 +1,7 @@
 package top
 
 import (
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -14,8 +15,10 @@ type Looked struct {
 	Snapshot *Snapshot
 	Err      error
 	At       time.Time
-	// Events are the changes since the look before.
+	// Events are the changes since the look before, also of one that failed.
 	Events []api.Event
+	// Unfollowed is why changes cannot come, "" when they can.
+	Unfollowed string
 }
 
 // look is the message that it is time for the next one.
@@ -37,12 +40,12 @@ type Model struct {
 	opts          Options
 	ask           tea.Cmd // nil in tests
 	width, height int
-	view          viewed
+	known, view   viewed // what is known, and what of it is drawn: less while the screen is held
 	mode          mode
 	pane          int
-	at            [panes]int // the selected row
-	order         [panes]int // by which column
-	tail          []api.Event
+	at            [panes]int    // the chosen row
+	pick          [panes]string // its id, which it keeps when it moves; "" while the first one is chosen, whichever that is
+	order         [panes]int    // by which column
 }
 
 // viewed is what is known of the node.
@@ -52,6 +55,8 @@ type viewed struct {
 	why     string    // why the last look found nobody, "" when it found the node
 	since   time.Time // of why
 	traffic traffic
+	tail    []api.Event // oldest first
+	refused string      // why changes cannot come, "" when they can
 }
 
 // mode is what the keys mean now, and what covers the panes.
@@ -75,7 +80,9 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
 	case tea.KeyPressMsg:
-		return m, m.key(msg)
+		cmd := m.key(msg)
+		m.pin()
+		return m, cmd
 	case Looked:
 		m.looked(msg)
 		return m, tea.Tick(lookEvery, func(time.Time) tea.Msg { return look{} })
@@ -87,26 +94,31 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 
 // looked takes in what a look found. What was seen last stays when the node is gone, with the word that it is old.
 func (m *Model) looked(l Looked) {
-	v := &m.view
-	v.now = l.At
+	k := &m.known
+	k.now, k.refused = l.At, l.Unfollowed
+	k.tail = append(k.tail, l.Events...)
+	k.tail = k.tail[max(0, len(k.tail)-maxTail):] // nothing is moved: what is held still has it
 	if l.Err != nil {
-		if v.why == "" {
-			v.since = l.At
+		if k.why == "" {
+			k.since = l.At
 		}
-		v.why = l.Err.Error()
-		v.traffic = traffic{} // its counters may begin anew
-		return
+		k.why = l.Err.Error()
+		k.traffic = traffic{} // its counters may begin anew
+	} else {
+		k.why, k.since, k.last = "", time.Time{}, l.Snapshot
+		k.traffic.add(l.At, l.Snapshot.Topics)
 	}
-	v.why, v.since = "", time.Time{}
-	if m.mode.paused {
-		return
+	m.show()
+}
+
+// show draws what is known. While the screen is held only the time and what is wrong move on it, once there is a picture.
+func (m *Model) show() {
+	next := m.known
+	if m.mode.paused && m.view.last != nil {
+		next.last, next.traffic, next.tail = m.view.last, m.view.traffic, m.view.tail
 	}
-	v.last = l.Snapshot
-	v.traffic.add(l.At, l.Snapshot.Topics)
-	m.tail = append(m.tail, l.Events...)
-	if over := len(m.tail) - maxTail; over > 0 {
-		m.tail = append(m.tail[:0], m.tail[over:]...)
-	}
+	m.view = next
+	m.pin()
 }
 
 // key does what a key means.
@@ -128,6 +140,7 @@ func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
 		m.mode.help = !m.mode.help
 	case "p", "space":
 		m.mode.paused = !m.mode.paused
+		m.show()
 	case "f", "/":
 		m.mode.typing = true
 	case "s":
@@ -167,5 +180,33 @@ func (m *Model) typed(name, text string) {
 	}
 }
 
-// move selects another row; the view keeps it within what there is.
-func (m *Model) move(by int) { m.at[m.pane] = max(0, m.at[m.pane]+by) }
+// move chooses another row.
+func (m *Model) move(by int) {
+	rows := m.rowsOf(m.pane)
+	i := max(0, min(m.chosen(m.pane, rows)+by, len(rows)-1))
+	m.at[m.pane], m.pick[m.pane] = i, ""
+	if i > 0 {
+		m.pick[m.pane] = rows[i].id
+	}
+}
+
+// chosen is the place of the chosen row: wherever it is now, or where it was when it is gone.
+func (m *Model) chosen(pane int, rows []row) int {
+	if i := placeOf(m.pick[pane], rows); i >= 0 {
+		m.at[pane] = i
+	}
+	m.at[pane] = max(0, min(m.at[pane], len(rows)-1))
+	return m.at[pane]
+}
+
+// pin keeps to the row that is shown in detail, also when that is the first one.
+func (m *Model) pin() {
+	if rows := m.rowsOf(m.pane); m.mode.detail && m.pick[m.pane] == "" && len(rows) > 0 {
+		m.pick[m.pane] = rows[m.chosen(m.pane, rows)].id
+	}
+}
+
+// placeOf finds a row by its id; -1 when there is none.
+func placeOf(id string, rows []row) int {
+	return slices.IndexFunc(rows, func(r row) bool { return id != "" && r.id == id })
+}

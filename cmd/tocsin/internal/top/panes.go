@@ -19,8 +19,9 @@ type column struct {
 	right bool
 }
 
-// row is one row of a pane: its cells, how it is meant, and all that is known of it.
+// row is one row of a pane: what tells it apart, its cells, how it is meant, and all that is known of it.
 type row struct {
+	id     string
 	cells  []string
 	how    int
 	detail []string
@@ -29,7 +30,7 @@ type row struct {
 // paneLines draws the three panes in the room there is: topics and peers as far as they need, up to a part of it, and the rest
 // for what comes in.
 func (m *Model) paneLines(room int) []string {
-	data := [panes][]row{m.topicRows(), m.peerRows(), m.tailRows()}
+	data := [panes][]row{m.rowsOf(topics), m.rowsOf(peers), m.rowsOf(tail)}
 	room -= panes // heads
 	size := [panes]int{}
 	size[topics] = min(max(1, len(data[topics])), max(2, room/4))
@@ -42,18 +43,36 @@ func (m *Model) paneLines(room int) []string {
 	return out
 }
 
+// rowsOf are a pane's rows; none before the first look.
+func (m *Model) rowsOf(pane int) []row {
+	if m.view.last == nil {
+		return nil
+	}
+	return [panes]func() []row{m.topicRows, m.peerRows, m.tailRows}[pane]()
+}
+
+// refusal says why nothing can come in. That the node is gone is said above.
+func (m *Model) refusal(pane int) string {
+	if pane != tail || m.view.refused == "" || m.view.why != "" {
+		return ""
+	}
+	return "! not followed: " + m.view.refused
+}
+
 // drawPane draws a head and a number of rows around the selected one.
 func (m *Model) drawPane(pane int, rows []row, size int) []string {
 	columns := columnsOf(pane)
 	out := []string{m.draw(m.line(columns, heads(columns, m.order[pane]), " "), head)}
-	if len(rows) == 0 {
-		return append(out, m.draw("  "+nothingIn(pane, m.mode.filter), dim))
+	if why := m.refusal(pane); why != "" {
+		out, size = append(out, m.draw(m.opts.Clean(why), warn)), size-1
+	} else if len(rows) == 0 {
+		out = append(out, m.draw("  "+nothingIn(pane, m.mode.filter), dim))
 	}
-	m.at[pane] = min(m.at[pane], len(rows)-1)
-	first := max(0, min(m.at[pane]-size/2, len(rows)-size))
+	at := m.chosen(pane, rows)
+	first := max(0, min(at-size/2, len(rows)-size))
 	for i := first; i < min(len(rows), first+size); i++ {
 		mark, how := " ", rows[i].how
-		if pane == m.pane && i == m.at[pane] {
+		if pane == m.pane && i == at {
 			mark = ">"
 			if how == plain {
 				how = chosen
@@ -139,7 +158,7 @@ func (m *Model) topicRows() []row {
 		} else if t.Mesh < min(3, t.Peers) {
 			note, how = "thin", warn
 		}
-		rows = append(rows, row{[]string{t.Name, fmt.Sprintf("%d/%d", t.Mesh, t.Peers), in, fmt.Sprint(t.Received), fmt.Sprint(t.Rejected), fmt.Sprint(t.Ignored), note}, how, []string{
+		rows = append(rows, row{t.Name, []string{t.Name, fmt.Sprintf("%d/%d", t.Mesh, t.Peers), in, fmt.Sprint(t.Received), fmt.Sprint(t.Rejected), fmt.Sprint(t.Ignored), note}, how, []string{
 			"Topic      " + t.Name, fmt.Sprintf("Mesh       records come at once from %s, of %d in the topic", figures.Count(t.Mesh, "peer"), t.Peers), "In         " + in + " a minute",
 			fmt.Sprintf("Received   %d", t.Received), fmt.Sprintf("Refused    %d", t.Rejected), fmt.Sprintf("Ignored    %d", t.Ignored),
 		}})
@@ -177,7 +196,7 @@ func (m *Model) peerRows() []row {
 		case p.Score < 0 || p.KeptBack > 0:
 			how = warn
 		}
-		rows = append(rows, row{[]string{peerName(p), p.Level, score, rtt, mesh, fmt.Sprint(p.Rejected), p.State}, how, []string{
+		rows = append(rows, row{p.ID, []string{peerName(p), p.Level, score, rtt, mesh, fmt.Sprint(p.Rejected), p.State}, how, []string{
 			"Peer       " + p.ID, "Known as   " + cmp.Or(p.Petname, "-"), "Org        " + cmp.Or(p.Org, "not known"), "Level      " + p.Level, "State      " + p.State,
 			"Addresses  " + strings.Join(p.Addrs, " "), fmt.Sprintf("Kept       %v", p.Kept), "Score      " + score, "Round trip " + rtt,
 			"Mesh       " + mesh + " topics", fmt.Sprintf("Refused    %d", p.Rejected), fmt.Sprintf("Kept back  %d", p.KeptBack),
@@ -188,8 +207,14 @@ func (m *Model) peerRows() []row {
 
 // tailRows are what came, newest first: it stands at the top, whatever the room.
 func (m *Model) tailRows() []row {
+	list := slices.Clone(m.view.tail)
+	slices.Reverse(list)
+	slices.SortStableFunc(list, func(a, b api.Event) int {
+		by := []int{0, strings.Compare(a.Kind, b.Kind), cmp.Compare(b.Objects, a.Objects), strings.Compare(eventName(a), eventName(b)), strings.Compare(a.Topic, b.Topic), strings.Compare(a.Reason, b.Reason)}
+		return by[m.order[tail]%len(by)]
+	})
 	var rows []row
-	for _, e := range slices.Backward(m.tail) {
+	for _, e := range list {
 		how := plain
 		switch e.Kind {
 		case "rejected":
@@ -197,17 +222,19 @@ func (m *Model) tailRows() []row {
 		case "held":
 			how = warn
 		}
-		org := strings.TrimPrefix(e.Org, "sha256:")
-		who := cmp.Or(e.Petname, org[:min(12, len(org))])
-		rows = append(rows, row{[]string{m.clock(e.At), e.Kind, fmt.Sprint(e.Objects), who, e.Topic, e.Reason}, how, []string{
+		id := fmt.Sprint(e.Seq, " ", e.At.UnixNano()) // gaps have no number
+		rows = append(rows, row{id, []string{m.clock(e.At), e.Kind, fmt.Sprint(e.Objects), eventName(e), e.Topic, e.Reason}, how, []string{
 			fmt.Sprintf("Change     %d", e.Seq), "At         " + m.clock(e.At), "What       " + e.Kind, "Why        " + cmp.Or(e.Reason, "-"), "Record     " + e.Record,
 			"Org        " + e.Org, "Known as   " + cmp.Or(e.Petname, "-"), "Topic      " + e.Topic, fmt.Sprintf("Objects    %d", e.Objects),
 		}})
 	}
-	if by := m.order[tail] % len(columnsOf(tail)); by > 0 {
-		slices.SortStableFunc(rows, func(a, b row) int { return strings.Compare(a.cells[by], b.cells[by]) })
-	}
 	return m.filtered(rows)
+}
+
+// eventName is how people call who signed.
+func eventName(e api.Event) string {
+	org := strings.TrimPrefix(e.Org, "sha256:")
+	return cmp.Or(e.Petname, org[:min(12, len(org))])
 }
 
 // filtered are the rows that contain the filter, whatever its case.
@@ -220,15 +247,24 @@ func (m *Model) filtered(rows []row) []row {
 
 // detailLines are all that is known of the selected row, long texts over several lines.
 func (m *Model) detailLines() []string {
-	rows := [panes]func() []row{m.topicRows, m.peerRows, m.tailRows}[m.pane]()
-	if len(rows) == 0 {
-		return []string{m.draw("  "+nothingIn(m.pane, m.mode.filter), dim)}
-	}
-	var out []string
-	for _, text := range rows[min(m.at[m.pane], len(rows)-1)].detail {
+	rows, out := m.rowsOf(m.pane), []string(nil)
+	text := func(text string, how int) {
 		for _, line := range wrap(m.opts.Clean(text), m.width, 11) {
-			out = append(out, m.draw(line, plain))
+			out = append(out, m.draw(line, how))
 		}
+	}
+	i := placeOf(m.pick[m.pane], rows)
+	switch why := m.refusal(m.pane); {
+	case i >= 0:
+		for _, line := range rows[i].detail {
+			text(line, plain)
+		}
+	case m.pick[m.pane] != "":
+		text("This is not in the list any more.", dim)
+	case why != "":
+		text(why, warn)
+	default:
+		text("  "+nothingIn(m.pane, m.mode.filter), dim)
 	}
 	return append(out, m.draw("", plain), m.draw("Enter goes back", dim))
 }

@@ -35,9 +35,9 @@ type Snapshot struct {
 type Source struct {
 	// Look asks the node how it is; its error is shown as it reads.
 	Look func(ctx context.Context) (*Snapshot, error)
-	// Follow calls each for every change behind a cursor ("" for the last minutes and on) until ctx ends or the node goes, and
-	// gives the cursor to go on with.
-	Follow func(ctx context.Context, after string, each func(api.Event) error) (last string, err error)
+	// Follow calls opened once the node lets us, and each for every change behind a cursor ("" for the last minutes and on) until
+	// ctx ends or the node goes, and gives the cursor to go on with. Its error is shown as it reads.
+	Follow func(ctx context.Context, after string, opened func(), each func(api.Event) error) (last string, err error)
 }
 
 // Options say how to draw.
@@ -63,7 +63,8 @@ func Run(ctx context.Context, src Source, o Options, in io.Reader, out io.Writer
 		bounded, cancel := context.WithTimeout(ctx, lookTime)
 		defer cancel()
 		s, err := src.Look(bounded)
-		return Looked{Snapshot: s, Err: err, At: time.Now(), Events: f.take()}
+		events, why := f.take()
+		return Looked{Snapshot: s, Err: err, At: time.Now(), Events: events, Unfollowed: why}
 	}
 	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out), tea.WithFPS(frames), tea.WithoutSignalHandler())
 	_, err := p.Run()
@@ -77,21 +78,34 @@ func Run(ctx context.Context, src Source, o Options, in io.Reader, out io.Writer
 type feed struct {
 	mu     sync.Mutex
 	events []api.Event
+	why    string // why the node was not followed at the last attempt, "" when it is
 }
 
 // run follows the node until ctx ends; when the node goes away it tries again, and goes on where it was.
-func (f *feed) run(ctx context.Context, follow func(context.Context, string, func(api.Event) error) (string, error)) {
+func (f *feed) run(ctx context.Context, follow func(context.Context, string, func(), func(api.Event) error) (string, error)) {
 	after := ""
 	for ctx.Err() == nil {
-		if last, _ := follow(ctx, after, f.add); last != "" { // why it ended is what the next look says
+		last, err := follow(ctx, after, func() { f.ended(nil) }, f.add)
+		if last != "" {
 			after = last
 		}
+		f.ended(err)
 		wait := time.NewTimer(lookEvery)
 		select {
 		case <-ctx.Done():
 		case <-wait.C:
 		}
 		wait.Stop()
+	}
+}
+
+// ended notes why an attempt failed; nil when it did not.
+func (f *feed) ended(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.why = ""
+	if err != nil {
+		f.why = err.Error()
 	}
 }
 
@@ -105,11 +119,10 @@ func (f *feed) add(e api.Event) error {
 	return nil
 }
 
-// take gives what has come since the last time.
-func (f *feed) take() []api.Event {
+// take gives what has come since the last time, and why nothing can come.
+func (f *feed) take() (events []api.Event, why string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	out := f.events
-	f.events = nil
-	return out
+	events, f.events = f.events, nil
+	return events, f.why
 }

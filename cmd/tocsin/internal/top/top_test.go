@@ -64,7 +64,7 @@ func feedModel(m *Model, msgs ...any) *Model {
 
 // press is a key: a name such as "enter", or what it types.
 func press(name string) tea.KeyPressMsg {
-	if code, ok := map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "down": tea.KeyDown, "backspace": tea.KeyBackspace, "pgdown": tea.KeyPgDown}[name]; ok {
+	if code, ok := map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "down": tea.KeyDown, "backspace": tea.KeyBackspace, "pgdown": tea.KeyPgDown, "pgup": tea.KeyPgUp}[name]; ok {
 		return tea.KeyPressMsg{Code: code}
 	}
 	return tea.KeyPressMsg{Code: []rune(name)[0], Text: name}
@@ -94,6 +94,7 @@ func TestScreens(t *testing.T) {
 		"help":      append(two(), "?"),
 		"filter":    append(two(), "f", "r", "a", "n", "x", "backspace"),
 		"sorted":    append(two(), "tab", "s", "s"),
+		"refused":   {Looked{Snapshot: snapshot(1), At: t0, Unfollowed: "follow events: 32 follow already: end another one"}},
 		"paused":    append(two(), "p", Looked{Snapshot: snapshot(900), At: t0.Add(time.Second)}),
 		"degraded":  {Looked{At: t0, Snapshot: &Snapshot{Status: &api.Status{Name: "N", State: api.StateDegraded, Started: t0, Space: &api.Space{Level: "stop", Degraded: "3 MB are free, 40 MB are needed"}}}}},
 	} {
@@ -230,16 +231,153 @@ func TestTailIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := f.take()
-	if len(got) != maxTail || got[maxTail-1].Seq != 3*maxTail-1 || len(f.take()) != 0 {
+	got, _ := f.take()
+	if rest, _ := f.take(); len(got) != maxTail || got[maxTail-1].Seq != 3*maxTail-1 || len(rest) != 0 {
 		t.Errorf("%d events, the last %d", len(got), got[len(got)-1].Seq)
 	}
 	m := testModel()
 	for range 3 {
 		feedModel(m, Looked{Snapshot: snapshot(1), At: t0, Events: got})
 	}
-	if len(m.tail) != maxTail {
-		t.Errorf("%d changes are kept", len(m.tail))
+	if len(m.view.tail) != maxTail {
+		t.Errorf("%d changes are kept", len(m.view.tail))
+	}
+}
+
+// change is a change that is told apart by its number and its organisation.
+func change(seq int) api.Event {
+	return api.Event{Seq: uint64(seq), At: t0.Add(time.Duration(seq) * time.Second), Kind: "accepted", Petname: fmt.Sprintf("org-%d", seq), Topic: "phishing", Objects: seq}
+}
+
+// screen is what stands on it.
+func screen(m *Model) string { return strings.Join(m.lines(), "\n") }
+
+// What came while the node did not answer, or while the screen is held, is there afterwards; held means that nothing moves.
+func TestNothingIsLost(t *testing.T) {
+	m := feedModel(testModel(), two()...)
+	feedModel(m, Looked{Err: errGone, At: t0, Events: []api.Event{change(1)}})
+	if !strings.Contains(screen(m), "org-1") {
+		t.Errorf("it came with a look that failed:\n%s", screen(m))
+	}
+	feedModel(m, Looked{Snapshot: snapshot(121), At: t0}, "p")
+	held := screen(m)
+	for i := range 2 * maxTail {
+		feedModel(m, Looked{Snapshot: snapshot(uint64(200 + i)), At: t0, Events: []api.Event{change(2 + i)}})
+		if i%100 == 0 && screen(m) != held {
+			t.Fatalf("held, and yet:\n%s\nbefore\n%s", screen(m), held)
+		}
+	}
+	feedModel(m, "p")
+	if s := screen(m); !strings.Contains(s, fmt.Sprintf("org-%d", 2*maxTail+1)) || strings.Contains(s, "PAUSED") {
+		t.Errorf("let go:\n%s", s)
+	}
+	if n := len(m.view.tail); n != maxTail {
+		t.Errorf("%d changes are kept", n)
+	}
+	m = feedModel(testModel(), "p", Looked{Snapshot: snapshot(1), At: t0})
+	if s := screen(m); !strings.Contains(s, "PAUSED") || !strings.Contains(s, "Northland") {
+		t.Errorf("held before there was a picture:\n%s", s)
+	}
+}
+
+// That the node refuses to be followed is said where what comes in would stand, beside what had come, until it lets us.
+func TestRefusalIsSaid(t *testing.T) {
+	const why = "32 follow already"
+	m := feedModel(testModel(), append(two(), Looked{Snapshot: snapshot(1), At: t0, Unfollowed: why})...)
+	if s := screen(m); !strings.Contains(s, "! not followed: "+why) || !strings.Contains(s, "trust.unknown") {
+		t.Errorf("refused:\n%s", s)
+	}
+	feedModel(m, "tab", "tab", "enter")
+	if s := screen(m); !strings.Contains(s, "Change     42") {
+		t.Errorf("refused, in detail:\n%s", s)
+	}
+	feedModel(m, "enter", Looked{Snapshot: snapshot(1), At: t0})
+	if s := screen(m); strings.Contains(s, why) {
+		t.Errorf("no more refused:\n%s", s)
+	}
+	feedModel(m, Looked{Err: errGone, At: t0, Unfollowed: errGone.Error()})
+	if s := screen(m); strings.Contains(s, "not followed") {
+		t.Errorf("that it is gone is said once:\n%s", s)
+	}
+	m = feedModel(testModel(), Looked{Snapshot: snapshot(1), At: t0, Unfollowed: why}, "tab", "tab", "enter")
+	if s := screen(m); !strings.Contains(s, why) || strings.Contains(s, "nothing has come") {
+		t.Errorf("refused from the first, in detail:\n%s", s)
+	}
+}
+
+// The feed keeps why the last attempt failed until one begins.
+func TestFeedKeepsWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		n, f := 0, new(feed)
+		go f.run(ctx, func(ctx context.Context, _ string, opened func(), _ func(api.Event) error) (string, error) {
+			if n++; n < 3 {
+				return "", errors.New("refused")
+			}
+			opened()
+			<-ctx.Done()
+			return "", nil
+		})
+		for i, want := range []string{"refused", "refused", ""} {
+			synctest.Wait()
+			if _, why := f.take(); why != want {
+				t.Errorf("attempt %d: %q, want %q", i+1, why, want)
+			}
+			time.Sleep(lookEvery)
+		}
+	})
+}
+
+// A row that was chosen stays chosen when others come before it; the first row stays the first. What is shown in detail stays what it is.
+func TestTheChosenStays(t *testing.T) {
+	m := feedModel(testModel(), two()...)
+	more := func(seq int) Looked { return Looked{Snapshot: snapshot(120), At: t0, Events: []api.Event{change(seq)}} }
+	chosen := func() string {
+		for _, l := range m.lines() {
+			if strings.HasPrefix(l, ">") {
+				return l
+			}
+		}
+		return ""
+	}
+	feedModel(m, "tab", "tab", more(50))
+	if !strings.Contains(chosen(), "org-50") {
+		t.Errorf("at the top: %q", chosen())
+	}
+	feedModel(m, "down", more(51), more(52))
+	if !strings.Contains(chosen(), "trust.unknown") {
+		t.Errorf("one below it: %q", chosen())
+	}
+	feedModel(m, "enter", more(53))
+	if !strings.Contains(screen(m), "Change     42") {
+		t.Errorf("in detail:\n%s", screen(m))
+	}
+	feedModel(m, "enter", "pgup", "enter", more(54))
+	if !strings.Contains(screen(m), "Change     53") {
+		t.Errorf("the top one in detail:\n%s", screen(m))
+	}
+	for i := range maxTail {
+		feedModel(m, more(100+i))
+	}
+	if s := screen(m); !strings.Contains(s, "not in the list any more") {
+		t.Errorf("in detail, and forgotten:\n%s", s)
+	}
+	feedModel(m, "tab", Looked{Snapshot: snapshot(120), At: t0})
+	if s := screen(m); !strings.Contains(s, "Topic      phishing") {
+		t.Errorf("another pane in detail:\n%s", s)
+	}
+}
+
+// Numbers are sorted as numbers, the most first.
+func TestSortedByNumber(t *testing.T) {
+	m := feedModel(testModel(), Looked{Snapshot: snapshot(1), At: t0, Events: []api.Event{change(9), change(100), change(10)}}, "tab", "tab", "s", "s")
+	var got []string
+	for _, r := range m.rowsOf(tail) {
+		got = append(got, r.cells[2])
+	}
+	if strings.Join(got, " ") != "100 10 9" {
+		t.Errorf("by objects: %q", got)
 	}
 }
 
@@ -249,7 +387,7 @@ func TestFeedResumes(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		var asked []string
 		f := new(feed)
-		f.run(ctx, func(_ context.Context, after string, each func(api.Event) error) (string, error) {
+		f.run(ctx, func(_ context.Context, after string, _ func(), each func(api.Event) error) (string, error) {
 			asked = append(asked, after)
 			n := len(asked)
 			if n == 3 {
@@ -263,7 +401,7 @@ func TestFeedResumes(t *testing.T) {
 		if got := strings.Join(asked, ","); got != ",c1,c2,c2,c4" {
 			t.Errorf("asked behind %s", got)
 		}
-		if len(f.take()) != 4 {
+		if got, _ := f.take(); len(got) != 4 {
 			t.Error("events are lost")
 		}
 	})
