@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"tocsin/node/admin/api"
 	"tocsin/node/figures"
+	"tocsin/protocol/reason"
 )
 
 func newDebugLogLevelCommand(g *globals) *cobra.Command {
@@ -23,9 +25,9 @@ func newDebugLogLevelCommand(g *globals) *cobra.Command {
 itself, at the latest when the node ends. SUBSYSTEM is a name of the list that this command prints without
 arguments, or the beginning of names and a *, as in 'tocsin/*'. LEVEL is debug, info, warn or error.
 
-debug may write indicator values and addresses into the log.
+Nothing is changed unless all that is asked for can be. debug may write indicator values and addresses into the log.
 
-Exit codes: 0 done, 2 usage error, 4 no node runs, 6 no such subsystem.`,
+Exit codes: 0 done, 2 usage error, 3 the node changed only some, 4 no node runs, 6 no such subsystem.`,
 		Example: `  tocsin debug log-level
   tocsin debug log-level tocsin/intake=debug swarm2=info --for 10m
   tocsin debug log-level --reset`,
@@ -62,28 +64,49 @@ func logLevelRequests(args []string, d time.Duration) ([]api.LogLevelRequest, er
 		if !ok || name == "" || level == "" {
 			return nil, usagef("debug log-level: %q: want SUBSYSTEM=LEVEL, as in tocsin/intake=debug", arg)
 		}
+		if !slices.Contains([]string{"debug", "info", "warn", "error"}, level) {
+			return nil, usagef("debug log-level: %q: want the level debug, info, warn or error", arg)
+		}
 		requests = append(requests, api.LogLevelRequest{Subsystem: name, Level: level, For: int(d / time.Second)})
 	}
 	return requests, nil
 }
 
-// logLevels changes what is asked for and gives what was changed, or all there is.
+// logLevels changes what is asked for and gives what was changed, or all there is. It begins with nothing that cannot all be done.
 func logLevels(ctx context.Context, c *api.Client, requests []api.LogLevelRequest, reset bool) (*api.List[api.LogLevel], error) {
-	switch {
-	case reset:
+	if reset {
 		return c.ResetLogLevels(ctx)
-	case len(requests) == 0:
-		return c.LogLevels(ctx)
+	}
+	there, err := c.LogLevels(ctx)
+	if err != nil || len(requests) == 0 {
+		return there, err
+	}
+	for _, r := range requests {
+		if !slices.ContainsFunc(there.Items, func(l api.LogLevel) bool { return isMeant(r.Subsystem, l.Subsystem) }) {
+			return nil, api.NewProblem(reason.NotFound, fmt.Sprintf("debug log-level: there is no subsystem %.100q; nothing was changed", r.Subsystem)).
+				WithFix("'tocsin debug log-level' lists them")
+		}
 	}
 	all := &api.List[api.LogLevel]{}
 	for _, r := range requests {
 		list, err := c.SetLogLevel(ctx, r)
+		if err != nil && len(all.Items) > 0 {
+			p := api.ProblemOf(err)
+			return nil, &exitError{exitPartly, api.NewProblem(reason.Code(p.Code), fmt.Sprintf("%s; what stands before %s=%s was changed", p.Detail, r.Subsystem, r.Level)).
+				WithFix("'tocsin debug log-level' lists what is in force, --reset gives it back")}
+		}
 		if err != nil {
 			return nil, err
 		}
 		all.Items = append(all.Items, list.Items...)
 	}
 	return all, nil
+}
+
+// isMeant reports whether a subsystem is one that somebody named, by its name or its beginning and a *.
+func isMeant(match, name string) bool {
+	prefix, open := strings.CutSuffix(match, "*")
+	return match == name || open && strings.HasPrefix(name, prefix)
 }
 
 func (g *globals) showLogLevels(w io.Writer, levels []api.LogLevel, now time.Time) {

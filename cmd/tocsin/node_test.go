@@ -304,6 +304,30 @@ func TestDoctorRefused(t *testing.T) {
 	}
 }
 
+// When the node changes one level and refuses the next, the first is not kept quiet.
+func TestLogLevelsPartly(t *testing.T) {
+	changed := 0
+	dir := fakeNode(t, func(w http.ResponseWriter, r *http.Request) {
+		if changed > 0 && r.Method == http.MethodPut {
+			w.WriteHeader(http.StatusTooManyRequests)
+			_ = json.NewEncoder(w).Encode(api.NewProblem(reason.RequestRate, "too much"))
+			return
+		}
+		if r.Method == http.MethodPut {
+			changed++
+		}
+		_, _ = w.Write([]byte(`{"state":"running","items":[{"subsystem":"a","level":"info"},{"subsystem":"b","level":"info"}]}`))
+	})
+	exit, out, errs := capture(t, strings.NewReader(""), "debug", "log-level", "a=debug", "b*=debug", "--data", dir)
+	if exit != exitPartly || len(out) > 0 || !strings.Contains(errs, "too much; what stands before b*=debug was changed") {
+		t.Errorf("exit %d, %s%s", exit, out, errs)
+	}
+	exit, _, errs = capture(t, strings.NewReader(""), "debug", "log-level", "a=debug", "c*=debug", "--data", dir)
+	if exit != exitNotFound || !strings.Contains(errs, "nothing was changed") {
+		t.Errorf("exit %d, %s", exit, errs)
+	}
+}
+
 // More values than one call takes are asked in several, in order.
 func TestCheckInParts(t *testing.T) {
 	var calls []int
