@@ -111,9 +111,9 @@ func columnsOf(pane int) []column {
 	case topics:
 		return []column{{"TOPIC", 16, false}, {"MESH", 7, true}, {"IN/MIN", 7, true}, {"RECEIVED", 9, true}, {"REFUSED", 8, true}, {"IGNORED", 8, true}, {"", 0, false}}
 	case peers:
-		return []column{{"PEER", 18, false}, {"LEVEL", 9, false}, {"SCORE", 6, true}, {"RTT", 7, true}, {"MESH", 5, true}, {"REFUSED", 7, true}, {"STATE", 0, false}}
+		return []column{{"PEER", 18, false}, {"LEVEL", 9, false}, {"SCORE", 6, true}, {"RTT", 7, true}, {"MESH", 5, true}, {"REFUSED", 8, true}, {"STATE", 0, false}}
 	}
-	return []column{{"TIME", 8, false}, {"WHAT", 9, false}, {"OBJECTS", 7, true}, {"WHO", 18, false}, {"TOPIC", 12, false}, {"WHY", 0, false}}
+	return []column{{"TIME", 8, false}, {"WHAT", 9, false}, {"OBJECTS", 8, true}, {"WHO", 18, false}, {"TOPIC", 12, false}, {"WHY", 0, false}}
 }
 
 // heads are the names of columns; the one that rows are sorted by is marked.
