@@ -73,6 +73,9 @@ func jsonFields(structs map[string]*ast.StructType, s *ast.StructType) (fields [
 		}
 		tag, _ := strconv.Unquote(f.Tag.Value) // it was parsed
 		key, _, _ := strings.Cut(reflect.StructTag(tag).Get("json"), ",")
+		if key == "-" {
+			continue
+		}
 		comment := f.Doc.Text()
 		if comment == "" {
 			comment = f.Comment.Text()
