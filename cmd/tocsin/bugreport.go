@@ -2,10 +2,8 @@ package main
 
 import (
 	"archive/zip"
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,14 +16,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tocsin/node/admin/api"
 	"tocsin/node/figures"
-	"tocsin/node/logs"
 	"tocsin/protocol/reason"
 )
-
-// partTime is how long one part of a report may take.
-const partTime = 15 * time.Second
 
 // bugReport is what a report holds, as -o json prints it.
 type bugReport struct {
@@ -60,9 +53,11 @@ Addresses, names, ids, indicator values, paths and whatever may be a secret are 
 its kind and a number (<ip-3>, <peer-1>), the same one throughout. What is not known to be harmless is taken out.
 Keys are never read. Read the file before you give it away: the README in it says how.
 
-Without a running node it holds what can be said without one.
+Without a node that answers it holds what can be said without one. Each part waits for --timeout at most, and for 15
+seconds; a node that hangs meanwhile is not asked for more.
 
-Exit codes: 0 written (or listed), 2 usage error or nobody there to say yes, 9 the file exists.`,
+Exit codes: 0 written (or listed), 2 usage error or nobody there to say yes, 9 the file exists, 130 interrupted, or the
+answer was not yes.`,
 		Example: `  tocsin debug bugreport
   tocsin debug bugreport --list
   tocsin debug bugreport --out report.zip --yes`,
@@ -95,7 +90,11 @@ func (g *globals) bugreport(ctx context.Context, out string, list, yes bool) err
 	}
 	if !list && !yes {
 		g.showReport(g.out, report)
-		if !g.said(fmt.Sprintf("Write it to %s? [y/N] ", out)) {
+		said, err := g.confirm(ctx, g.out, fmt.Sprintf("Write it to %s? [y/N] ", clean(out)))
+		if err != nil {
+			return err
+		}
+		if !said {
 			return reason.New(reason.Interrupted, "nothing was written: the answer was not yes")
 		}
 	}
@@ -113,16 +112,6 @@ func (g *globals) bugreport(ctx context.Context, out string, list, yes bool) err
 			fmt.Fprintf(w, "Written to %s. Look through it before you give it away.\n", clean(out))
 		}
 	})
-}
-
-// said asks a question that only "y" or "yes" answers.
-func (g *globals) said(question string) bool {
-	fmt.Fprint(g.out, question)
-	line, err := bufio.NewReader(io.LimitReader(g.in, 100)).ReadString('\n')
-	if err != nil {
-		return false
-	}
-	return slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(line)))
 }
 
 func (g *globals) showReport(w io.Writer, r *bugReport) {
@@ -174,53 +163,6 @@ func writeReport(out string, r *bugReport) (err error) {
 	return z.Close()
 }
 
-// gatherReport makes all parts in memory. What the node does not give is missing, and says why.
-func (g *globals) gatherReport(ctx context.Context) (*bugReport, error) {
-	socket, err := g.socket()
-	if err != nil {
-		return nil, err
-	}
-	c := api.NewClient(socket)
-	defer c.Close()
-	r := logs.NewRedactor(knownNames(ctx, c)...)
-	report := &bugReport{}
-	add := func(name, what string, take func(context.Context) ([]byte, error)) {
-		part, cancel := context.WithTimeout(ctx, partTime)
-		defer cancel()
-		p := reportPart{Name: name, What: what}
-		if p.raw, err = take(part); err != nil {
-			p.Missing = r.Text(err.Error())
-		}
-		p.Bytes = len(p.raw)
-		report.Parts = append(report.Parts, p)
-	}
-	raw := func(resource string) func(context.Context) ([]byte, error) {
-		return func(ctx context.Context) ([]byte, error) { return redactedJSON(r)(c.Raw(ctx, resource)) }
-	}
-	add("versions.json", "the program, what it was built from, and what the node says it is", func(ctx context.Context) ([]byte, error) { return reportVersions(ctx, c) })
-	add("config.json", "the configuration with its origins", func(context.Context) ([]byte, error) { return g.reportConfig(r) })
-	add("status.json", "tocsin status", raw("/status"))
-	add("peers.json", "tocsin peers", raw("/peers"))
-	add("sync.json", "tocsin sync", raw("/sync"))
-	add("doctor.json", "tocsin doctor", func(ctx context.Context) ([]byte, error) { return reportDoctor(ctx, c, r) })
-	add("metrics.txt", "what Prometheus would read", func(ctx context.Context) ([]byte, error) {
-		m, err := c.Metrics(ctx)
-		return r.Metrics(m), err
-	})
-	add("goroutines.txt", "the stacks of everything that the node is doing", func(ctx context.Context) ([]byte, error) {
-		m, err := c.Goroutines(ctx)
-		return shortPaths(m), err
-	})
-	add("trace.out", "what the node's runtime did for 2 s, for go tool trace", func(ctx context.Context) ([]byte, error) { return c.Trace(ctx, 2) })
-	add("log.jsonl", "the log of the last 10 minutes", func(ctx context.Context) ([]byte, error) {
-		m, err := c.RecentLog(ctx)
-		return r.Lines(m), err
-	})
-	report.TakenOut = r.Counts()
-	add("README.txt", "what this is, and how it was made", func(context.Context) ([]byte, error) { return reportReadme(report), nil })
-	return report, ctx.Err()
-}
-
 // reportReadme says what is in the report and how it was made.
 func reportReadme(r *bugReport) []byte {
 	var out bytes.Buffer
@@ -234,27 +176,13 @@ func reportReadme(r *bugReport) []byte {
 	}
 	out.WriteString(`
 No key, token or secret was read. Out of all texts were taken: addresses, names of peers and organisations, ids, e-mail
-addresses, URLs, domains, hashes, file paths, whatever stood in quotation marks, long words that may be secrets, and
-every text of the log under a key that is not known to be harmless. Each is replaced by its kind and a number,
-<ip-3>, the same number wherever the same thing stood. Addresses that every machine has (127.0.0.1, 0.0.0.0) stay, and so do
-numbers, times, topics and reason codes. trace.out and goroutines.txt name the program's own functions only.
+addresses, URLs, domains, machines with a port, hashes, file paths, whatever stood in quotation marks, long words that may
+be secrets, and every text of the log under a key that is not known to be harmless. Each is replaced by its kind and a
+number, <ip-3>, the same number wherever the same thing stood. Addresses that every machine has (127.0.0.1, 0.0.0.0)
+stay, and so do numbers, times, topics and reason codes. trace.out and goroutines.txt name functions and source files of
+the program; where those stood on the machine that built it is not in them.
 
 Before you give it away, search it for what must not be in it, such as your own names: unzip -p FILE | grep -i NAME
 `)
 	return out.Bytes()
-}
-
-// reportVersions says what this program is and what the node says that it is.
-func reportVersions(ctx context.Context, c *api.Client) ([]byte, error) {
-	v := struct {
-		Command buildInfo `json:"command"`
-		// Node is the version of the running node, "" without one.
-		Node    string    `json:"node"`
-		Started time.Time `json:"started,omitzero"`
-		CPUs    int       `json:"cpus"`
-	}{Command: readBuildInfo(), CPUs: cpus()}
-	if s, err := c.Status(ctx); err == nil {
-		v.Node, v.Started = s.Version, s.Started
-	}
-	return json.MarshalIndent(v, "", "  ")
 }

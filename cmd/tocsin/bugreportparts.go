@@ -2,48 +2,15 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"regexp"
 	"runtime"
 	"slices"
 
-	"tocsin/node/admin/api"
 	"tocsin/node/logs"
 )
 
 func cpus() int { return runtime.GOMAXPROCS(0) }
-
-// knownNames are the names that people gave organisations or that those gave themselves, as far as the node says.
-func knownNames(ctx context.Context, c *api.Client) []string {
-	ctx, cancel := context.WithTimeout(ctx, partTime)
-	defer cancel()
-	var names []string
-	if s, err := c.Status(ctx); err == nil {
-		names = append(names, s.Name)
-	}
-	if list, err := c.Trust(ctx); err == nil {
-		for _, e := range list.Items {
-			names = append(names, e.Petname, e.Name)
-		}
-	}
-	if list, err := c.Peers(ctx); err == nil {
-		for _, p := range list.Items {
-			names = append(names, p.Petname)
-		}
-	}
-	return names
-}
-
-// redactedJSON takes out of an answer what must not be told.
-func redactedJSON(r *logs.Redactor) func([]byte, error) ([]byte, error) {
-	return func(raw []byte, err error) ([]byte, error) {
-		if err != nil {
-			return nil, err
-		}
-		return indented(r.Line(raw)), nil
-	}
-}
 
 // indented lays JSON out for people.
 func indented(raw []byte) []byte {
@@ -75,25 +42,11 @@ func (g *globals) reportConfig(r *logs.Redactor) ([]byte, error) {
 			values[i].Value = out
 		}
 	}
-	raw, err := json.Marshal(values)
-	return indented(raw), err
-}
-
-// reportDoctor is what the doctor says: the names of checks are the program's, their words may name addresses.
-func reportDoctor(ctx context.Context, c *api.Client, r *logs.Redactor) ([]byte, error) {
-	raw, err := c.Raw(ctx, "/doctor")
-	if err != nil {
+	var out bytes.Buffer
+	if err := writeJSON(&out, values); err != nil {
 		return nil, err
 	}
-	var answer any
-	if err := json.Unmarshal(raw, &answer); err != nil {
-		return nil, err
-	}
-	renamed, err := json.Marshal(rename(answer, "name", "check"))
-	if err != nil {
-		return nil, err
-	}
-	return redactedJSON(r)(renamed, nil)
+	return indented(out.Bytes()), nil
 }
 
 // rename calls a key otherwise wherever it stands: the word under "check" is told, a name is not.

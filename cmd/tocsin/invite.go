@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"fmt"
@@ -202,9 +201,11 @@ func (g *globals) invitation(args []string) (string, error) {
 
 // askWords asks whether the words are the same, which only a person at a terminal is asked.
 func (g *globals) askWords(ctx context.Context, i *api.Invite) error {
-	fmt.Fprint(g.err, "\nDo the words match? [y/N] ")
-	line, _ := bufio.NewReader(io.LimitReader(g.in, 256)).ReadString('\n')
-	if answer := strings.ToLower(strings.TrimSpace(line)); answer != "y" && answer != "yes" {
+	same, err := g.confirm(ctx, g.err, "\nDo the words match? [y/N] ")
+	if err != nil {
+		return err
+	}
+	if !same {
 		g.hint("Nothing was confirmed. Later: tocsin invite confirm %s, or tocsin invite cancel %s", i.Handle, i.Handle)
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -86,7 +87,10 @@ it as who acted. The secret is shown now and never again; the node keeps a hash.
 Roles: viewer reads; analyst publishes, sights, disputes and decides what waits for review; operator also changes trust,
 peers, topics, tokens and backups. What only the owner may do (keys, erasure) is done at the socket; no token does it.
 
-Exit codes: 0 made, 2 usage error, 4 no node answers, 5 not an operator, 9 the name is taken, or FILE exists.`,
+With --out nothing is made when FILE cannot be.
+
+Exit codes: 0 made, 2 usage error, 4 no node answers, 5 not an operator or no right to the folder of FILE, 6 that folder is
+not there, 9 the name is taken, or FILE exists.`,
 		Example: "  tocsin token create scrape --role viewer --expires 365d --out /etc/prometheus/tocsin.token\n  tocsin token create siem --role analyst --expires 90d --reason 'ticket 4711'",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -98,9 +102,6 @@ Exit codes: 0 made, 2 usage error, 4 no node answers, 5 not an operator, 9 the n
 				return usagef("--expires %q: want a span such as 90d, 366d at most", life)
 			}
 			if err := loginRole(r.Role); err != nil {
-				return err
-			}
-			if err := absentFile(out); err != nil {
 				return err
 			}
 			r.Name, r.Expires = args[0], time.Now().Add(d)
@@ -128,28 +129,19 @@ func loginRole(role string) error {
 	return usagef("--role %q: want viewer, analyst or operator", role)
 }
 
-// absentFile refuses a file that is there, before anything is made that would be lost with it.
-func absentFile(path string) error {
-	if path == "" {
-		return nil
-	}
-	if _, err := os.Lstat(path); err == nil {
-		return reason.New(reason.Conflict, "write the token to "+path+": it exists already")
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return fileError(err)
-	}
-	return nil
-}
-
 func (g *globals) createToken(ctx context.Context, r api.TokenCreate, out string) error {
 	return g.withNode(ctx, func(ctx context.Context, c *api.Client) error {
-		t, err := c.CreateToken(ctx, r)
+		keep, err := newSecretFile(out)
 		if err != nil {
 			return err
 		}
+		t, err := c.CreateToken(ctx, r)
+		if err != nil {
+			return errors.Join(err, keep(""))
+		}
 		if out != "" {
-			if err := durable.Write(out, []byte(t.Secret+"\n"), 0o600); err != nil {
-				return fmt.Errorf("the token %s was made, but nobody has its secret now: revoke it: %w", t.Name, fileError(err))
+			if err := keep(t.Secret + "\n"); err != nil {
+				return fmt.Errorf("the token %s was made, but nobody has its secret now: revoke it: %w", t.Name, err)
 			}
 			t.Secret = ""
 		}
@@ -162,6 +154,33 @@ func (g *globals) createToken(ctx context.Context, r api.TokenCreate, out string
 			fmt.Fprintf(w, "Made %s (%s, until %s); its secret is in %s\n", clean(t.Name), t.Role, g.stamp(t.Expires), clean(out))
 		})
 	})
+}
+
+// newSecretFile makes the file that a secret is to be written to before there is one, so that no secret is made that cannot be kept.
+// keep writes it, durably; where it cannot, or has "" to write, the file is taken away again.
+func newSecretFile(path string) (keep func(secret string) error, err error) {
+	if path == "" {
+		return func(string) error { return nil }, nil
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil, reason.New(reason.Conflict, "write the token to "+path+": it exists already")
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, reason.Wrap(reason.NotFound, "make a file for the token", err)
+	case err != nil: // no right to it is found by its kind
+		return nil, fmt.Errorf("make a file for the token: %w", err)
+	}
+	return func(secret string) error {
+		if secret == "" {
+			return errors.Join(f.Close(), os.Remove(path))
+		}
+		_, err := f.WriteString(secret)
+		if err = errors.Join(err, f.Sync(), f.Close(), durable.SyncFolder(filepath.Dir(path))); err != nil {
+			return errors.Join(err, os.Remove(path))
+		}
+		return nil
+	}, nil
 }
 
 func newTokenRevokeCommand(g *globals) *cobra.Command {

@@ -14,10 +14,10 @@ import (
 // know to be harmless it takes out. It is for one report, and for one goroutine.
 type Redactor struct {
 	known []rule // names and folders, found before anything else
-	look  []rule
+	rules []rule
 	seen  map[string]string
 	count map[string]int
-	done  map[string]string // short texts and what became of them: the lines of a log are much alike
+	done  map[string]redacted // short texts and what became of them: the lines of a log are much alike
 }
 
 // What is remembered of texts that were gone through.
@@ -31,7 +31,7 @@ const maxNames = 2000
 
 // NewRedactor makes a redactor that knows the names of organisations and peers.
 func NewRedactor(names ...string) *Redactor {
-	r := &Redactor{look: rules(), seen: map[string]string{}, count: map[string]int{}, done: map[string]string{}}
+	r := &Redactor{rules: rules(), seen: map[string]string{}, count: map[string]int{}, done: map[string]redacted{}}
 	r.know("name", names, nameExpression)
 	return r
 }
@@ -96,31 +96,37 @@ func (r *Redactor) mark(kind, what string) string {
 // Counts says how many different things of each kind were taken out.
 func (r *Redactor) Counts() map[string]int { return r.count }
 
-// Text takes out of a sentence whatever looks like an address, a name, a value, an id or a path.
-func (r *Redactor) Text(s string) string {
-	if text, ok := r.done[s]; ok {
-		return text
-	}
-	text := r.redact(s)
-	if len(s) <= maxDoneText && len(r.done) < maxDone {
-		r.done[s] = text
-	}
-	return text
+// redacted is what became of a text.
+type redacted struct {
+	text string
+	// whole says that it is one thing that a rule settled, such as a mark or an address of the mesh, and no words around it.
+	whole bool
 }
 
-func (r *Redactor) redact(s string) string {
+// Text takes out of a sentence whatever looks like an address, a name, a value, an id or a path.
+func (r *Redactor) Text(s string) string { return r.look(s).text }
+
+func (r *Redactor) look(s string) redacted {
+	if t, ok := r.done[s]; ok {
+		return t
+	}
+	t := r.redact(s)
+	if len(s) <= maxDoneText && len(r.done) < maxDone {
+		r.done[s] = t
+	}
+	return t
+}
+
+func (r *Redactor) redact(s string) redacted {
 	p := page{r: r}
 	text := sentence(s)
-	for _, l := range r.known {
-		text = l.find.ReplaceAllStringFunc(text, func(m string) string { return l.by(&p, m) })
-	}
-	for _, l := range r.look {
+	for _, l := range slices.Concat(r.known, r.rules) {
 		text = l.find.ReplaceAllStringFunc(text, func(m string) string { return l.by(&p, m) })
 	}
 	if p.full {
-		return r.mark("text", s)
+		return redacted{r.mark("text", s), true}
 	}
-	return p.plain(text)
+	return redacted{p.plain(text), oneHeld(text)}
 }
 
 // What is settled stands in the text as one letter of those that no text has a use for, until all rules have been through:
@@ -183,6 +189,12 @@ func (p *page) plain(text string) string {
 }
 
 func isHeld(c rune) bool { return c >= firstHeld }
+
+// oneHeld reports whether a text is settled as one thing.
+func oneHeld(text string) bool {
+	c, size := utf8.DecodeRuneInString(text)
+	return isHeld(c) && size == len(text)
+}
 
 // rule is one kind of thing that is looked for, and what becomes of it.
 type rule struct {

@@ -100,8 +100,8 @@ func TestNames(t *testing.T) {
 
 // What bounds a bucket is a number, however long; other labels are texts.
 func TestMetrics(t *testing.T) {
-	in := `x_bucket{le="2.147483648e+09",peer="intranet:8470"} 1` + "\n" + `y{quantile="0.99",topic="control"} 2` + "\n"
-	want := `x_bucket{le="2.147483648e+09",peer="<host-1>:8470"} 1` + "\n" + `y{quantile="0.99",topic="control"} 2` + "\n"
+	in := `x_bucket{le="2.147483648e+09",peer="intranet:8470"} 1` + "\n" + `y{quantile="0.99",topic="control",route="GET /api/v1/trust/{org}"} 2` + "\n"
+	want := `x_bucket{le="2.147483648e+09",peer="<host-1>:8470"} 1` + "\n" + `y{quantile="0.99",topic="control",route="GET /api/v1/trust/{org}"} 2` + "\n"
 	if got := string(testRedactor().Metrics([]byte(in))); got != want {
 		t.Errorf("got %q", got)
 	}
@@ -124,14 +124,15 @@ func TestWhatStays(t *testing.T) {
 		{"open /var/lib/tocsin/own.cbor:12: permission denied (docs/keys.md)", "open <path-1>:12: permission denied (docs/keys.md)"},
 		{"listen on localhost:8470: address already in use", "listen on localhost:8470: address already in use"},
 		{`"CERT" of x`, `"<name-1>" of x`},
+		{"set backup_to in tocsin.toml, not in old.toml", "set backup_to in tocsin.toml, not in <file-1>"},
 		{"CERT (XA) has key 1, the TLP (XA) has none", "<name-1> (<country-1>) has key 1, the TLP (XA) has none"},
 	} {
 		if got := r.Text(c.in); got != c.want {
 			t.Errorf("%q\n got %q\nwant %q", c.in, got, c.want)
 		}
 	}
-	line := r.Line([]byte(`{"level":"warn","ts":"2026-01-02T03:04:05.000Z","logger":"tocsin/p2p","caller":"p2p/dial.go:12","msg":"peer refused","peer":"12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo","code":"sig.invalid","records":3,"took":"1.5s","petname":"our friends","err":"read 203.0.113.7: EOF"}`))
-	want := `{"caller":"p2p/dial.go:12","code":"sig.invalid","err":"read <ip-1>: EOF","level":"warn","logger":"tocsin/p2p","msg":"peer refused","peer":"<peer-1>","petname":"<petname-1>","records":3,"took":"1.5s","ts":"2026-01-02T03:04:05.000Z"}`
+	line := r.Line([]byte(`{"level":"warn","ts":"2026-01-02T03:04:05.000Z","logger":"tocsin/p2p","caller":"p2p/dial.go:12","msg":"peer refused","peer":"12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo","code":"sig.invalid","records":3,"took":"1.5s","petname":"our friends","err":"read 203.0.113.7: EOF","addrs":["/ip4/203.0.113.7/tcp/8469"]}`))
+	want := `{"addrs":["/ip4/<ip-1>/tcp/8469"],"caller":"p2p/dial.go:12","code":"sig.invalid","err":"read <ip-1>: EOF","level":"warn","logger":"tocsin/p2p","msg":"peer refused","peer":"<peer-1>","petname":"<petname-1>","records":3,"took":"1.5s","ts":"2026-01-02T03:04:05.000Z"}`
 	if string(line) != want {
 		t.Errorf("got  %s\nwant %s", line, want)
 	}

@@ -85,13 +85,15 @@ func (r *Redactor) value(key string, v any) any {
 	return v
 }
 
-// field is Text for sentences and words. Another text is told where it is all mark, number or time, and else is taken out whole.
+// field is Text for sentences and words. Another text is told where it is all mark, address of the mesh, number or time, and else is
+// taken out whole.
 func (r *Redactor) field(key, s string) string {
-	text := r.Text(s)
+	t := r.look(s)
+	text := t.text
 	if slices.Contains(textKeys(), key) || slices.Contains(wordKeys(), key) && len(s) <= 64 {
 		return text
 	}
-	if strings.HasPrefix(text, "<") && strings.Index(text, ">") == len(text)-1 || s == "" {
+	if t.whole || s == "" {
 		return text
 	}
 	if _, err := time.ParseDuration(s); err == nil {
@@ -125,16 +127,15 @@ func (r *Redactor) Setting(key, text string, told bool) string {
 	return r.mark(kindOf(key), text)
 }
 
-// Metrics takes out of Prometheus's text the values of labels that look like anything but a word or a number.
+// Metrics takes out of Prometheus's text the values of labels that look like anything but a word or a number. The ends of buckets
+// (2.147483648e+09) and the routes of the admin port, which are the program's patterns and no request's path, stay.
 func (r *Redactor) Metrics(raw []byte) []byte {
 	label := regexp.MustCompile(`([A-Za-z_]+)="((?:[^"\\]|\\.)*)"`)
 	return label.ReplaceAllFunc(raw, func(m []byte) []byte {
 		part := label.FindSubmatch(m)
 		name, value := string(part[1]), string(part[2])
-		if name == "le" || name == "quantile" { // the ends of buckets: 2.147483648e+09
-			if _, err := strconv.ParseFloat(value, 64); err == nil {
-				return m
-			}
+		if _, err := strconv.ParseFloat(value, 64); err == nil && (name == "le" || name == "quantile") || name == "route" {
+			return m
 		}
 		if text := r.Text(value); text != value {
 			return []byte(name + `="` + text + `"`)

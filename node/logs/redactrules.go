@@ -57,7 +57,7 @@ func quoted(p *page, m string) string {
 	if _, ok := reason.Lookup(reason.Code(inner)); ok || inner == "" || slices.Contains(levels(), inner) {
 		return m
 	}
-	if one := []rune(inner); len(one) == 1 && isHeld(one[0]) {
+	if oneHeld(inner) {
 		return m
 	}
 	if !closed {
@@ -106,6 +106,9 @@ func isSpace(c rune) bool { return strings.ContainsRune(" \t\n\v\f\r", c) }
 func domain(p *page, m string) string {
 	if _, ok := reason.Lookup(reason.Code(m)); ok || number(m) {
 		return p.keep(m)
+	}
+	if slices.Contains([]string{"tocsin.toml", "trust.toml"}, m) {
+		return p.keep(m) // as this program calls them
 	}
 	if slices.Contains([]string{"go", "toml", "json", "cbor", "log", "sock", "lock", "age", "tocsin"}, m[strings.LastIndexAny(m, ".]")+1:]) {
 		return p.take("file", m)
