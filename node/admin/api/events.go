@@ -161,33 +161,51 @@ type brokenStream struct{ cause error }
 // Error names the cause.
 func (b *brokenStream) Error() string { return "the stream broke off: " + b.cause.Error() }
 
-// readEvents reads a stream of server-sent events as this node writes them, to its end. last is the newest id.
+// wholeLines splits a stream into lines. One without its end broke off: what stands in it is not all that was sent.
+func wholeLines(data []byte, atEOF bool) (advance int, line []byte, err error) {
+	advance, line, err = bufio.ScanLines(data, false)
+	if atEOF && advance == 0 && len(data) > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return advance, line, err
+}
+
+// readEvents reads a stream of server-sent events as this node writes them, to its end. last is the id of the newest
+// that came whole: whoever goes on from there misses none that did not.
 func readEvents(in io.Reader, last *string, each func(Happening) error) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxEvent)
-	e := Happening{}
+	lines.Split(wholeLines)
+	e, within := Happening{ID: *last}, false
 	for lines.Scan() {
 		name, value, _ := bytes.Cut(lines.Bytes(), []byte(":"))
 		value = bytes.TrimPrefix(value, []byte(" "))
+		within = true
 		switch string(name) {
 		case "id":
-			*last = string(value)
+			e.ID = string(value)
 		case "event":
 			e.Kind = string(value)
 		case "data":
 			e.Data = bytes.Clone(value)
 		case "": // the end of an event, or a comment
-			if len(lines.Bytes()) > 0 || e.Data == nil {
+			if len(lines.Bytes()) > 0 {
 				continue
 			}
-			e.ID = *last
-			if err := deliver(e, each); err != nil {
-				return err
+			*last, within = e.ID, false
+			if e.Data != nil {
+				if err := deliver(e, each); err != nil {
+					return err
+				}
 			}
-			e = Happening{}
+			e = Happening{ID: *last}
 		}
 	}
-	if err := lines.Err(); err != nil {
+	err := lines.Err()
+	if err == nil && within {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
 		return &brokenStream{err}
 	}
 	return nil

@@ -15,23 +15,28 @@ import (
 	"tocsin/protocol/reason"
 )
 
+// A stream may break off anywhere: where to go on is behind the last event that came whole (ADM-41).
 func TestReadEvents(t *testing.T) {
 	stop := errors.New("stop")
 	for name, c := range map[string]struct {
 		stream, last string
 		kinds        []string
 		code         reason.Code
+		broken       bool
 	}{
-		"events":         {"retry: 1\nid: 4\n\nid: 5\nevent: held\ndata: {}\n\n: heartbeat\n\nevent: gap\ndata: {}\n\n", "5", []string{"held", "gap"}, ""},
-		"a place alone":  {": heartbeat\nid: 9.1.a.2\n\n", "9.1.a.2", nil, ""},
-		"cut short":      {"id: 5\nevent: held\ndata: {}", "5", nil, ""},
-		"a problem":      {"event: problem\ndata: {\"code\":\"login.expired\"}\n\nevent: held\ndata: {}\n\n", "", nil, reason.LoginExpired},
-		"no problem":     {"event: problem\ndata: {}\n\n", "", nil, reason.Internal},
-		"no JSON":        {"event: held\ndata: {\n\n", "", nil, reason.Internal},
-		"too long":       {"data: " + strings.Repeat("x", maxEvent) + "\n\n", "", nil, ""},
-		"empty":          {"", "", nil, ""},
-		"nothing known":  {"x: y\nz\n\n", "", nil, ""},
-		"the reader had": {"event: stop\ndata: {}\n\n", "", []string{"stop"}, ""},
+		"events":         {"retry: 1\nid: 4\n\nid: 5\nevent: held\ndata: {}\n\n: heartbeat\n\nevent: gap\ndata: {}\n\n", "5", []string{"held", "gap"}, "", false},
+		"a place alone":  {": heartbeat\nid: 9.1.a.2\n\n", "9.1.a.2", nil, "", false},
+		"within data":    {"id: 4\n\nid: 5\nevent: held\ndata: {}", "4", nil, "", true},
+		"within an id":   {"id: 123.abc\nevent: held\ndata: {}\n\nid: 12", "123.abc", []string{"held"}, "", true},
+		"behind an id":   {"id: 4\nevent: held\ndata: {}\n\nid: 5\n", "4", []string{"held"}, "", true},
+		"behind data":    {"id: 5\nevent: held\ndata: {}\n", "", nil, "", true},
+		"a problem":      {"event: problem\ndata: {\"code\":\"login.expired\"}\n\nevent: held\ndata: {}\n\n", "", nil, reason.LoginExpired, false},
+		"no problem":     {"event: problem\ndata: {}\n\n", "", nil, reason.Internal, false},
+		"no JSON":        {"event: held\ndata: {\n\n", "", nil, reason.Internal, false},
+		"too long":       {"data: " + strings.Repeat("x", maxEvent) + "\n\n", "", nil, "", true},
+		"empty":          {"", "", nil, "", false},
+		"nothing known":  {"x: y\nz\n\n", "", nil, "", false},
+		"the reader had": {"event: stop\ndata: {}\n\n", "", []string{"stop"}, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			last, kinds := "", []string(nil)
@@ -45,7 +50,7 @@ func TestReadEvents(t *testing.T) {
 			if last != c.last || strings.Join(kinds, " ") != strings.Join(c.kinds, " ") || codeOf(err) != c.code {
 				t.Errorf("last %q, kinds %q, %v", last, kinds, err)
 			}
-			if _, broken := errors.AsType[*brokenStream](err); broken != (name == "too long") || errors.Is(err, stop) != (name == "the reader had") {
+			if _, broken := errors.AsType[*brokenStream](err); broken != c.broken || errors.Is(err, stop) != (name == "the reader had") {
 				t.Errorf("%v", err)
 			}
 		})
@@ -121,6 +126,9 @@ func FuzzReadEvents(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream string) {
 		last := ""
 		_ = readEvents(strings.NewReader(stream), &last, func(h Happening) error {
+			if h.ID != last {
+				t.Errorf("go on behind %q in event %q", last, whole)
+			}
 			if h.Kind == EventProblem || h.Data == nil || strings.Contains(h.ID, "\n") {
 				t.Errorf("event %+v", h)
 			}
