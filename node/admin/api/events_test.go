@@ -127,7 +127,7 @@ func FuzzReadEvents(f *testing.F) {
 		last := ""
 		_ = readEvents(strings.NewReader(stream), &last, func(h Happening) error {
 			if h.ID != last {
-				t.Errorf("go on behind %q in event %q", last, whole)
+				t.Errorf("go on behind %q in event %q", last, h.ID)
 			}
 			if h.Kind == EventProblem || h.Data == nil || strings.Contains(h.ID, "\n") {
 				t.Errorf("event %+v", h)
