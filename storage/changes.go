@@ -63,6 +63,19 @@ type Change struct {
 	Reason  reason.Code
 
 	moved bool // see changeKind
+	// rest is set for what is held of a record of which the change before told: it came, or was released, with that.
+	rest bool
+}
+
+// Arrived reports whether a change that Changes gave is the one that brought its record: there is no more than one of a record
+// that is here.
+func (c *Change) Arrived() bool {
+	return c.Kind == changeAccepted || c.Kind == changeHeld && !c.moved && !c.rest
+}
+
+// follows reports whether a change is of the same step as the one before it, as arrivals makes them.
+func (c *Change) follows(before *Change) bool {
+	return c.Kind == changeHeld && c.Record == before.Record && (before.Kind == changeAccepted || before.Kind == changeReleased)
 }
 
 const changeFixed = timeBytes + 1 + 32 + 32 + 4
@@ -111,20 +124,26 @@ func (s *Store) Changes(after uint64, limit int) ([]Change, error) {
 	err := s.view(func(txn *badger.Txn) error {
 		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte{familyChange}})
 		defer it.Close()
-		for it.Seek(changeKey(after + 1)); it.Valid() && uint64(len(out)) < want; it.Next() {
+		var before Change // the first one is seen beside what is not asked for
+		for it.Seek(changeKey(max(after, 1))); it.Valid() && uint64(len(out)) < want; it.Next() {
 			seq := binary.BigEndian.Uint64(it.Item().Key()[1:])
-			if seq != after+uint64(len(out))+1 {
+			if seq > after && seq != after+uint64(len(out))+1 {
 				break
 			}
-			err := it.Item().Value(func(b []byte) error {
-				c, err := unpackChange(seq, b)
-				out = append(out, c)
+			var c Change
+			err := it.Item().Value(func(b []byte) (err error) {
+				c, err = unpackChange(seq, b)
 				return err
 			})
-			if err != nil {
-				out = out[:seq-after-1]
+			switch {
+			case seq <= after: // what is wrong with it is not this caller's
+			case err != nil:
 				return reason.Wrap(reason.StoreDamaged, fmt.Sprintf("read change %d", seq), err)
+			default:
+				c.rest = c.follows(&before)
+				out = append(out, c)
 			}
+			before = c
 		}
 		if uint64(len(out)) < want {
 			return reason.New(reason.StoreDamaged, fmt.Sprintf("change %d is missing, the last is %d", after+uint64(len(out))+1, last))

@@ -51,7 +51,7 @@ func (s *Store) planDecide(r Ref, f fate) (step, error) {
 	l.State, l.Reason, l.decided = f.state, f.why, f.state != Held
 	st := step{touches: []subject{{id: r.Record}}}
 	st.replace(at, old.packed, info, leaves)
-	kinds := map[State]string{Accepted: changeReleased, NotEvaluated: changeReleased, Refused: changeRejected, Held: changeHeld}
+	kinds := map[State]string{Accepted: changeReleased, NotEvaluated: changeReleased, Refused: changeRejected, Held: changeJudged}
 	st.changes = []Change{{Kind: kinds[f.state], Record: r.Record, Org: info.org, Topic: info.topic, Objects: 1, Reason: f.why}}
 	return st, nil
 }

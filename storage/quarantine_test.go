@@ -165,7 +165,7 @@ func TestDecide(t *testing.T) {
 		{Ref{id, 0}, Refused, reason.Conflict, Counts{1, 2, 4, 1, held}, ""},
 		{Ref{id, 1}, Refused, "", Counts{1, 2, 3, 1, held}, "rejected"},
 		{Ref{id, 2}, NotEvaluated, "", Counts{1, 3, 2, 1, held}, "released"},
-		{Ref{id, 3}, Held, "", Counts{1, 3, 2, 1, held}, "held"},
+		{Ref{id, 3}, Held, "", Counts{1, 3, 2, 1, held}, "judged"},
 		{Ref{id, 4}, Refused, reason.Conflict, Counts{1, 3, 2, 1, held}, ""},
 		{Ref{whole, 0}, Accepted, reason.Conflict, Counts{1, 3, 2, 1, held}, ""},
 		{Ref{id, 3}, 0, reason.Internal, Counts{1, 3, 2, 1, held}, ""},
