@@ -54,13 +54,14 @@ func (s *session) digest() digest { return s.hash }
 
 func (s *session) open(now time.Time) bool { return !s.ended && s.expires.After(now) }
 
-// maker is whose codes and sessions are counted together.
-type maker struct {
+// Maker is whose codes, sessions and requests are counted together. It can be compared.
+type Maker struct {
 	uid   int
 	token string
 }
 
-func (p Principal) maker() maker { return maker{p.Actor.UID, p.Token} }
+// Maker is the account or the token that a principal's power goes back to.
+func (p Principal) Maker() Maker { return Maker{p.Actor.UID, p.Token} }
 
 // Code makes a one-time code of 60 seconds that logs a browser in as the principal of ctx with at most this role
 // (never Owner; Nobody means as much as may be). It stands in the fragment of a link, so no server and no log ever sees it in a URL. A
@@ -103,7 +104,7 @@ func (b *Book) addCode(c *code, fallen error, now time.Time) error {
 		return err
 	}
 	b.codes = slices.DeleteFunc(b.codes, func(o *code) bool { return !o.expires.After(now) })
-	same := count(b.codes, func(o *code) bool { return o.by.maker() == c.by.maker() })
+	same := count(b.codes, func(o *code) bool { return o.by.Maker() == c.by.Maker() })
 	if same >= maxCodesOfOne || len(b.codes) >= maxCodes {
 		return reason.New(reason.RequestRate, fmt.Sprintf("make a login code: %d were made within a minute", max(same, 1)))
 	}
@@ -164,7 +165,7 @@ func (b *Book) addSession(s *session, fallen error, now time.Time) error {
 	}
 	b.sessions = slices.DeleteFunc(b.sessions, func(o *session) bool { return now.Sub(o.expires) > endedFor })
 	over := func(o *session) bool { return !o.open(now) }
-	mine := func(o *session) bool { return o.who.maker() == s.who.maker() }
+	mine := func(o *session) bool { return o.who.Maker() == s.who.Maker() }
 	if count(b.sessions, mine) >= maxSessionsOfOne && !b.forget(func(o *session) bool { return mine(o) && over(o) }) {
 		b.forget(mine)
 	}

@@ -23,6 +23,12 @@ import (
 // maxCarriers is how many bundles are written or read at a time.
 const maxCarriers = 2
 
+// What is left of a bundle that was refused is read for so long, and so much of it.
+const (
+	drainTimeout = 10 * time.Second
+	maxDrain     = 64 << 20
+)
+
 // Bundles is what the node writes bundles from and reads them into.
 type Bundles struct {
 	Source bundle.Source
@@ -203,6 +209,7 @@ func trailer(w http.ResponseWriter, name string, v any) {
 		log.Errorw("the end of a bundle is not said", "err", err)
 		return
 	}
+	lastWords(w)
 	w.Header().Set(http.TrailerPrefix+name, strconv.QuoteToASCII(string(raw)))
 }
 
@@ -212,11 +219,10 @@ func (b *bundleResource) importChunks(_ context.Context, _ *nothing) (*huma.Stre
 		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
-		defer release()
 		r, w := humago.Unwrap(hctx)
-		out, err := b.take(r)
+		out, err := b.taken(r, release)
 		if err != nil {
-			drain(r, w)
+			drain(r.Body)
 			writeProblem(w, problemOf("bundle-import", err))
 			return
 		}
@@ -225,10 +231,18 @@ func (b *bundleResource) importChunks(_ context.Context, _ *nothing) (*huma.Stre
 	}}, nil
 }
 
-// drain reads what is left of a request, for a while: a client that still writes would not see the answer.
-func drain(r *http.Request, w http.ResponseWriter) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(writeTimeout))
-	_, _ = io.Copy(io.Discard, r.Body)
+// taken is take, with the place free again whatever becomes of it.
+func (b *bundleResource) taken(r *http.Request, release func()) (*api.BundleImported, error) {
+	defer release()
+	return b.take(r)
+}
+
+// drain reads what is left of a request, but not for long and not much: a client that still writes would not see the answer.
+func drain(body io.ReadCloser) {
+	if b, ok := body.(*pacedBody); ok {
+		b.hurry(drainTimeout)
+	}
+	_, _ = io.CopyN(io.Discard, body, maxDrain) // whatever is left then is cut off
 }
 
 // take reads one stream of chunks and writes down what came of it.

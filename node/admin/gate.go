@@ -43,14 +43,14 @@ func (s *Server) gate(d *door) http.Handler {
 			return
 		}
 		if len(r.TransferEncoding) > 0 {
-			// What follows a body in parts is never taken for another request.
-			w.Header().Set("Connection", "close")
+			closeAfter(w) // what follows a body in parts is never taken for another request
 		}
 		if s.public(w, r) {
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), visitKey{}, d.visit(r, s.prover)))
 		if entrance(r) {
+			closeAfter(w)
 			s.handler.ServeHTTP(w, r)
 			return
 		}
@@ -62,6 +62,7 @@ func (s *Server) gate(d *door) http.Handler {
 			s.refuse(w, r, d, api.ProblemOf(err))
 			return
 		}
+		welcome(r)
 		who = lowered(r, who)
 		r = r.WithContext(access.With(r.Context(), who))
 		awaited.login = login{still: who.Still, every: s.times.again}
@@ -100,12 +101,15 @@ func protect(h http.Header) {
 	}
 }
 
+// closeAfter has the server close the connection behind the answer (ADM-11).
+func closeAfter(w http.ResponseWriter) { w.Header().Set("Connection", "close") }
+
 // refuse answers and closes the connection: whoever may not come in holds none.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, d *door, p *api.Problem) {
 	if yes, left := s.refusals.told(time.Now()); yes {
 		log.Infow("request refused", "request", audit.RequestOf(r.Context()), "code", p.Code, "door", d.name, "from", d.place(r), "untold", left)
 	}
-	w.Header().Set("Connection", "close")
+	closeAfter(w)
 	if p.Code == string(reason.RequestRate) && s.access != nil {
 		w.Header().Set("Retry-After", strconv.Itoa(int(s.access.Wait(d.place(r)).Seconds())+1))
 	}

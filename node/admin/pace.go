@@ -30,6 +30,7 @@ type pacedBody struct {
 	control *http.ResponseController
 	left    time.Duration
 	login   login
+	fixed   bool // what comes gives no more time
 }
 
 // Read gives the client what is left of its time, and of its login.
@@ -41,13 +42,19 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	_ = b.control.SetReadDeadline(began.Add(b.left))
 	_ = b.control.SetWriteDeadline(began.Add(b.left)) // the server may have to say that it waits (100-continue)
 	n, err := b.ReadCloser.Read(p)
-	b.left += time.Duration(n)*time.Second/bodyRate - time.Since(began)
+	b.left -= time.Since(began)
+	if !b.fixed {
+		b.left += time.Duration(n) * time.Second / bodyRate
+	}
 	if errors.Is(err, io.EOF) {
 		// From here the server watches whether the client leaves; that must not end with the body's time.
 		_ = b.control.SetReadDeadline(time.Time{})
 	}
 	return n, err
 }
+
+// hurry gives the client so much time and no more for what is left of the body.
+func (b *pacedBody) hurry(most time.Duration) { b.left, b.fixed = min(b.left, most), true }
 
 // login is what a request came with: while a long body comes or a long answer goes, it is asked once in a while whether
 // that is still in force (ADM-21). Where next is not set, that begins with the first part.
@@ -80,6 +87,24 @@ type awaitedWriter struct {
 	control  *http.ResponseController
 	patience time.Duration
 	login    login
+	begun    bool  // the status is said, so that no other answer can be given
+	cut      error // why nothing more goes out; see lastWords
+}
+
+// lastWords lets a stream say why it ends, where its form has a place for that: it counts as whole then. Any other answer that
+// is cut ends with its connection, since its client could not tell it from a whole one (ADM-16).
+func lastWords(w http.ResponseWriter) {
+	for {
+		if a, ok := w.(*awaitedWriter); ok {
+			a.cut, a.login = nil, login{}
+			return
+		}
+		below, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return
+		}
+		w = below.Unwrap()
+	}
 }
 
 // wait begins the client's time anew.
@@ -87,12 +112,22 @@ func (a *awaitedWriter) wait() {
 	_ = a.control.SetWriteDeadline(time.Now().Add(a.patience)) // what has no deadlines (tests) waits for nobody
 }
 
+// WriteHeader passes on.
+func (a *awaitedWriter) WriteHeader(status int) {
+	a.begun = a.begun || status >= http.StatusOK // what comes before it is no answer yet
+	a.ResponseWriter.WriteHeader(status)
+}
+
 // Write passes on.
 func (a *awaitedWriter) Write(p []byte) (n int, err error) {
 	for {
-		if err := a.login.over(time.Now()); err != nil {
-			return n, err
+		if a.cut == nil {
+			a.cut = a.login.over(time.Now())
 		}
+		if a.cut != nil {
+			return n, a.cut
+		}
+		a.begun = true
 		part := p[n:min(len(p), n+partBytes)]
 		a.wait()
 		done, err := a.ResponseWriter.Write(part)
@@ -106,6 +141,7 @@ func (a *awaitedWriter) Write(p []byte) (n int, err error) {
 // FlushError implements what a ResponseController looks for.
 func (a *awaitedWriter) FlushError() error {
 	a.wait()
+	a.begun = true
 	return a.control.Flush()
 }
 

@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"syscall"
 
-	"golang.org/x/net/netutil"
-
 	"tocsin/node/access"
 	"tocsin/node/admin/api"
 	"tocsin/protocol/reason"
@@ -50,7 +48,7 @@ type door struct {
 }
 
 // limited bounds the connections of a listener: whoever takes all of one leaves the others.
-func limited(l net.Listener) net.Listener { return netutil.LimitListener(l, maxConnections) }
+func limited(l net.Listener) net.Listener { return newGuests(l, maxConnections) }
 
 // openDoors binds the socket and the addresses of a port; nothing is left bound when it fails.
 func openDoors(socket string, p Port) ([]*door, error) {

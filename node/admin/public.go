@@ -32,18 +32,21 @@ func shell(path string) (file, media string) {
 	return "", ""
 }
 
-// public answers what needs no login: whether the node lives and is ready, yes or no and nothing else, and the shell.
+// public answers what needs no login: whether the node lives and is ready, yes or no and nothing else, and the shell. The
+// connection is closed behind it: whoever may be anybody holds none (ADM-11).
 func (s *Server) public(w http.ResponseWriter, r *http.Request) bool {
 	if r.Method != http.MethodGet {
 		return false
 	}
 	switch r.URL.EscapedPath() {
 	case "/livez":
+		closeAfter(w)
 		yesOrNo(w, true)
 		return true
 	case "/readyz":
 		// A node without peers is ready: the first of a federation has none. One without its store is not.
 		room := s.space()
+		closeAfter(w)
 		yesOrNo(w, s.running() && (room == nil || room.Degraded == ""))
 		return true
 	}
@@ -55,6 +58,7 @@ func (s *Server) public(w http.ResponseWriter, r *http.Request) bool {
 	if err != nil {
 		return false
 	}
+	closeAfter(w)
 	w.Header().Set("Content-Type", media)
 	_, _ = w.Write(raw) // a client that left needs no answer
 	return true

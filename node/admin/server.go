@@ -248,7 +248,7 @@ func routes(d Deps) *surface {
 	(&trustResource{n, d.Policy, d.Review, d.Intake, d.Mesh.Topics}).register(a)
 	(&trustFileResource{n, d.Policy, d.Review, d.Audit}).register(a)
 	(&rollbackResource{n, d.Store, d.Standing, d.Desk, d.Audit, d.Sweep}).register(a)
-	(&inviteResource{n, d.Invites, d.Mesh, d.Settings, d.Policy, d.Intake, d.Audit}).register(a)
+	(&inviteResource{names: n, desk: d.Invites, mesh: d.Mesh, settings: d.Settings, policy: d.Policy, intake: d.Intake, audit: d.Audit}).register(a)
 	(&reviewResource{n, d.Review, d.Policy, d.Intake, d.Audit}).register(a)
 	(&remarkResource{n, find, d.Store, d.Audit, d.Publish}).register(a)
 	(&pledgeResource{names: n, find: find, store: d.Store, identity: d.Identity, audit: d.Audit, pledge: d.Pledge}).register(a)
@@ -362,7 +362,8 @@ func (s *Server) server(ctx context.Context, d *door) *http.Server {
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     stdlog.New(io.Discard, "", 0), // what strangers do wrong is no news
 		BaseContext:                  func(net.Listener) context.Context { return ctx },
-		ConnContext:                  withPeer,
+		ConnContext:                  withGuest,
+		ConnState:                    watched,
 	}
 }
 
@@ -396,13 +397,23 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	})
 }
 
-// answerPanic turns a panic into an answer.
+// answerPanic turns a panic into an answer. An answer that has begun gets no second one behind it: it ends with its connection,
+// and so does one that was cut, which the framework takes for a fault of its own (ADM-16).
 func answerPanic(w http.ResponseWriter, r *http.Request) {
-	if fault := recover(); fault != nil {
-		log.Errorw("handler panicked", "request", audit.RequestOf(r.Context()), "method", r.Method, "path", r.URL.Path, "fault", fault, "stack", string(debug.Stack()))
-		// What a fault says may be data that the client must not see.
-		writeProblem(w, api.NewProblem(reason.Internal, fmt.Sprintf("%s %s: it broke off; the log has why, under the request %s", r.Method, r.URL.Path, audit.RequestOf(r.Context()))))
+	fault := recover()
+	a, awaited := w.(*awaitedWriter)
+	if awaited && a.cut != nil || fault == http.ErrAbortHandler {
+		panic(http.ErrAbortHandler)
 	}
+	if fault == nil {
+		return
+	}
+	log.Errorw("handler panicked", "request", audit.RequestOf(r.Context()), "method", r.Method, "path", r.URL.Path, "fault", fault, "stack", string(debug.Stack()))
+	if awaited && a.begun {
+		panic(http.ErrAbortHandler)
+	}
+	// What a fault says may be data that the client must not see.
+	writeProblem(w, api.NewProblem(reason.Internal, fmt.Sprintf("%s %s: it broke off; the log has why, under the request %s", r.Method, r.URL.Path, audit.RequestOf(r.Context()))))
 }
 
 // missing answers what no resource takes: which methods it has, if it has any.

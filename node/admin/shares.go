@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"cmp"
 	"fmt"
 	"sync"
 
@@ -13,15 +12,18 @@ import (
 type shares struct {
 	all, each int
 	mu        sync.Mutex
-	taken     int            // guarded by mu
-	by        map[string]int // guarded by mu
+	taken     int                  // guarded by mu
+	by        map[access.Maker]int // guarded by mu
 }
 
-func newShares(all, each int) *shares { return &shares{all: all, each: each, by: map[string]int{}} }
+func newShares(all, each int) *shares {
+	return &shares{all: all, each: each, by: map[access.Maker]int{}}
+}
 
-// take gives a place until release is called, or request.rate. The owner's share is all of them.
+// take gives a place until release is called, or request.rate. A session counts with what it was made from, or a second one
+// would be a second share. The owner's share is all of them (ADM-29).
 func (s *shares) take(who access.Principal, what string) (release func(), err error) {
-	name := cmp.Or(who.ID, fmt.Sprint("uid ", who.Actor.UID))
+	name := who.Maker()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {

@@ -3,6 +3,7 @@ package admin
 import (
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,28 +17,51 @@ import (
 	"tocsin/protocol/trust"
 )
 
-// One principal's requests leave places for others; the owner may have them all. ADM-29
+// One principal's requests leave places for others, through whichever of its sessions they come; the owner may have them all. ADM-29
 func TestShares(t *testing.T) {
-	s := newShares(4, 2)
-	viewer := access.Principal{Role: access.Viewer, ID: "token 1"}
-	other := access.Principal{Role: access.Viewer, Actor: audit.Actor{UID: 7}}
-	var releases []func()
-	for range 2 {
-		release, err := s.take(viewer, "follow events")
+	b := newBench(t)
+	book, err := access.Open(filepath.Join(t.TempDir(), "access.json"), b.deps.Audit)
+	ok(t, err)
+	const here = "here"
+	token := func(name string) access.Principal {
+		_, secret, err := book.Create(access.With(t.Context(), access.Principal{Role: access.Owner}), name, access.Viewer, time.Now().Add(time.Hour), "")
 		ok(t, err)
-		releases = append(releases, release)
+		who, err := book.Bearer(secret, here)
+		ok(t, err)
+		return who
 	}
-	_, err := s.take(viewer, "follow events")
-	refused(t, err, reason.RequestRate)
+	session := func(of access.Principal) access.Principal {
+		code, _, err := book.Code(access.With(t.Context(), of), access.Viewer)
+		ok(t, err)
+		_, who, _, err := book.Login(t.Context(), code, "curl", here)
+		ok(t, err)
+		return who
+	}
+	viewer, account := token("watcher"), access.Principal{Role: access.Viewer, Actor: audit.Actor{UID: 7, User: "ann", Via: access.ViaSocket}}
+	s := newShares(6, 2)
+	release, err := s.take(viewer, "follow events")
+	ok(t, err)
+	_, err = s.take(session(viewer), "follow events")
+	ok(t, err)
+	for _, again := range []access.Principal{viewer, session(viewer), session(viewer)} {
+		_, err = s.take(again, "follow events")
+		refused(t, err, reason.RequestRate)
+	}
 	for range 2 {
-		_, err := s.take(other, "follow events")
+		_, err = s.take(account, "follow events")
+		ok(t, err)
+	}
+	_, err = s.take(session(account), "follow events")
+	refused(t, err, reason.RequestRate)
+	for _, other := range []access.Principal{token("another"), {Role: access.Viewer, Actor: audit.Actor{UID: 8}}} {
+		_, err = s.take(other, "follow events")
 		ok(t, err)
 	}
 	owner := access.Principal{Role: access.Owner}
 	_, err = s.take(owner, "follow events")
 	refused(t, err, reason.RequestRate)
-	releases[0]()
-	releases[0]() // twice is once
+	release()
+	release() // twice is once
 	_, err = s.take(owner, "follow events")
 	ok(t, err)
 	_, err = s.take(viewer, "follow events")

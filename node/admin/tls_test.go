@@ -222,52 +222,6 @@ func TestPortRefused(t *testing.T) {
 	}
 }
 
-// A listener takes 64 connections; the next waits until one ends, and the other listeners do not care (ADM-02).
-func TestConnectionLimit(t *testing.T) {
-	b := newBench(t)
-	socket, addr := openAt(t, b, Port{Listen: []string{"127.0.0.1:0"}}, nil)
-	ways := map[string][2]string{"tcp": {addr, addr}, "unix": {socket, "tocsin"}}
-	ask := func(kind string) net.Conn {
-		t.Helper()
-		c, err := net.Dial(kind, ways[kind][0])
-		ok(t, err)
-		t.Cleanup(func() { _ = c.Close() })
-		_, err = io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: "+ways[kind][1]+"\r\n\r\n")
-		ok(t, err)
-		return c
-	}
-	answered := func(c net.Conn, patience time.Duration) bool {
-		t.Helper()
-		ok(t, c.SetReadDeadline(time.Now().Add(patience)))
-		n, _ := c.Read(make([]byte, 4096))
-		return n > 0
-	}
-	for kind, other := range map[string]string{"tcp": "unix", "unix": "tcp"} {
-		held := make([]net.Conn, maxConnections)
-		for i := range held {
-			if held[i] = ask(kind); !answered(held[i], 10*time.Second) {
-				t.Fatalf("%s: connection %d is not answered", kind, i+1)
-			}
-		}
-		next := ask(kind)
-		if answered(next, 100*time.Millisecond) {
-			t.Errorf("%s: connection %d is answered", kind, maxConnections+1)
-		}
-		if free := ask(other); !answered(free, 10*time.Second) {
-			t.Errorf("%s is full, and %s does not answer", kind, other)
-		} else {
-			ok(t, free.Close())
-		}
-		ok(t, held[0].Close())
-		if !answered(next, 10*time.Second) {
-			t.Errorf("%s: a place is free, and nobody gets it", kind)
-		}
-		for _, c := range append(held[1:], next) {
-			ok(t, c.Close())
-		}
-	}
-}
-
 // Connections that say nothing are let go, at a port with TLS as well: they keep nobody out (ADM-02).
 func TestSilentConnections(t *testing.T) {
 	b := newBench(t)

@@ -1,0 +1,204 @@
+package admin
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// guests is a listener with places for so many connections. When all are taken a newcomer gets that of a stranger, who is
+// whoever has not yet made a request with a login; else that of a connection which only waits for its next request. So nobody
+// keeps others out who cannot log in. While every connection works for somebody who is logged in, a newcomer waits.
+type guests struct {
+	net.Listener
+	most int
+	left chan struct{} // holds one when a place may have become free
+	done chan struct{} // closed when nobody is let in any more
+	shut sync.Once
+
+	mu sync.Mutex
+	in []*guest // in the order in which they came; guarded by mu, as are their changing fields
+}
+
+func newGuests(l net.Listener, most int) *guests {
+	return &guests{Listener: l, most: most, left: make(chan struct{}, 1), done: make(chan struct{})}
+}
+
+// guest is one connection.
+type guest struct {
+	net.Conn
+	house *guests
+	place string
+	known bool
+	idle  time.Time // since when it waits for its next request, zero when it does not; kept for who is known
+}
+
+// Accept implements net.Listener.
+func (g *guests) Accept() (net.Conn, error) {
+	c, err := g.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	newcomer := &guest{Conn: c, house: g, place: neighbourhood(c.RemoteAddr())}
+	for !g.admit(newcomer) {
+		select {
+		case <-g.left:
+		case <-g.done:
+			_ = c.Close() // it has seen nothing of the port
+			return nil, net.ErrClosed
+		}
+	}
+	return newcomer, nil
+}
+
+// Close implements net.Listener.
+func (g *guests) Close() error {
+	err := g.Listener.Close()
+	g.shut.Do(func() { close(g.done) })
+	return err
+}
+
+// admit gives a newcomer a place, if need be that of somebody else.
+func (g *guests) admit(newcomer *guest) bool {
+	g.mu.Lock()
+	var out *guest
+	if len(g.in) >= g.most {
+		if out = g.least(newcomer.place); out == nil {
+			g.mu.Unlock()
+			return false
+		}
+		g.remove(out)
+	}
+	g.in = append(g.in, newcomer)
+	g.mu.Unlock()
+	if out != nil {
+		_ = out.Conn.Close() // its server sees that, and has no answer to give
+	}
+	return true
+}
+
+// least is who goes first: of the strangers the one who has been there longest, from where the most of them came, so that
+// whoever comes from elsewhere is not pushed out by a crowd; else who waits longest for a next request; nil is nobody. mu is held.
+func (g *guests) least(newcomer string) (out *guest) {
+	crowd := map[string]int{newcomer: 1}
+	for _, one := range g.in {
+		if !one.known {
+			crowd[one.place]++
+		}
+	}
+	for _, one := range g.in {
+		if !one.known && (out == nil || crowd[one.place] > crowd[out.place]) {
+			out = one
+		}
+	}
+	if out != nil {
+		return out
+	}
+	for _, one := range g.in {
+		if !one.idle.IsZero() && (out == nil || one.idle.Before(out.idle)) {
+			out = one
+		}
+	}
+	return out
+}
+
+// remove takes a guest off the list and tells who waits. mu is held.
+func (g *guests) remove(one *guest) {
+	if i := slices.Index(g.in, one); i >= 0 {
+		g.in = slices.Delete(g.in, i, i+1)
+		g.tell()
+	}
+}
+
+// tell has a newcomer that waits look again.
+func (g *guests) tell() {
+	select {
+	case g.left <- struct{}{}:
+	default: // it has not yet looked since the last time
+	}
+}
+
+// Close implements net.Conn.
+func (o *guest) Close() error {
+	err := o.Conn.Close()
+	o.house.mu.Lock()
+	defer o.house.mu.Unlock()
+	o.house.remove(o)
+	return err
+}
+
+// loggedIn notes that a request with a login came.
+func (o *guest) loggedIn() {
+	o.house.mu.Lock()
+	defer o.house.mu.Unlock()
+	o.known = true
+}
+
+// waits notes whether it waits for its next request.
+func (o *guest) waits(yes bool) {
+	o.house.mu.Lock()
+	defer o.house.mu.Unlock()
+	if o.idle = (time.Time{}); yes && o.known {
+		o.idle = time.Now()
+		o.house.tell()
+	}
+}
+
+// guestOf is the guest below a connection, nil when there is none.
+func guestOf(c net.Conn) *guest {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	o, _ := c.(*guest)
+	return o
+}
+
+// watched is the server's ConnState.
+func watched(c net.Conn, to http.ConnState) {
+	if o := guestOf(c); o != nil {
+		o.waits(to == http.StateIdle)
+	}
+}
+
+// guestKey is the context's key for the guest.
+type guestKey struct{}
+
+// withGuest is the server's ConnContext: it says which account is at the other end as well.
+func withGuest(ctx context.Context, c net.Conn) context.Context {
+	return withPeer(context.WithValue(ctx, guestKey{}, guestOf(c)), c)
+}
+
+// welcome notes that the request's connection is of somebody who is logged in.
+func welcome(r *http.Request) {
+	if o, _ := r.Context().Value(guestKey{}).(*guest); o != nil {
+		o.loggedIn()
+	}
+}
+
+// neighbourhood is where a connection comes from, as far as strangers are told apart by it: all of this machine is one, at a
+// socket each account, and of IPv6 the network, in which everybody may have as many addresses as they like.
+func neighbourhood(a net.Addr) string {
+	if peer, ok := a.(peerAddr); ok {
+		return "uid " + strconv.Itoa(peer.uid)
+	}
+	from, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	ip := from.Addr().Unmap()
+	switch {
+	case ip.IsLoopback():
+		return "this machine"
+	case ip.Is6():
+		if network, err := ip.Prefix(64); err == nil {
+			return network.String()
+		}
+	}
+	return ip.String()
+}
