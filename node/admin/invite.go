@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -37,6 +38,8 @@ type inviteResource struct {
 	policy   *policy.Book
 	intake   *intake.Pipeline
 	audit    *audit.Log
+
+	deciding sync.Mutex // held while an invitation is confirmed or cancelled: who does the other hears that it is too late
 }
 
 func (v *inviteResource) register(a huma.API) {
@@ -157,25 +160,7 @@ func (v *inviteResource) confirm(ctx context.Context, in *struct {
 	Handle string `path:"handle" maxLength:"64" doc:"The invitation's handle"`
 	Body   api.InviteConfirm
 }) (*body[api.Invite], error) {
-	p, err := v.desk.Comparable(in.Handle)
-	if err != nil {
-		return nil, err
-	}
-	e, change, err := v.entry(ctx, p, cmp.Or(in.Body.Petname, p.Petname))
-	if err != nil {
-		return nil, err
-	}
-	event := audit.Event{Action: "invite.confirm", Target: p.Handle, Detail: map[string]string{
-		"org": p.Org.String(), "petname": e.Petname, "words": strings.Join(p.Words(v.names.self.Org), " "),
-	}}
-	err = recorded(ctx, v.audit, event, func() error {
-		if change {
-			if err := v.policy.Apply(ctx, policy.Edit{Entry: e, Why: e.Reason}); err != nil {
-				return err
-			}
-		}
-		return v.desk.Confirm(p.Handle, p.Org, e.Petname)
-	})
+	p, err := v.carryOut(ctx, in.Handle, in.Body.Petname)
 	if err != nil {
 		return nil, err
 	}
@@ -189,9 +174,35 @@ func (v *inviteResource) confirm(ctx context.Context, in *struct {
 	return answer(v.show(p))
 }
 
+// carryOut puts what a confirmation says in force, if neither the invitation nor the trust list has changed since it was looked at.
+func (v *inviteResource) carryOut(ctx context.Context, handle, petname string) (invite.Pairing, error) {
+	v.deciding.Lock()
+	defer v.deciding.Unlock()
+	p, err := v.desk.Comparable(handle)
+	if err != nil {
+		return p, err
+	}
+	list := v.policy.List()
+	e, change, err := v.entry(ctx, list, p, cmp.Or(petname, p.Petname))
+	if err != nil {
+		return p, err
+	}
+	event := audit.Event{Action: "invite.confirm", Target: p.Handle, Detail: map[string]string{
+		"org": p.Org.String(), "petname": e.Petname, "words": strings.Join(p.Words(v.names.self.Org), " "),
+	}}
+	return p, recorded(ctx, v.audit, event, func() error {
+		if change {
+			if err := v.policy.Apply(ctx, policy.Edit{Entry: e, Why: e.Reason, If: sameEntry(list, p.Org)}); err != nil {
+				return err
+			}
+		}
+		return v.desk.Confirm(p.Handle, p.Org, e.Petname)
+	})
+}
+
 // entry is what the trust list shall say of the other organisation; change is false when it says as much already.
-func (v *inviteResource) entry(ctx context.Context, p invite.Pairing, petname string) (e trust.Entry, change bool, err error) {
-	e, listed := v.policy.List().Entry(p.Org)
+func (v *inviteResource) entry(ctx context.Context, list *trust.List, p invite.Pairing, petname string) (e trust.Entry, change bool, err error) {
+	e, listed := list.Entry(p.Org)
 	switch {
 	case listed && e.Level == trust.Blocked:
 		return e, false, reason.New(reason.Conflict, fmt.Sprintf("confirm invitation %s: %s is blocked here as %q; 'tocsin trust set' changes that, an invitation does not", p.Handle, p.Org, e.Petname))
@@ -218,6 +229,8 @@ func (v *inviteResource) entry(ctx context.Context, p invite.Pairing, petname st
 func (v *inviteResource) cancel(ctx context.Context, in *struct {
 	Handle string `path:"handle" maxLength:"64" doc:"The invitation's handle"`
 }) (*body[api.Invite], error) {
+	v.deciding.Lock()
+	defer v.deciding.Unlock()
 	p, err := v.desk.Find(in.Handle)
 	if err != nil {
 		return nil, err
@@ -236,7 +249,7 @@ func (v *inviteResource) cancel(ctx context.Context, in *struct {
 func (v *inviteResource) show(p invite.Pairing) api.Invite {
 	out := api.Invite{
 		Handle: p.Handle, Made: p.Made, State: p.State, Petname: p.Petname, Addrs: v.mesh.AddrTexts(p.Invite.Addrs),
-		Expires: p.Invite.Expires, At: p.At, Words: p.Words(v.names.self.Org),
+		Expires: p.Invite.Expires, At: p.Created, Words: p.Words(v.names.self.Org),
 	}
 	if p.Over(time.Now()) {
 		out.State = api.InviteOver

@@ -94,10 +94,12 @@ type reviewIn struct {
 }
 
 func (v *reviewResource) decide(ctx context.Context, in *reviewIn) (*body[api.Reviewed], error) {
-	i, err := v.queue.Find(in.ID, time.Now())
+	now := time.Now() // one, so that the item is not over between the claim and the close
+	i, release, err := v.queue.Claim(in.ID, now)
 	if err != nil {
 		return nil, err
 	}
+	defer release()
 	if err := mayDecide(ctx, i); err != nil {
 		return nil, err
 	}
@@ -112,31 +114,42 @@ func (v *reviewResource) decide(ctx context.Context, in *reviewIn) (*body[api.Re
 				return err
 			}
 		}
-		return v.queue.Close(i.ID, !in.Body.Accept, time.Now())
+		err = v.queue.Close(i.ID, !in.Body.Accept, now)
+		if in.Body.Accept && reason.Of(err) == reason.NotFound {
+			return nil // it made room for another one meanwhile; what it asked for is done
+		}
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	if in.Body.Accept && changesTrust(i) {
+		if _, err := v.intake.Rejudge(context.WithoutCancel(ctx), intake.Curable()...); err != nil {
+			return nil, fmt.Errorf("%s is in force; judge what is held again: %w", i.ID, err)
+		}
+	}
 	return answer(out)
+}
+
+// changesTrust reports whether accepting an item changes the trust list.
+func changesTrust(i review.Item) bool {
+	return i.Kind == review.Promotion || i.Kind == review.Anchor || i.Kind == review.Import
 }
 
 // carryOut does what an accepted item asks for.
 func (v *reviewResource) carryOut(ctx context.Context, i review.Item, why string) (string, error) {
 	var effect string
 	var err error
-	switch i.Kind {
-	case review.Promotion:
+	switch {
+	case i.Kind == review.Promotion:
 		effect, err = v.promote(ctx, i, why)
-	case review.Anchor, review.Import:
+	case changesTrust(i):
 		effect, err = v.apply(ctx, i, why)
 	default:
 		return "Noted. The trust list stays as it is: change it with 'tocsin trust set'.", nil
 	}
 	if err != nil {
 		return "", fmt.Errorf("carry out %s: %w", i.ID, err)
-	}
-	if _, err := v.intake.Rejudge(context.WithoutCancel(ctx), intake.Curable()...); err != nil {
-		return "", fmt.Errorf("%s is in force; judge what is held again: %w", i.ID, err)
 	}
 	return effect, nil
 }
@@ -159,13 +172,14 @@ func (v *reviewResource) promote(ctx context.Context, i review.Item, why string)
 	if err != nil {
 		return "", err
 	}
-	e, listed := v.policy.List().Entry(i.Org)
+	list := v.policy.List()
+	e, listed := list.Entry(i.Org)
 	if !listed {
 		return "", reason.New(reason.Conflict, fmt.Sprintf("organisation %s is not listed any more", i.Org))
 	}
-	if now := v.policy.List().Level(i.Org, p.Topic, "", time.Now()); now.String() != p.From {
+	if now := list.Level(i.Org, p.Topic, "", time.Now()); now.String() != p.From {
 		return "", reason.New(reason.Conflict, fmt.Sprintf("%s was %s%s when this was proposed and is %s now: reject the proposal; use 'tocsin trust set' if you want the level all the same",
-			v.names.petname(i.Org), p.From, onTopic(p.Topic), now))
+			e.Petname, p.From, onTopic(p.Topic), now))
 	}
 	if p.Topic == "" {
 		e.Level = level
@@ -173,7 +187,7 @@ func (v *reviewResource) promote(ctx context.Context, i review.Item, why string)
 		e.Scopes = raised(e.Scopes, p.Topic, level)
 	}
 	var queued *api.Problem
-	switch err := applyOrQueue(ctx, v.policy, v.queue, policy.Edit{Entry: e, Why: why}); {
+	switch err := applyOrQueue(ctx, v.policy, v.queue, policy.Edit{Entry: e, Why: why, If: sameEntry(list, i.Org)}); {
 	case errors.As(err, &queued):
 		// The first of two people has agreed: what is left of the proposal waits for the second.
 		return queued.Detail + ". " + queued.Fix, nil
@@ -181,6 +195,17 @@ func (v *reviewResource) promote(ctx context.Context, i review.Item, why string)
 		return "", err
 	}
 	return fmt.Sprintf("%s is %s now%s.", v.names.petname(i.Org), level, onTopic(p.Topic)), nil
+}
+
+// sameEntry refuses a change of an entry that is not as it was in list, on which the change was decided.
+func sameEntry(list *trust.List, org protocol.OrgID) func(*trust.List) error {
+	was := entryTag(list, org)
+	return func(now *trust.List) error {
+		if entryTag(now, org) != was {
+			return reason.New(reason.Conflict, fmt.Sprintf("the entry of %s was changed at the same time: look at it again", org))
+		}
+		return nil
+	}
 }
 
 // raised puts a scope for a topic before the others.
@@ -227,11 +252,13 @@ func (v *reviewResource) apply(ctx context.Context, i review.Item, why string) (
 	if err != nil {
 		return "", err
 	}
-	now := v.policy.List()
-	if shown(differences(now, now.Merge(list))) != o.Shown {
-		return "", reason.New(reason.Conflict, "what it changes has changed since it was queued: reject it, and import or set it again to see the differences of today")
-	}
-	if err := v.policy.Import(ctx, list, why, approver(i)); err != nil {
+	err = v.policy.ImportIf(ctx, list, why, approver(i), func(now *trust.List) error {
+		if shown(differences(now, now.Merge(list))) != o.Shown {
+			return reason.New(reason.Conflict, "what it changes has changed since it was queued: reject it, and import or set it again to see the differences of today")
+		}
+		return nil
+	})
+	if err != nil {
 		return "", err
 	}
 	return "In force now: " + figures.Count(len(list.Entries()), "entry") + ".", nil

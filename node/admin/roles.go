@@ -167,9 +167,8 @@ func demands(operation string, h http.Handler) http.Handler {
 // mayDecide refuses whoever may decide on what waits, but may not change the trust list, what would change it: who cannot
 // accept it does not keep others from it by rejecting it either (ADM-23).
 func mayDecide(ctx context.Context, i review.Item) error {
-	switch i.Kind {
-	case review.Promotion, review.Anchor, review.Import:
-		return access.Of(ctx).May(access.Operator, "decide on "+i.ID+", which changes the trust list")
+	if !changesTrust(i) {
+		return nil
 	}
-	return nil
+	return access.Of(ctx).May(access.Operator, "decide on "+i.ID+", which changes the trust list")
 }

@@ -48,7 +48,7 @@ type trustSetIn struct {
 func (t *trustResource) register(a huma.API) {
 	handle(a, huma.Operation{
 		OperationID: "trust-list", Method: http.MethodGet, Path: "/trust", Summary: "The trust list in force",
-		Description: "By petname, as people wrote the entries; effective is what is in force, and demoted what the machine took away. " +
+		Description: "In the order of the ids, since petnames change, with the entries as people wrote them; effective is what is in force, and demoted what the machine took away. " +
 			"The ETag is of the whole list, for If-Match of POST /trust and POST /trust-file.",
 	}, t.list)
 	handle(a, huma.Operation{
@@ -88,7 +88,7 @@ func (t *trustResource) list(_ context.Context, in *PageIn) (*tagged[api.List[ap
 	for _, e := range inForce.Entries() {
 		list.Items = append(list.Items, t.entry(t.stated(e)))
 	}
-	page, err := paged("trust", list, *in, func(e api.TrustEntry) string { return strings.ToLower(e.Petname) + "\x00" + e.Org })
+	page, err := paged("trust", list, *in, func(e api.TrustEntry) string { return e.Org })
 	if err != nil {
 		return nil, err
 	}
@@ -126,11 +126,23 @@ func (t *trustResource) add(ctx context.Context, in *trustAddIn) (*tagged[api.Tr
 	if err != nil {
 		return nil, err
 	}
-	if e, listed := t.policy.List().Entry(org); listed {
-		return nil, reason.New(reason.Conflict, fmt.Sprintf("organisation %s is listed already as %q, level %s; change it with trust set", org, e.Petname, e.Level))
+	if err := unlistedYet(t.policy.List(), org); err != nil {
+		return nil, err
 	}
-	seen := func(l *trust.List) error { return in.matches("the trust list", listTag(l)) }
-	return t.put(ctx, trust.Entry{Org: org}, in.Body, seen)
+	return t.put(ctx, policy.Edit{Entry: trust.Entry{Org: org}, If: func(l *trust.List) error {
+		if err := in.matches("the trust list", listTag(l)); err != nil {
+			return err
+		}
+		return unlistedYet(l, org) // somebody may have blocked it since
+	}}, in.Body)
+}
+
+// unlistedYet refuses to list who is listed.
+func unlistedYet(l *trust.List, org protocol.OrgID) error {
+	if e, listed := l.Entry(org); listed {
+		return reason.New(reason.Conflict, fmt.Sprintf("organisation %s is listed already as %q, level %s; change it with trust set", org, e.Petname, e.Level))
+	}
+	return nil
 }
 
 func (t *trustResource) set(ctx context.Context, in *trustSetIn) (*tagged[api.TrustEntry], error) {
@@ -147,20 +159,22 @@ func (t *trustResource) set(ctx context.Context, in *trustSetIn) (*tagged[api.Tr
 	if !listed {
 		return nil, reason.New(reason.NotFound, fmt.Sprintf("organisation %s is not listed; list it with trust add", org))
 	}
-	return t.put(ctx, e, in.Body, in.ofEntry(org))
+	return t.put(ctx, policy.Edit{Entry: e, If: in.ofEntry(org), Start: &e}, in.Body)
 }
 
-// put lays what the request says over an entry and puts it in force. What was
+// put lays what the request says over the entry of an edit and puts it in force. What was
 // held only because its organisation was not listed is judged again; that goes on
-// when the client leaves, since the list has changed already. seen refuses what the client did not see.
-func (t *trustResource) put(ctx context.Context, e trust.Entry, in api.TrustEntry, seen func(*trust.List) error) (*tagged[api.TrustEntry], error) {
+// when the client leaves, since the list has changed already.
+func (t *trustResource) put(ctx context.Context, ed policy.Edit, in api.TrustEntry) (*tagged[api.TrustEntry], error) {
+	e := &ed.Entry
 	if e.Org == t.names.self.Org {
 		return nil, reason.New(reason.Conflict, "this is the node's own organisation: it is believed without being listed")
 	}
-	if err := t.change(&e, in); err != nil {
+	if err := t.change(e, in); err != nil {
 		return nil, err
 	}
-	if err := applyOrQueue(ctx, t.policy, t.queue, policy.Edit{Entry: e, Why: in.Reason, If: seen}); err != nil {
+	ed.Why = in.Reason
+	if err := applyOrQueue(ctx, t.policy, t.queue, ed); err != nil {
 		return nil, err
 	}
 	accepted, err := t.intake.Rejudge(context.WithoutCancel(ctx), intake.Curable()...)
@@ -173,9 +187,17 @@ func (t *trustResource) put(ctx context.Context, e trust.Entry, in api.TrustEntr
 	return answerTagged(entryTag(list, e.Org), t.entry(inForce))
 }
 
-// applyOrQueue puts an entry in force, or queues it for the second person whom the list asks for.
+// applyOrQueue puts an entry in force, or queues it for the second person whom the list asks for, with what it
+// changes in the list that the edit was made on.
 func applyOrQueue(ctx context.Context, p *policy.Book, q *review.Queue, ed policy.Edit) error {
-	e := ed.Entry
+	e, seen, now := ed.Entry, ed.If, p.List()
+	ed.If = func(l *trust.List) error {
+		now = l
+		if seen == nil {
+			return nil
+		}
+		return seen(l)
+	}
 	err := p.Apply(ctx, ed)
 	if reason.Of(err) != reason.ApprovalNeeded {
 		return err
@@ -184,12 +206,12 @@ func applyOrQueue(ctx context.Context, p *policy.Book, q *review.Queue, ed polic
 	if withErr != nil {
 		return withErr
 	}
-	after, withErr := p.List().With(e)
+	after, withErr := now.With(e)
 	if withErr != nil {
 		return withErr
 	}
 	title := fmt.Sprintf("list %s as anchor", cmp.Or(e.Petname, e.Org.String()))
-	i, queueErr := enqueue(ctx, q, review.Anchor, e.Org, title, differences(p.List(), after), alone)
+	i, queueErr := enqueue(ctx, q, review.Anchor, e.Org, title, differences(now, after), alone)
 	if queueErr != nil {
 		return queueErr
 	}

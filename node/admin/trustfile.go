@@ -53,6 +53,7 @@ func (f *trustFileResource) register(a huma.API) {
 	handle(a, huma.Operation{
 		OperationID: "trust-reload", Method: http.MethodPost, Path: "/trust-file/reload", Summary: "Read the operator's own file again",
 		Description: "When the file is refused, what is in force stays (the audit log has trust.refused). The answer is the list in force then. " +
+			"If-Match takes the ETag of GET /trust. " +
 			"The audit log has trust.reload.",
 	}, f.reload)
 }
@@ -70,15 +71,15 @@ func (f *trustFileResource) export(context.Context, *nothing) (*tagged[api.Trust
 }
 
 // reload reads the operator's file; when it is refused, what was in force stays.
-func (f *trustFileResource) reload(ctx context.Context, _ *nothing) (*tagged[api.TrustText], error) {
-	if err := f.policy.Reload(ctx); err != nil {
+func (f *trustFileResource) reload(ctx context.Context, in *struct{ IfMatch }) (*tagged[api.TrustText], error) {
+	if err := f.policy.ReloadIf(ctx, in.ofList); err != nil {
 		return nil, err
 	}
 	return f.export(ctx, nil)
 }
 
 // read parses a list and lays it over the one in force.
-func (f *trustFileResource) read(in api.TrustText) (list, merged *trust.List, err error) {
+func (f *trustFileResource) read(inForce *trust.List, in api.TrustText) (list, merged *trust.List, err error) {
 	if list, err = trust.Parse(cmp.Or(in.Name, "trust list"), []byte(in.TOML)); err != nil {
 		return nil, nil, err
 	}
@@ -88,17 +89,18 @@ func (f *trustFileResource) read(in api.TrustText) (list, merged *trust.List, er
 	if _, names := list.Entry(f.names.self.Org); names {
 		return nil, nil, reason.New(reason.Conflict, fmt.Sprintf("%s names this node's own organisation, which is believed without being listed: leave that entry out", in.Name))
 	}
-	merged = f.policy.List().Merge(list)
+	merged = inForce.Merge(list)
 	return list, merged, merged.Validate(time.Now())
 }
 
 func (f *trustFileResource) diff(_ context.Context, in *struct{ Body api.TrustText }) (*body[api.List[api.TrustDifference]], error) {
-	_, merged, err := f.read(in.Body)
+	inForce := f.policy.List()
+	_, merged, err := f.read(inForce, in.Body)
 	if err != nil {
 		return nil, err
 	}
 	list := api.List[api.TrustDifference]{Items: []api.TrustDifference{}}
-	for _, d := range trust.Diff(f.policy.List(), merged) {
+	for _, d := range trust.Diff(inForce, merged) {
 		item := api.TrustDifference{Name: d.Name, Field: d.Field, Before: d.Before, After: d.After}
 		if d.Org != (protocol.OrgID{}) {
 			item.Org = d.Org.String()
@@ -118,14 +120,15 @@ func (f *trustFileResource) queueFile(ctx context.Context, in *trustImportIn) (*
 	if err := in.seen(ctx); err != nil {
 		return nil, err
 	}
-	if err := in.matches("the trust list", listTag(f.policy.List())); err != nil {
+	inForce := f.policy.List() // one, so that what is shown is what the client saw
+	if err := in.ofList(inForce); err != nil {
 		return nil, err
 	}
-	list, merged, err := f.read(in.Body)
+	list, merged, err := f.read(inForce, in.Body)
 	if err != nil {
 		return nil, err
 	}
-	changes := differences(f.policy.List(), merged)
+	changes := differences(inForce, merged)
 	if len(changes) == 0 {
 		return nil, reason.New(reason.Conflict, in.Body.Name+" would change nothing: everything in it is in force already")
 	}

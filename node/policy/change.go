@@ -23,6 +23,8 @@ type Edit struct {
 	Approver *audit.Actor
 	// If, which may be nil, is asked with the list in force while nobody else changes it; its error refuses the edit.
 	If func(*trust.List) error
+	// Start, which may be nil, is the entry as Stated gave it that Entry was made from: state.changed when it is another one by now.
+	Start *trust.Entry
 }
 
 // Apply puts an entry in force, durably, on behalf of the actor of ctx, and writes to the
@@ -30,7 +32,7 @@ type Edit struct {
 // file is overlaid. What a lowered level cannot have (automation,
 // vouching, a direct connection, scopes of a blocked organisation) goes with the
 // level; demotions of the organisation are lifted: a person has decided. Errors are usage.invalid for a faulty entry, conflict for a petname that is
-// taken, and approval.needed when the list asks for two people and only one agreed.
+// taken, state.changed as Start says, and approval.needed when the list asks for two people and only one agreed.
 func (b *Book) Apply(ctx context.Context, ed Edit) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -42,7 +44,11 @@ func (b *Book) Apply(ctx context.Context, ed Edit) error {
 	now := time.Now()
 	e := ed.Entry
 	before, _ := b.List().Entry(e.Org)
-	if stated, listed := b.stated(e.Org); listed {
+	stated, listed := b.stated(e.Org)
+	if ed.Start != nil && !reflect.DeepEqual(stated, *ed.Start) {
+		return reason.New(reason.StateChanged, fmt.Sprintf("change the entry of %s: somebody changed it at the same time", e.Org))
+	}
+	if listed {
 		e = lowered(stated, e)
 	}
 	if err := checkDay(e, now); err != nil {
@@ -109,8 +115,16 @@ func isAnchor(e trust.Entry) bool {
 // Import lays every entry and group of a list over the one in force, on behalf of
 // the actor of ctx. approver is as in Edit. Nothing is applied when anything is wrong.
 func (b *Book) Import(ctx context.Context, list *trust.List, why string, approver *audit.Actor) error {
+	return b.ImportIf(ctx, list, why, approver, func(*trust.List) error { return nil })
+}
+
+// ImportIf is Import where the list in force is as the caller expects: see RemoveIf.
+func (b *Book) ImportIf(ctx context.Context, list *trust.List, why string, approver *audit.Actor, seen func(*trust.List) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if err := seen(b.List()); err != nil {
+		return err
+	}
 	now := time.Now()
 	for _, e := range list.Entries() {
 		if err := checkDay(e, now); err != nil {

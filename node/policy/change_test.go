@@ -336,3 +336,19 @@ func TestOverlaid(t *testing.T) {
 		t.Errorf("overlaid: %v", got)
 	}
 }
+
+// A change of an entry that somebody changed meanwhile is not applied, whatever the list in force shows of it.
+func TestStart(t *testing.T) {
+	f := newFolder(t)
+	b := f.open(t)
+	e := entry(1, "one", trust.Partner)
+	must(t, b.Set(e))
+	stated, _ := b.Stated(e.Org)
+	changed := stated
+	changed.Reason = "met"
+	must(t, b.Apply(t.Context(), Edit{Entry: changed, Start: &stated}))
+	wantCode(t, b.Apply(t.Context(), Edit{Entry: stated, Start: &stated}), reason.StateChanged, "at the same time")
+	if now, _ := b.Stated(e.Org); now.Reason != "met" {
+		t.Errorf("%+v", now)
+	}
+}

@@ -86,12 +86,13 @@ type Queue struct {
 	aside string     // set by Open
 	mu    sync.Mutex // guards state and the file
 	state
+	claimed map[string]bool // by id, what somebody decides on now; guarded by mu
 }
 
 // Open reads the file (absent is empty). One that cannot be made sense of is moved aside: what waits
 // in it must not keep the node from starting. Aside then says where it is.
 func Open(path string) (*Queue, error) {
-	q := &Queue{path: path, limit: maxFile}
+	q := &Queue{path: path, limit: maxFile, claimed: map[string]bool{}}
 	err := q.read()
 	if reason.Of(err) != reason.ConfigInvalid {
 		return q, err
@@ -264,6 +265,32 @@ func (q *Queue) Find(id string, now time.Time) (Item, error) {
 	return Item{}, reason.New(reason.Ambiguous, fmt.Sprintf("review item %s: %s and %s begin like this", id, found[0].ID, found[1].ID))
 }
 
+// Claim is Find for who decides on the item: until release nobody else gets it (conflict), so that of an acceptance and a
+// rejection at the same time one is carried out.
+func (q *Queue) Claim(id string, now time.Time) (i Item, release func(), err error) {
+	if i, err = q.Find(id, now); err != nil {
+		return Item{}, nil, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.claimed[i.ID]:
+		return Item{}, nil, reason.New(reason.Conflict, "review item "+i.ID+": somebody decides on it at this moment; look at it again")
+	case q.index(i.ID) < 0: // decided since it was found
+		return Item{}, nil, gone(i.ID)
+	}
+	q.claimed[i.ID] = true
+	return i, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		delete(q.claimed, i.ID)
+	}, nil
+}
+
+func gone(id string) error {
+	return reason.New(reason.NotFound, "review item "+id+": it does not wait any more")
+}
+
 // Close takes an item out, durably; rejected remembers it for 30 days, so that the same matter
 // does not come back at once. not.found when it does not wait.
 func (q *Queue) Close(id string, rejected bool, now time.Time) error {
@@ -272,7 +299,7 @@ func (q *Queue) Close(id string, rejected bool, now time.Time) error {
 	next := q.tidy(now)
 	at := next.index(id)
 	if at < 0 {
-		return reason.New(reason.NotFound, "review item "+id+": it does not wait any more")
+		return gone(id)
 	}
 	next.Items = slices.Delete(next.Items, at, at+1)
 	if rejected {

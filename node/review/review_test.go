@@ -266,3 +266,33 @@ func TestNeverTooLargeToOpen(t *testing.T) {
 		t.Errorf("a refused item changed the queue: %d of %d", len(q.Items), before)
 	}
 }
+
+// One at a time decides on an item; the other is told.
+func TestClaim(t *testing.T) {
+	q := open(t, filepath.Join(t.TempDir(), "review.json"))
+	id, _, err := q.Add(item(Promotion, "up"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // it can be had again
+		i, release, err := q.Claim(id, day)
+		if err != nil || i.ID != id {
+			t.Fatal(i, err)
+		}
+		if _, _, err := q.Claim(id[:len(id)-1], day); reason.Of(err) != reason.Conflict {
+			t.Errorf("claimed twice: %v", err)
+		}
+		release()
+	}
+	_, release, err := q.Claim(id, day)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Close(id, true, day); err != nil {
+		t.Fatal(err)
+	}
+	release()
+	if _, _, err := q.Claim(id, day); reason.Of(err) != reason.NotFound {
+		t.Errorf("claimed what was decided: %v", err)
+	}
+}
