@@ -36,7 +36,7 @@ func (k *kit) reopen() {
 	k.t.Helper()
 	b, err := Open(k.path, k.log)
 	ok(k.t, err)
-	b.isAccount = func(name string) bool { return name == "root" || name == "alice" } // whatever this machine has
+	b.isAccount = func(name string) (bool, error) { return name == "root" || name == "alice", nil } // whatever this machine has
 	k.Book = b
 }
 

@@ -69,8 +69,8 @@ type Book struct {
 	sessions []*session // oldest first
 	pace     pace
 
-	accounts  *Accounts              // locks for itself
-	isAccount func(name string) bool // asked under no lock
+	accounts  *Accounts                       // locks for itself
+	isAccount func(name string) (bool, error) // asked under no lock
 }
 
 // Open reads the tokens in path, which may be absent. A damaged file gives state.damaged and is left as it is.
@@ -91,7 +91,11 @@ func (b *Book) Create(ctx context.Context, name string, role Role, expires time.
 	if err := mayBe(t, now); err != nil {
 		return Token{}, "", err
 	}
-	if b.isAccount(name) {
+	is, err := b.isAccount(name)
+	if err != nil { // whoever it is would stand in the audit log under another's name
+		return Token{}, "", fmt.Errorf("%s: ask the system whether an account has that name: %w", creating(t), err)
+	}
+	if is {
 		return Token{}, "", reason.New(reason.UsageInvalid, creating(t)+": an account of this machine has that name, which stands in the audit log; choose another one")
 	}
 	fallen := b.accounts.fallen(p, now)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -142,13 +143,14 @@ func TestSessionsEndWithTheirToken(t *testing.T) {
 // A session ends when the account behind it has less than it had (ADM-25), and does not come back with the role.
 func TestSessionsEndWithTheRoleOfTheirAccount(t *testing.T) {
 	k := newKit(t)
-	me := AtSocket(os.Geteuid(), os.Geteuid(), Groups{})
+	me, err := AtSocket(os.Geteuid(), os.Geteuid(), Groups{})
+	ok(t, err)
 	session, p := k.login(With(t.Context(), me), Operator)
 	if !k.Valid(me) || !k.Valid(p) {
 		t.Fatal("not valid")
 	}
-	k.accounts.known[me.at] = seen{Principal{Role: Viewer}, time.Now().Add(time.Hour)}
-	_, err := k.Session(session, "browser", "here")
+	k.accounts.known[me.at] = seen{Principal: Principal{Role: Viewer}, until: time.Now().Add(time.Hour)}
+	_, err = k.Session(session, "browser", "here")
 	refused(t, err, reason.LoginExpired)
 	if k.Valid(me) || k.Valid(p) {
 		t.Error("valid with a role that the account has no more")
@@ -285,22 +287,28 @@ func TestAccounts(t *testing.T) {
 	look := func(uid int) (string, []string, error) {
 		groups, ok := accounts[uid]
 		if !ok {
-			return "", nil, errors.New("no such account")
+			return "", nil, fmt.Errorf("look up: %w", user.UnknownUserIdError(uid))
 		}
 		return fmt.Sprint("u", uid), groups, nil
 	}
 	for uid, want := range map[int]Role{
 		0: Owner, 5: Owner, 10: Operator, 11: Analyst, 12: Viewer, 13: Operator, 14: Viewer, audit.UIDUnknown: Viewer, audit.UIDNode: Viewer,
 	} {
-		if p := atSocket(uid, 5, DefaultGroups(), look); p.Role != want || p.Actor.UID != uid || p.Actor.Via != ViaSocket || p.ID != "" {
-			t.Errorf("account %d: %+v, want %s", uid, p, want)
+		if p, err := atSocket(uid, 5, DefaultGroups(), look); err != nil || p.Role != want || p.Actor.UID != uid || p.Actor.Via != ViaSocket || p.ID != "" {
+			t.Errorf("account %d: %+v, %v, want %s", uid, p, err, want)
 		}
 	}
-	if p := atSocket(12, 5, Groups{}, look); p.Role != Operator {
+	if p, _ := atSocket(12, 5, Groups{}, look); p.Role != Operator {
 		t.Errorf("without groups: %+v", p)
 	}
-	if p := atSocket(14, 14, DefaultGroups(), look); p.Role != Owner {
+	if p, _ := atSocket(14, 14, DefaultGroups(), look); p.Role != Owner {
 		t.Errorf("the node's own account, which has no name: %+v", p)
+	}
+	down := func(int) (string, []string, error) { return "u", nil, errors.New("directory does not answer") }
+	for uid, want := range map[int]Role{0: Owner, 5: Owner, 10: Viewer} {
+		if p, err := atSocket(uid, 5, DefaultGroups(), down); err == nil || p.Role != want {
+			t.Errorf("account %d, nobody to ask: %+v, %v", uid, p, err)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +14,9 @@ import (
 const (
 	// accountFor is how long an account has the name and role that the system gave it.
 	accountFor = 2 * time.Second
+	// lastKnownFor is how long an account keeps the role that it had while the system cannot be asked: a directory that does
+	// not answer for a while must not log everybody out.
+	lastKnownFor = time.Hour
 	// maxAccounts bounds the accounts that are remembered.
 	maxAccounts = 1024
 )
@@ -20,7 +24,7 @@ const (
 // Accounts remembers for a moment who accounts are. The system is asked under no lock: where accounts come from a
 // directory over the network, that may take long. It may be used concurrently.
 type Accounts struct {
-	ask func(account) Principal
+	ask func(account) (Principal, error)
 
 	mu    sync.Mutex
 	known map[account]seen // guarded by mu
@@ -29,7 +33,9 @@ type Accounts struct {
 // seen is an account as the system had it.
 type seen struct {
 	Principal
-	until time.Time
+	until   time.Time // when it is asked about again
+	known   time.Time // when the system last said it; zero for never
+	failing bool      // the system could not be asked since
 }
 
 // NewAccounts knows nobody yet.
@@ -37,7 +43,7 @@ func NewAccounts() *Accounts {
 	return &Accounts{ask: account.principal, known: map[account]seen{}}
 }
 
-// AtSocket is AtSocket, at most two seconds old.
+// AtSocket is AtSocket, at most two seconds old; up to an hour while the system cannot be asked.
 func (a *Accounts) AtSocket(uid, owner int, g Groups) Principal {
 	return a.of(account{true, uid, owner, g}, time.Now())
 }
@@ -50,7 +56,7 @@ func (a *Accounts) fallen(p Principal, now time.Time) error {
 	return reason.New(reason.LoginExpired, fmt.Sprintf("the account %s no longer has the role %s", p.Actor, p.Role))
 }
 
-// of is who an account is, at most accountFor old.
+// of is who an account is, at most accountFor old, or lastKnownFor while the system cannot be asked.
 func (a *Accounts) of(who account, now time.Time) Principal {
 	a.mu.Lock()
 	one, ok := a.known[who]
@@ -58,14 +64,36 @@ func (a *Accounts) of(who account, now time.Time) Principal {
 	if ok && one.until.After(now) {
 		return one.Principal
 	}
-	one = seen{a.ask(who), now.Add(accountFor)}
+	p, err := a.ask(who)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	one = a.known[who].next(p, err, now)
+	if len(a.known) >= maxAccounts {
+		maps.DeleteFunc(a.known, func(_ account, s seen) bool { return now.Sub(s.known) >= lastKnownFor })
+	}
 	if len(a.known) >= maxAccounts {
 		clear(a.known)
 	}
 	a.known[who] = one
 	return one.Principal
+}
+
+// next is what is known of an account after the system was asked again.
+func (s seen) next(p Principal, err error, now time.Time) seen {
+	if err == nil {
+		return seen{Principal: p, until: now.Add(accountFor), known: now}
+	}
+	kept := now.Sub(s.known) < lastKnownFor
+	switch {
+	case kept && !s.failing:
+		log.Warnw("account cannot be looked up: it keeps the role that it had", "account", s.Actor, "role", s.Role, "until", s.known.Add(lastKnownFor), "err", err)
+	case !kept && (!s.failing || s.Role != p.Role):
+		log.Warnw("account cannot be looked up: it has the least role", "account", p.Actor, "role", p.Role, "err", err)
+	}
+	if kept {
+		p = s.Principal
+	}
+	return seen{Principal: p, until: now.Add(accountFor), known: s.known, failing: true}
 }
 
 // Valid reports whether a principal may still do what it might when it came: streams ask every few

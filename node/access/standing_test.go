@@ -1,12 +1,14 @@
 package access
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tocsin/node/audit"
@@ -63,10 +65,10 @@ func TestLookUpsHoldNobodyUp(t *testing.T) {
 	k := newKit(t)
 	_, secret := k.create("ci", Viewer)
 	asked, answer := make(chan struct{}), make(chan struct{})
-	k.accounts.ask = func(account) Principal {
+	k.accounts.ask = func(account) (Principal, error) {
 		close(asked)
 		<-answer
-		return Principal{Role: Operator}
+		return Principal{Role: Operator}, nil
 	}
 	slow := Principal{Role: Operator, at: account{known: true, uid: 7}}
 	var wait sync.WaitGroup
@@ -148,9 +150,61 @@ func TestEndedTokensAreBounded(t *testing.T) {
 
 // The node's own look at the system's accounts (ADM-24).
 func TestAccountNames(t *testing.T) {
-	if !isAccount("root") || isAccount("no-such-account-here") {
-		t.Error("root is an account, and what the system does not name is none")
+	for name, want := range map[string]bool{"root": true, "no-such-account-here": false} {
+		if is, err := isAccount(name); err != nil || is != want {
+			t.Errorf("%s: %v, %v", name, is, err)
+		}
 	}
+	k := newKit(t)
+	k.isAccount = func(string) (bool, error) { return false, errors.New("directory does not answer") }
+	if _, _, err := k.Create(as(Owner), "ci", Viewer, time.Now().Add(time.Hour), ""); err == nil || len(k.Tokens()) != 0 {
+		t.Errorf("a token that may have an account's name: %v", err)
+	}
+}
+
+// A directory that does not answer for a while logs nobody out, and lets nobody do more than before (ADM-22).
+func TestDirectoryDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKit(t)
+		down := errors.New("directory does not answer")
+		role, err := Operator, error(nil)
+		k.accounts.ask = func(a account) (Principal, error) {
+			if err != nil {
+				return Principal{Role: Viewer, at: a}, err
+			}
+			return Principal{Role: role, at: a}, nil
+		}
+		at := Principal{Role: Operator, Actor: audit.Actor{UID: 7, Via: ViaSocket}, at: account{known: true, uid: 7}}
+		_, who := k.login(With(t.Context(), at), Operator)
+		err = down
+		for range 11 {
+			time.Sleep(lastKnownFor / 12)
+			if !k.Valid(who) {
+				t.Fatal("the session is over")
+			}
+		}
+		if p := k.accounts.AtSocket(8, 0, Groups{}); p.Role != Viewer {
+			t.Errorf("one who was never seen is %s", p.Role)
+		}
+		role, err = Operator, nil
+		time.Sleep(accountFor)
+		if p := k.accounts.AtSocket(8, 0, Groups{}); p.Role != Operator || !k.Valid(who) {
+			t.Errorf("when it answers again: %s", p.Role)
+		}
+		role = Analyst
+		time.Sleep(accountFor)
+		if k.Valid(who) {
+			t.Error("the session has more than its account")
+		}
+		role = Operator
+		time.Sleep(accountFor)
+		_, who = k.login(With(t.Context(), at), Operator)
+		err = down
+		time.Sleep(lastKnownFor + accountFor)
+		if k.Valid(who) {
+			t.Error("what was known an hour ago holds")
+		}
+	})
 }
 
 // What an account is called and may do is asked once in a while, and of no more accounts remembered than the bound says.
@@ -166,7 +220,7 @@ func TestAccountsAreRemembered(t *testing.T) {
 	if who := a.of(mine, now); who.Actor.User != me.Username || who.Role != Owner {
 		t.Errorf("I am %+v, want %q", who, me.Username)
 	}
-	a.known[mine] = seen{Principal{Role: Analyst}, now.Add(accountFor)}
+	a.known[mine] = seen{Principal: Principal{Role: Analyst}, until: now.Add(accountFor)}
 	if who := a.of(mine, now); who.Role != Analyst {
 		t.Errorf("asked again: %+v", who)
 	}
@@ -174,7 +228,7 @@ func TestAccountsAreRemembered(t *testing.T) {
 		t.Errorf("not asked again: %+v", who)
 	}
 	for uid := range maxAccounts + 10 {
-		a.known[at(1<<20+uid)] = seen{}
+		a.known[at(1<<20+uid)] = seen{known: now}
 	}
 	const nobody = 1<<31 - 7
 	if who := a.of(at(nobody), now); who.Role != Viewer || who.Actor.User != "" || len(a.known) != 1 {
