@@ -51,9 +51,13 @@ type router struct {
 func newRouter(ctx context.Context, h host.Host, id libp2pproto.ID, network string, p *peerTable, m *meter, refused func(string, peer.ID, bool)) (*router, error) {
 	flood := id == controlProtocol
 	filter := newSubscriptionFilter(network, flood)
+	closed := func(q peer.ID) {
+		filter.forget(q)
+		p.lapses.closed(h.Network(), q)
+	}
 	r := &router{
 		id:      id,
-		trace:   newTrace(refused, filter.forget, p.holes.sentBy),
+		trace:   newTrace(refused, closed, p.holes.sentBy),
 		flood:   flood,
 		pace:    rate.NewLimiter(announcePace.rate, announcePace.burst),
 		peers:   p,

@@ -187,7 +187,10 @@ func (h *Host) Peers() []PeerInfo {
 // bundle is registered for the host's life.
 func (h *Host) watchConnections() *network.NotifyBundle {
 	return &network.NotifyBundle{
-		ConnectedF: func(_ network.Network, c network.Conn) {
+		ConnectedF: func(n network.Network, c network.Conn) {
+			if len(n.ConnsToPeer(c.RemotePeer())) > 1 {
+				h.peers.lapses.double(c.RemotePeer())
+			}
 			if h.peers.arrived(c.RemotePeer()) {
 				log.Infow("peer connected", "peer", c.RemotePeer(), "addr", c.RemoteMultiaddr(), "direction", c.Stat().Direction)
 			}
@@ -227,6 +230,7 @@ func (h *Host) runPeers(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			h.redial(ctx, &dials)
+			h.mend(ctx, &dials, time.Now())
 			h.sendAway(time.Now())
 		case <-standings.C:
 			h.refreshStandings()

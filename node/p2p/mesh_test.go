@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/x/simlibp2p"
 	"github.com/marcopolo/simnet"
+	"github.com/multiformats/go-multiaddr"
 
 	"tocsin/protocol"
 	"tocsin/protocol/protocoltest"
@@ -223,6 +225,7 @@ type mesh struct {
 	wg     sync.WaitGroup
 	closed []func()
 	next   int
+	silent sync.Map // addresses whose packets are lost
 	link   simnet.NodeBiDiLinkSettings
 }
 
@@ -236,12 +239,37 @@ func linkOf(mbps int) simnet.NodeBiDiLinkSettings {
 func inBubble(t *testing.T, f func(t *testing.T, m *mesh)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		m := &mesh{t: t, link: linkOf(1000), net: &simnet.Simnet{LatencyFunc: simnet.StaticLatency(10 * time.Millisecond)}}
+		m := &mesh{t: t, link: linkOf(1000)}
+		m.net = &simnet.Simnet{LatencyFunc: m.latency, Logger: slog.New(slog.DiscardHandler)}
 		m.ctx, m.stop = context.WithCancel(context.Background())
 		m.net.Start()
 		defer m.close()
 		f(t, m)
 	})
+}
+
+// latency is how long a packet is under way; one from or to a node that was silenced does not arrive.
+func (m *mesh) latency(p *simnet.Packet) time.Duration {
+	_, from := m.silent.Load(p.From.String())
+	_, to := m.silent.Load(p.To.String())
+	if from || to {
+		return 10_000 * time.Hour
+	}
+	return 10 * time.Millisecond
+}
+
+// silence has a node vanish as in a crash: nobody is told.
+func (m *mesh) silence(n *testNode) {
+	m.t.Helper()
+	udp, err := multiaddr.NewMultiaddr(n.Addrs()[0])
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	ip, err := udp.ValueForProtocol(multiaddr.P_IP4)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.silent.Store(ip+":8469", true)
 }
 
 func (m *mesh) close() {

@@ -40,6 +40,7 @@ type peerTable struct {
 	deps    *Deps
 	learned *learnMeter
 	holes   *holes
+	lapses  *lapses
 
 	mu    sync.Mutex // guards all below and what peers points to
 	peers map[peer.ID]*peerEntry
@@ -81,7 +82,7 @@ type keptPeer struct {
 }
 
 func newPeerTable(deps *Deps) *peerTable {
-	return &peerTable{deps: deps, learned: newLearnMeter(), holes: newHoles(), peers: make(map[peer.ID]*peerEntry), pending: make(map[peer.ID]pendingPeer)}
+	return &peerTable{deps: deps, learned: newLearnMeter(), holes: newHoles(), lapses: newLapses(), peers: make(map[peer.ID]*peerEntry), pending: make(map[peer.ID]pendingPeer)}
 }
 
 // lookup asks identity and trust list who p is; the lock is not held. Anybody can
