@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -173,7 +174,7 @@ func (k *keyResource) rotate(ctx context.Context, in *keyIn[api.KeyRotate]) (*bo
 	old := k.office.Keys().Record.Public().ID()
 	fresh, err := k.office.RotateRecord(ctx, in.Body.Revoke, protocol.RevokedSuperseded, in.Body.Reason)
 	if err != nil {
-		return nil, err
+		return nil, k.halfway(err, old, fresh)
 	}
 	return answer(k.changed(old, fresh))
 }
@@ -191,6 +192,23 @@ func (k *keyResource) changed(old, fresh protocol.KeyID) api.KeyChanged {
 	return out
 }
 
+// halfway says, beside what went wrong, how the keys stand by now: what failed may have come behind the change.
+func (k *keyResource) halfway(err error, old, fresh protocol.KeyID) error {
+	c, stands := k.changed(old, fresh), ""
+	if c.Revoked {
+		stands = "key " + c.Old + " is revoked"
+	}
+	if c.New != "" {
+		stands = strings.TrimPrefix(stands+", this node signs with key "+c.New, ", ")
+	}
+	if stands == "" {
+		return err
+	}
+	said := *api.ProblemOf(err)
+	said.Detail += " (by now " + stands + ")"
+	return &said
+}
+
 func (k *keyResource) revoke(ctx context.Context, in *keyIn[api.KeyRevoke]) (*body[api.KeyChanged], error) {
 	r, err := k.revocation(in.Body)
 	if err != nil {
@@ -198,7 +216,7 @@ func (k *keyResource) revoke(ctx context.Context, in *keyIn[api.KeyRevoke]) (*bo
 	}
 	fresh, err := k.office.Revoke(ctx, r)
 	if err != nil {
-		return nil, err
+		return nil, k.halfway(err, r.Key, fresh)
 	}
 	return answer(k.changed(r.Key, fresh))
 }

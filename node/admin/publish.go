@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -61,7 +62,7 @@ func (p *publishResource) register(a huma.API) {
 		Description: "The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. " +
 			"What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: " +
 			"look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; " +
-			"a problem means that nothing goes on, and its detail says what went out before. With Accept: " +
+			"a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: " +
 			"" + api.MediaNDJSON + " the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. " +
 			"Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.",
 	}, p.post)
@@ -187,12 +188,26 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 	}
 	raw, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	if err != nil {
-		return nil, fmt.Errorf("publish: read the file: %w", err)
+		return nil, unreadable("publish: read the file", err)
 	}
 	if int64(len(raw)) > limit {
 		return nil, tooLarge
 	}
 	return raw, nil
+}
+
+// unreadable says why a request's body did not come: by its sender's doing, or that of the way here.
+func unreadable(what string, err error) error {
+	late, isNet := errors.AsType[net.Error](err)
+	switch {
+	case reason.Of(err) != "": // the login that it came with is over
+		return fmt.Errorf("%s: %w", what, err)
+	case isNet && late.Timeout():
+		p := api.NewProblem(reason.TimedOut, what+": it came too slowly")
+		p.Status = http.StatusRequestTimeout // not that this node was too slow
+		return p
+	}
+	return reason.Wrap(reason.Interrupted, what+": it broke off", err)
 }
 
 func (in *publishIn) request() (req outbox.Request, hold time.Duration, err error) {
@@ -231,8 +246,27 @@ func publishProblem(err error, res outbox.Result) *api.Problem {
 		return p
 	}
 	said := *p
-	said.Detail = fmt.Sprintf("%s (%d objects in %d records went out before)", p.Detail, res.Objects, len(res.Records))
+	said.Detail = fmt.Sprintf("%s (%d objects in %d records went out before: %s)", p.Detail, res.Objects, len(res.Records), someOf(res.Records))
+	said.Fix = "Publish the same again, with a new Idempotency-Key where there is one: what went out is skipped then (stix.published), the rest goes out."
+	if p.Code != string(reason.Interrupted) {
+		said.Fix = strings.TrimSpace(p.Fix + " " + said.Fix)
+	}
 	return &said
+}
+
+// maxSome is how many names a problem lists.
+const maxSome = 5
+
+// someOf names the first of many things.
+func someOf[T any](all []T) string {
+	var names []string
+	for _, one := range all[:min(len(all), maxSome)] {
+		names = append(names, fmt.Sprint(one))
+	}
+	if more := len(all) - len(names); more > 0 {
+		return fmt.Sprintf("%s and %d more, which the audit log names", strings.Join(names, ", "), more)
+	}
+	return strings.Join(names, ", ")
 }
 
 func showResult(res outbox.Result) *api.PublishResult {
@@ -270,6 +304,7 @@ func (a *publishAnswer) progress(done, total int) {
 
 func (a *publishAnswer) result(res *api.PublishResult) {
 	if a.stream {
+		lastWords(a.w)
 		a.line(api.PublishLine{Result: res})
 		return
 	}
@@ -279,6 +314,7 @@ func (a *publishAnswer) result(res *api.PublishResult) {
 
 func (a *publishAnswer) problem(p *api.Problem) {
 	if a.begun {
+		lastWords(a.w)
 		a.line(api.PublishLine{Problem: p})
 		return
 	}

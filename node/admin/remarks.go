@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -126,10 +127,21 @@ func (m *remarkResource) sight(ctx context.Context, in *struct{ Body api.Sightin
 		err = m.say(ctx, audit.Event{Action: "belief.sighting", Target: about.Object, Reason: in.Body.Reason,
 			Detail: map[string]string{"count": fmt.Sprint(in.Body.Count), "org": about.Org.String(), "asked": in.Body.Target}}, about, raw, &out)
 		if err != nil {
-			return nil, err
+			return nil, sightedBefore(err, out)
 		}
 	}
 	return answer(out)
+}
+
+// sightedBefore says, beside what went wrong, of what a sighting had gone out before.
+func sightedBefore(err error, out api.Remarked) error {
+	if len(out.About) == 0 {
+		return err
+	}
+	said := *api.ProblemOf(err)
+	said.Detail = fmt.Sprintf("%s (a sighting went out before of: %s)", said.Detail, someOf(out.About))
+	said.Fix = strings.TrimSpace(said.Fix + " Say it of the others alone, each by its id and with a new Idempotency-Key where there is one: a second one of the same object counts as another sighting.")
+	return &said
 }
 
 // sighted finds what a sighting speaks of: an object, or every claim about a value. A

@@ -27,16 +27,14 @@ const (
 	headerReplayed = "Idempotency-Replayed"
 )
 
-// repeatable are the operations that take an Idempotency-Key: those that sign and send. Those that send several records
-// keep a refusal, too, since some may be out; the others are free to be tried again.
-func repeatable(operation string) (keyed, keepsRefusals bool) {
+// repeatable reports whether an operation takes an Idempotency-Key: those do that sign something that cannot be taken back,
+// and would do so twice. What a repetition finds done, such as statements that the chain holds, needs none.
+func repeatable(operation string) bool {
 	switch operation {
-	case "publish", "opinion", "pledge", "checkpoint-make":
-		return true, false
-	case "sighting":
-		return true, true
+	case "publish", "opinion", "sighting", "pledge", "checkpoint-make", "keys-rotate", "keys-revoke":
+		return true
 	}
-	return false, false
+	return false
 }
 
 // repeat does an operation once for each key, and gives the same answer to whoever repeats the request (ADM-31).
@@ -52,42 +50,37 @@ func (s *surface) repeat(ctx huma.Context, next func(huma.Context)) {
 		writeProblem(w, problemOf(ctx.Operation().OperationID, err))
 		return
 	}
-	before, err := s.once.Begin(req, time.Now())
-	if err == nil && before != nil {
+	doing, before, err := s.once.Begin(req, time.Now())
+	if err == nil && doing != nil {
+		first(ctx, doing, next)
+		return
+	}
+	if err == nil {
 		err = again(w, r, req, before, bodyLimit(ctx.Operation()))
-		before = nil
-		if err == nil {
-			return
-		}
 	}
 	if err != nil {
 		writeProblem(w, problemOf(ctx.Operation().OperationID, err))
-		return
 	}
-	s.first(ctx, req, next)
 }
 
-// first does the operation and keeps what was answered. What panicked is kept as such: nobody knows how far it came.
-func (s *surface) first(ctx huma.Context, req once.Request, next func(huma.Context)) {
+// first does the operation and ends its key with what was answered. What panicked is answered as such: nobody knows how far it came.
+func first(ctx huma.Context, doing *once.Doing, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
 	sent := &hashedBody{ReadCloser: r.Body, hash: sha256.New()}
-	doing := r.WithContext(ctx.Context())
-	doing.Body = sent
+	r = r.WithContext(once.With(ctx.Context(), doing))
+	r.Body = sent
 	told := &toldWriter{ResponseWriter: w, status: http.StatusOK}
 	broken := api.NewProblem(reason.Internal, "the first request with this key broke off; see in the audit log what came of it, and use a new key")
 	raw, _ := json.Marshal(broken) // a problem can be written
-	answer := &once.Answer{Status: broken.Status, Type: broken.ContentType(""), Body: raw}
+	answer := once.Answer{Status: broken.Status, Type: broken.ContentType(""), Body: raw}
 	defer func() {
-		if answer != nil {
-			answer.Sent = fmt.Sprintf("%x", sent.hash.Sum(nil))
-		}
-		if err := s.once.End(req, answer, time.Now()); err != nil {
+		answer.Sent = fmt.Sprintf("%x", sent.hash.Sum(nil))
+		if err := doing.End(answer, time.Now()); err != nil {
 			log.Errorw("an answer could not be kept for who repeats the request", "operation", ctx.Operation().OperationID, "err", err)
 		}
 	}()
-	next(humago.NewContext(ctx.Operation(), doing, told))
-	_, keepsRefusals := repeatable(ctx.Operation().OperationID)
-	answer = told.answer(keepsRefusals)
+	next(humago.NewContext(ctx.Operation(), r, told))
+	answer = once.Answer{Status: told.status, Type: told.Header().Get("Content-Type"), Body: told.kept.Bytes()}
 }
 
 // keyedRequest says what a key stands for.
@@ -116,7 +109,7 @@ func again(w http.ResponseWriter, r *http.Request, req once.Request, a *once.Ans
 	h := sha256.New()
 	n, err := io.Copy(h, io.LimitReader(r.Body, limit+1))
 	if err != nil {
-		return fmt.Errorf("read the repeated request: %w", err)
+		return unreadable("read the repeated request", err)
 	}
 	if n > limit || fmt.Sprintf("%x", h.Sum(nil)) != a.Sent {
 		return reason.New(reason.KeyReused, fmt.Sprintf("idempotency key %q came with another body before", req.Key))
@@ -159,26 +152,11 @@ func (t *toldWriter) WriteHeader(status int) {
 }
 
 func (t *toldWriter) Write(p []byte) (int, error) {
-	if t.lines() {
+	if t.Header().Get("Content-Type") == api.MediaNDJSON {
 		t.kept.Reset()
 	}
 	if room := once.MaxBody + 1 - t.kept.Len(); room > 0 {
 		t.kept.Write(p[:min(room, len(p))])
 	}
 	return t.ResponseWriter.Write(p)
-}
-
-func (t *toldWriter) lines() bool { return t.Header().Get("Content-Type") == api.MediaNDJSON }
-
-// answer is what to keep: nil when nothing was done.
-func (t *toldWriter) answer(keepsRefusals bool) *once.Answer {
-	status := t.status
-	var line api.PublishLine
-	if t.lines() && json.Unmarshal(t.kept.Bytes(), &line) == nil && line.Problem != nil {
-		status = line.Problem.Status
-	}
-	if status >= 400 && status < 500 && !keepsRefusals {
-		return nil
-	}
-	return &once.Answer{Status: t.status, Type: t.Header().Get("Content-Type"), Body: t.kept.Bytes()}
 }

@@ -54,13 +54,16 @@ func newSurface(d Deps) *surface {
 // DocumentOperation completes an operation before it is registered: the framework calls it first and then wraps the
 // handler in the operation's middlewares.
 func (s *surface) DocumentOperation(op *huma.Operation) {
-	if keyed, _ := repeatable(op.OperationID); keyed {
+	if op.Method != http.MethodGet && !takesStates(op) {
+		op.Middlewares = append(op.Middlewares, unconditional)
+	}
+	if repeatable(op.OperationID) {
 		op.Middlewares = append(op.Middlewares, s.repeat)
 		one := 1
 		longest := once.MaxKey
 		op.Parameters = append(op.Parameters, &huma.Param{
 			Name: headerKey, In: "header", Schema: &huma.Schema{Type: huma.TypeString, MinLength: &one, MaxLength: &longest},
-			Description: "Names this request for 24 hours: repeated unchanged with the same key it is answered as the first time, and done once.",
+			Description: "Names this request for 24 hours: repeated unchanged with the same key it is answered as the first time, and done once. Where nothing went out or was changed the key is free again.",
 		})
 	}
 	op.Tags = []string{groupOf(op.Path)}
@@ -107,7 +110,7 @@ func codesOf(op *huma.Operation) []reason.Code {
 	if op.OperationID != "status" {
 		codes = append(codes, reason.NodeStarting)
 	}
-	if len(op.Parameters) > 0 || op.RequestBody != nil {
+	if len(op.Parameters) > 0 || op.RequestBody != nil || op.Method != http.MethodGet {
 		codes = append(codes, reason.UsageInvalid)
 	}
 	if op.RequestBody != nil {
@@ -119,10 +122,10 @@ func codesOf(op *huma.Operation) []reason.Code {
 	if op.Method != http.MethodGet {
 		codes = append(codes, reason.Conflict, reason.StoreFull)
 	}
-	if slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.Name == "If-Match" }) {
+	if takesStates(op) {
 		codes = append(codes, reason.StateChanged)
 	}
-	if keyed, _ := repeatable(op.OperationID); keyed {
+	if repeatable(op.OperationID) {
 		codes = append(codes, reason.KeyReused)
 	}
 	codes = append(codes, ownCodes(op.OperationID)...)
@@ -151,6 +154,8 @@ func ownCodes(operation string) []reason.Code {
 		return []reason.Code{reason.NotFound, reason.Ambiguous, reason.StoreDamaged}
 	case "events", "audit-list", "doctor":
 		return []reason.Code{reason.Conflict}
+	case "audit-verify":
+		return []reason.Code{reason.Conflict, reason.TimedOut}
 	case "audit-export", "trust-log":
 		return []reason.Code{reason.AuditDamaged}
 	}

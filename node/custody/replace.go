@@ -11,6 +11,7 @@ import (
 	"tocsin/node/audit"
 	"tocsin/node/identity"
 	"tocsin/node/keystore"
+	"tocsin/node/once"
 	"tocsin/node/outbox"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
@@ -140,6 +141,9 @@ func (o *Office) newRecordKey(ctx context.Context, revocation *protocol.Revocati
 	}
 	detail := map[string]string{"new_key": key.Public().ID().String(), "old_key": old.ID().String(), "old_revoked": fmt.Sprint(revocation != nil)}
 	if err := o.d.Note(ctx, audit.Event{Action: "key.rotate", Target: old.ID().String(), Reason: why, Detail: detail}); err != nil {
+		return nil, undo(err)
+	}
+	if err := once.Mark(ctx); err != nil {
 		return nil, undo(err)
 	}
 	if err := o.add(statements...); err != nil {

@@ -12,6 +12,7 @@ import (
 	"tocsin/node/audit"
 	"tocsin/node/identity"
 	"tocsin/node/keystore"
+	"tocsin/node/once"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 )
@@ -136,6 +137,9 @@ func (o *Office) revoke(ctx context.Context, r Revocation) error {
 	}
 	if err := o.d.Note(ctx, audit.Event{Action: "key.revoke", Target: r.Key.String(), Reason: r.Word}); err != nil {
 		return err
+	}
+	if err := once.Mark(ctx); err != nil {
+		return fmt.Errorf("revoke key %s: %w", r.Key, err)
 	}
 	if err := o.add(s); err != nil {
 		return fmt.Errorf("revoke key %s: %w", r.Key, err)

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tocsin/node/audit"
+	"tocsin/node/once"
 	"tocsin/node/p2p"
 	"tocsin/node/tlog"
 	"tocsin/protocol"
@@ -87,8 +88,12 @@ func (c *Cosigner) runAsking(ctx context.Context) error {
 // Now signs a checkpoint of the log as it stands and asks witnesses at once, those too that were asked lately.
 // Without witnesses it stands alone.
 func (c *Cosigner) Now(ctx context.Context) (*tlog.Signed, error) {
+	if err := once.Mark(ctx); err != nil {
+		return nil, err
+	}
 	made, err := c.checkpoints.Make()
 	if err != nil {
+		once.Unmark(ctx) // it is not kept, and nobody was asked
 		return nil, err
 	}
 	c.ask(ctx, made, time.Now())

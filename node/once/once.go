@@ -61,7 +61,7 @@ type Answer struct {
 	Sent string `json:"sent"`
 }
 
-// entry is one file. Without an answer the request was under way when it was written.
+// entry is one file. It has no answer from when something may have gone out until the request is answered.
 type entry struct {
 	At     time.Time `json:"at"`
 	What   string    `json:"what"`
@@ -88,7 +88,7 @@ type Book struct {
 }
 
 // Open reads which keys are remembered in a folder, which it makes when it is absent. Files that cannot be read are
-// taken for requests under way: their keys are refused, as nobody knows what came of them.
+// taken for requests whose answer is lost: their keys are refused, as nobody knows what came of them.
 func Open(dir string) (*Book, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of answers: %w", err)
@@ -136,32 +136,32 @@ func (b *Book) count(who string) (n int) {
 	return n
 }
 
-// Begin notes that a request is under way, durably, and gives nil: the caller does it and then calls End. For a key that
-// was answered it gives that answer, which the caller compares with the body sent now. key.reused says that the key came with
-// another operation, conflict that the first request is still under way or was when the node stopped, request.rate that too many keys are remembered.
-func (b *Book) Begin(r Request, now time.Time) (*Answer, error) {
-	name := nameOf(r)
+// Begin notes that a request is under way and gives it: the caller does it, with a context of With, and then calls End. For a
+// key that was answered it gives that answer instead, which the caller compares with the body sent now. key.reused says that
+// the key came with another operation, conflict that the first request is still under way or that its answer is lost, though
+// something may have gone out, request.rate that too many keys are remembered. Nothing is on the disk before the first Mark:
+// what a stop of the node ends earlier did nothing.
+func (b *Book) Begin(r Request, now time.Time) (*Doing, *Answer, error) {
+	name, who := nameOf(r), whoOf(r)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if k, known := b.keys[name]; known && now.Sub(k.at) < Life {
-		return b.before(name, r)
+	if k, known := b.keys[name]; known && (b.running[name] || now.Sub(k.at) < Life) {
+		a, err := b.before(name, r)
+		return nil, a, err
 	}
-	if now.Sub(b.tidied) > tidyEvery || len(b.keys) >= MaxKeys {
+	full := func() bool { return len(b.keys) >= MaxKeys || b.count(who) >= MaxKeysEach }
+	if now.Sub(b.tidied) > tidyEvery || full() {
 		b.forget(now)
 		b.tidied = now
 	}
 	if len(b.keys) >= MaxKeys {
-		return nil, reason.New(reason.RequestRate, fmt.Sprintf("%d idempotency keys came within a day, which is as many as are remembered", MaxKeys))
+		return nil, nil, reason.New(reason.RequestRate, fmt.Sprintf("%d idempotency keys came within a day, which is as many as are remembered", MaxKeys))
 	}
-	who := whoOf(r)
-	if b.count(who) >= MaxKeysEach {
-		return nil, reason.New(reason.RequestRate, fmt.Sprintf("%d idempotency keys of this client came within a day, which is as many as are remembered of one", MaxKeysEach))
-	}
-	if err := b.write(name, entry{At: now.UTC(), What: r.What, Who: who}); err != nil {
-		return nil, err
+	if full() {
+		return nil, nil, reason.New(reason.RequestRate, fmt.Sprintf("%d idempotency keys of this client came within a day, which is as many as are remembered of one", MaxKeysEach))
 	}
 	b.keys[name], b.running[name] = key{now, who}, true
-	return nil, nil
+	return &Doing{book: b, req: r, at: now}, nil, nil
 }
 
 // before gives what came of a key's first request. The caller holds mu.
@@ -174,26 +174,33 @@ func (b *Book) before(name string, r Request) (*Answer, error) {
 		return nil, reason.New(reason.KeyReused, fmt.Sprintf("idempotency key %q came with another request before", r.Key))
 	}
 	if err != nil || e.Answer == nil {
-		return nil, reason.New(reason.Conflict, fmt.Sprintf("idempotency key %q: the node stopped while its first request was under way; see in the audit log what came of it, and use a new key", r.Key))
+		return nil, reason.New(reason.Conflict, fmt.Sprintf("idempotency key %q: something may have gone out or been changed under it, and its answer is lost, as the node stopped meanwhile; see in the audit log what came of it, and use a new key", r.Key))
 	}
 	return e.Answer, nil
 }
 
-// End keeps the answer of a request that Begin noted, durably; nil forgets the key: nothing was done.
-func (b *Book) End(r Request, a *Answer, now time.Time) error {
-	name := nameOf(r)
+// begun notes, durably, that a request is not to be done again.
+func (b *Book) begun(d *Doing) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.write(nameOf(d.req), entry{At: d.at.UTC(), What: d.req.What, Who: whoOf(d.req)})
+}
+
+// end keeps the answer of a request, or forgets its key.
+func (b *Book) end(d *Doing, a Answer, keep bool, now time.Time) error {
+	name, who := nameOf(d.req), whoOf(d.req)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.running, name)
-	if a == nil {
+	if !keep {
 		delete(b.keys, name)
 		return b.remove(name)
 	}
-	kept := *a
-	if len(kept.Body) > MaxBody {
-		kept.Body, kept.TooLong = nil, true
+	if len(a.Body) > MaxBody {
+		a.Body, a.TooLong = nil, true
 	}
-	return b.write(name, entry{At: now.UTC(), What: r.What, Who: whoOf(r), Answer: &kept})
+	b.keys[name] = key{now, who}
+	return b.write(name, entry{At: now.UTC(), What: d.req.What, Who: who, Answer: &a})
 }
 
 // forget lets go of keys that are over. The caller holds mu.

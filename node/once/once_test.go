@@ -32,72 +32,117 @@ func wants(t *testing.T, what string, err error, code reason.Code) {
 	}
 }
 
-// A key is answered once, by the same bytes after a restart, until its day is over.
+// begin is the first request with a key; marked says that it comes to where something may go out.
+func begin(t *testing.T, b *Book, r Request, now time.Time, marked bool) *Doing {
+	t.Helper()
+	d, a, err := b.Begin(r, now)
+	if d == nil || a != nil || err != nil {
+		t.Fatalf("%s: %v, %v", r.Key, a, err)
+	}
+	if marked {
+		if err := Mark(With(t.Context(), d)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d
+}
+
+func end(t *testing.T, d *Doing, a Answer, now time.Time) {
+	t.Helper()
+	if err := d.End(a, now); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A key is answered once, by the same bytes after a restart, until its day is over (ADM-31).
 func TestOnce(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "answers")
 	now := time.Now()
 	b := open(t, dir)
-	if a, err := b.Begin(request("k"), now); a != nil || err != nil {
-		t.Fatalf("first: %v, %v", a, err)
-	}
-	_, err := b.Begin(request("k"), now)
+	d := begin(t, b, request("k"), now, true)
+	_, _, err := b.Begin(request("k"), now)
 	wants(t, "under way", err, reason.Conflict)
-	first := &Answer{Status: 200, Type: "application/json", Body: []byte(`{"objects":1}`), Sent: "abc"}
-	if err := b.End(request("k"), first, now); err != nil {
-		t.Fatal(err)
-	}
+	first := Answer{Status: 200, Type: "application/json", Body: []byte(`{"objects":1}`), Sent: "abc"}
+	end(t, d, first, now)
 	for _, book := range []*Book{b, open(t, dir)} {
-		a, err := book.Begin(request("k"), now.Add(Life-time.Second))
+		_, a, err := book.Begin(request("k"), now.Add(Life-time.Second))
 		if err != nil || a == nil || a.Status != 200 || !bytes.Equal(a.Body, first.Body) || a.Sent != "abc" {
 			t.Fatalf("repeated: %+v, %v", a, err)
 		}
 		other := request("k")
 		other.What = "POST /api/v1/opinions"
-		_, err = book.Begin(other, now)
+		_, _, err = book.Begin(other, now)
 		wants(t, "another operation", err, reason.KeyReused)
 		stranger := request("k")
 		stranger.Who = "token:other"
-		if a, err := book.Begin(stranger, now); a != nil || err != nil {
-			t.Errorf("somebody else's key of the same name: %v, %v", a, err)
-		}
-		if err := book.End(stranger, nil, now); err != nil {
-			t.Error(err)
-		}
+		end(t, begin(t, book, stranger, now, false), Answer{Status: 200}, now)
 	}
-	if a, err := b.Begin(request("k"), now.Add(Life)); a != nil || err != nil {
-		t.Errorf("a day later: %v, %v", a, err)
-	}
+	begin(t, b, request("k"), now.Add(Life), false) // a day later
 }
 
-// What was under way when the node stopped is refused, not done again: nobody knows how far it came.
+// What may have gone out when the node stopped is refused, not done again: nobody knows how far it came. What was under way
+// without that did nothing: its key is free (ADM-31).
 func TestStopped(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Now()
-	if _, err := open(t, dir).Begin(request("k"), now); err != nil {
-		t.Fatal(err)
-	}
-	_, err := open(t, dir).Begin(request("k"), now)
-	wants(t, "under way at the stop", err, reason.Conflict)
+	b := open(t, dir)
+	begin(t, b, request("k"), now, true)
+	begin(t, b, request("early"), now, false)
+	_, _, err := open(t, dir).Begin(request("k"), now)
+	wants(t, "something may have gone out before the stop", err, reason.Conflict)
+	begin(t, open(t, dir), request("early"), now, false)
 
 	if err := os.WriteFile(filepath.Join(dir, nameOf(request("bad"))), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = open(t, dir).Begin(request("bad"), now)
+	_, _, err = open(t, dir).Begin(request("bad"), now)
 	wants(t, "a damaged file", err, reason.Conflict)
 }
 
-// A request that did nothing leaves its key free.
-func TestFailed(t *testing.T) {
-	b := open(t, t.TempDir())
+// An answer is kept if and only if something may have gone out, whatever it says (ADM-31).
+func TestKept(t *testing.T) {
 	now := time.Now()
-	for range 2 {
-		if a, err := b.Begin(request("k"), now); a != nil || err != nil {
-			t.Fatalf("%v, %v", a, err)
+	for _, status := range []int{200, 409, 422, 499, 500} {
+		dir := t.TempDir()
+		b := open(t, dir)
+		for range 2 {
+			end(t, begin(t, b, request("nothing done"), now, false), Answer{Status: status}, now)
 		}
-		if err := b.End(request("k"), nil, now); err != nil {
+		refused := begin(t, b, request("refused"), now, true)
+		Unmark(With(t.Context(), refused))
+		end(t, refused, Answer{Status: status}, now)
+		begin(t, open(t, dir), request("refused"), now, false)
+
+		part := begin(t, b, request("part"), now, true)
+		ctx := With(t.Context(), part)
+		if err := Mark(ctx); err != nil { // of two things one went out
 			t.Fatal(err)
 		}
+		Unmark(ctx)
+		end(t, part, Answer{Status: status}, now)
+		if _, a, err := open(t, dir).Begin(request("part"), now); err != nil || a == nil || a.Status != status {
+			t.Errorf("%d: %+v, %v", status, a, err)
+		}
 	}
+	if err := Mark(t.Context()); err != nil {
+		t.Errorf("without a key: %v", err)
+	}
+}
+
+// What cannot be noted is not done, and its key is free.
+func TestMarkFails(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "answers")
+	now := time.Now()
+	b := open(t, dir)
+	d := begin(t, b, request("k"), now, false)
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := Mark(With(t.Context(), d)); err == nil {
+		t.Error("noted where nothing can be written")
+	}
+	end(t, d, Answer{Status: 500}, now)
+	begin(t, b, request("k"), now, false)
 }
 
 func TestBounds(t *testing.T) {
@@ -105,13 +150,8 @@ func TestBounds(t *testing.T) {
 	now := time.Now()
 	for _, n := range []int{MaxBody, MaxBody + 1} {
 		r := request(string(rune('a' + n - MaxBody)))
-		if _, err := b.Begin(r, now); err != nil {
-			t.Fatal(err)
-		}
-		if err := b.End(r, &Answer{Status: 200, Body: make([]byte, n)}, now); err != nil {
-			t.Fatal(err)
-		}
-		a, err := b.Begin(r, now)
+		end(t, begin(t, b, r, now, true), Answer{Status: 200, Body: make([]byte, n)}, now)
+		_, a, err := b.Begin(r, now)
 		if err != nil || a.TooLong != (n > MaxBody) || !a.TooLong && len(a.Body) != n {
 			t.Errorf("%d bytes: %v, %v, %d bytes", n, err, a.TooLong, len(a.Body))
 		}
@@ -120,17 +160,16 @@ func TestBounds(t *testing.T) {
 	for len(b.keys) < MaxKeys { // as if they had come: the files are not needed
 		b.keys[nameOf(request(string(rune(len(b.keys)))+"x"))] = key{at: now}
 	}
-	_, err := b.Begin(request("one more"), now)
+	_, _, err := b.Begin(request("one more"), now)
 	wants(t, "one too many", err, reason.RequestRate)
 	for name := range b.keys {
 		b.keys[name] = key{at: old}
 		break
 	}
-	if _, err := b.Begin(request("one more"), now); err != nil {
-		t.Errorf("one is over: %v", err)
-	}
-	if _, err := b.Begin(request("much later"), now.Add(2*Life)); err != nil || len(b.keys) != 2 { // and the one under way
-		t.Errorf("%v, %d keys are left", err, len(b.keys))
+	begin(t, b, request("one more"), now, false) // one is over
+	begin(t, b, request("much later"), now.Add(2*Life), false)
+	if len(b.keys) != 2 { // and the one under way
+		t.Errorf("%d keys are left", len(b.keys))
 	}
 }
 
@@ -164,9 +203,7 @@ func TestShare(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := request("first")
-	if _, err := b.Begin(first, now); err != nil {
-		t.Fatal(err)
-	}
+	end(t, begin(t, b, first, now, true), Answer{Status: 200}, now)
 	if b, err = Open(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -174,11 +211,18 @@ func TestShare(t *testing.T) {
 		name := nameOf(request(fmt.Sprint("more ", n)))
 		b.keys[name] = key{now, whoOf(first)}
 	}
-	_, err = b.Begin(request("one more"), now)
+	_, _, err = b.Begin(request("one more"), now)
 	wants(t, "one too many of one client", err, reason.RequestRate)
 	other := request("one more")
 	other.Who = "somebody else"
-	if _, err := b.Begin(other, now); err != nil {
-		t.Errorf("another client: %v", err)
+	begin(t, b, other, now, false)
+
+	// Those that are over do not count, however lately keys were tidied.
+	for name, k := range b.keys {
+		if k.who == whoOf(first) && !b.running[name] {
+			b.keys[name] = key{now.Add(-Life), k.who}
+			break
+		}
 	}
+	begin(t, b, request("one more"), now, false)
 }

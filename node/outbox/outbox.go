@@ -16,6 +16,7 @@ import (
 
 	"tocsin/node/identity"
 	"tocsin/node/intake"
+	"tocsin/node/once"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/stix"
@@ -119,6 +120,10 @@ func (p *Publisher) Publish(ctx context.Context, req Request) (Result, error) {
 			}
 			r, n, err := p.next(ctx, req, g, &res)
 			if err != nil {
+				if r != nil { // stored; what went wrong came behind
+					res.Records = append(res.Records, r.ID())
+					res.Objects += n
+				}
 				return res, fmt.Errorf("publish to %s: %w", req.Topic, err)
 			}
 			g.pieces = g.pieces[n:]
@@ -191,7 +196,7 @@ func (p *Publisher) append(ctx context.Context, d protocol.Draft) (*protocol.Rec
 	return r, err
 }
 
-// write signs and stores with the active key; the lock is held.
+// write signs and stores with the active key; the lock is held. A record that comes with an error is stored all the same.
 func (p *Publisher) write(ctx context.Context, d protocol.Draft) (*protocol.Record, error) {
 	chains, key := p.identity.Chains(), p.pen.signer
 	cert, err := p.certificate(chains, time.Now())
@@ -213,16 +218,20 @@ func (p *Publisher) write(ctx context.Context, d protocol.Draft) (*protocol.Reco
 	if d.Kind == protocol.KindObjects && len(r.Raw()) > protocol.MaxGossipBytes && len(d.Objects) > 1 {
 		return nil, errTooLarge
 	}
-	if err := p.keep(ctx, r); err != nil {
+	err = p.keep(ctx, r)
+	if err != nil && !p.store.Has(r.ID()) {
 		return nil, err
 	}
-	return r, nil
+	return r, err
 }
 
 // keep stores a record that was just signed. It is noted outside the store first: if we stop behind that line, the next start
 // stores this very record, and no other, at its place. The caller does not give up in between: whether the place is taken must be known.
 func (p *Publisher) keep(ctx context.Context, r *protocol.Record) error {
 	notes, h := p.pen.safety.Reservations, r.Header()
+	if err := once.Mark(ctx); err != nil {
+		return err
+	}
 	if notes != nil {
 		if err := notes.Reserve(r.Key(), h.Topic, h.Sequence, r.Raw()); err != nil {
 			return err
@@ -230,11 +239,15 @@ func (p *Publisher) keep(ctx context.Context, r *protocol.Record) error {
 	}
 	_, err := p.intake.Receive(context.WithoutCancel(ctx), r, intake.Local)
 	switch code := reason.Of(err); {
-	case notes == nil:
 	case err == nil, p.store.Has(r.ID()): // what went wrong came behind
-		notes.Stored(r.Key())
+		if notes != nil {
+			notes.Stored(r.Key())
+		}
 	case code != "" && code != reason.Internal: // it was refused, and went nowhere; after other errors nobody knows what is on the disk
-		notes.Refused(r.Key())
+		once.Unmark(ctx)
+		if notes != nil {
+			notes.Refused(r.Key())
+		}
 	}
 	return err
 }

@@ -24,7 +24,7 @@ const firstRatio = 5
 // next makes one record from the front of a group and returns how many objects
 // it used up. It aims at the live target size; when the guess was too high for
 // gossip it halves. A single object may exceed the gossip limit; one that fits
-// no record at all is used up with a nil record, and named.
+// no record at all is used up with a nil record, and named. A record that comes with an error is stored all the same.
 func (p *Publisher) next(ctx context.Context, req Request, g *group, res *Result) (*protocol.Record, int, error) {
 	n := g.fit()
 	for {
@@ -50,7 +50,7 @@ func (p *Publisher) next(ctx context.Context, req Request, g *group, res *Result
 			return nil, 1, nil
 		}
 		if err != nil {
-			return nil, 0, err
+			return r, n, err
 		}
 		g.ratio = float64(r.Header().RawLength) / float64(r.Header().BodyLength)
 		return r, n, nil

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -39,8 +41,8 @@ func TestGenerated(t *testing.T) {
 	}
 }
 
-// running founds a node and serves it until the test ends; it gives a client of its socket and the address of its port.
-func running(t *testing.T) (*api.Client, string) {
+// running founds a node and serves it until the test ends; it gives a client of its socket, the address of its port, and where the socket is.
+func running(t *testing.T) (*api.Client, string, string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "api") // a socket's path must be short
 	ok(t, err)
@@ -73,7 +75,7 @@ func running(t *testing.T) (*api.Client, string) {
 	if len(status.Admin) != 1 {
 		t.Fatalf("addresses of the port: %q", status.Admin)
 	}
-	return c, "http://" + strings.TrimPrefix(status.Admin[0], "http://")
+	return c, "http://" + strings.TrimPrefix(status.Admin[0], "http://"), paths.Socket()
 }
 
 // somebody is a generated client with a token of its own.
@@ -100,7 +102,7 @@ const (
 // ADM-33: a client that a generator made of the description publishes, decides a review and changes the trust list of a running
 // node, over TCP with tokens; and it is refused what its role may not do.
 func TestClientDrives(t *testing.T) {
-	socket, at := running(t)
+	socket, at, _ := running(t)
 	analyst, operator := somebody(t, socket, at, "test-analyst", "analyst"), somebody(t, socket, at, "test-operator", "operator")
 	ctx := t.Context()
 
@@ -178,5 +180,40 @@ func decide(t *testing.T, operator *ClientWithResponses, until string) {
 	ok(t, err)
 	if shown.JSON200 == nil || shown.JSON200.Petname != "Proposed" {
 		t.Errorf("after the decision: %s %s", shown.Status(), shown.Body)
+	}
+}
+
+// ADM-31: a change of keys that is repeated with its key is one change, whatever has become of the old key meanwhile.
+func TestKeysAreChangedOnce(t *testing.T) {
+	_, _, path := running(t)
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	send := func(operation, key, body string) (status int, fresh string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://tocsin"+api.Prefix+operation, strings.NewReader(body))
+		ok(t, err)
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Idempotency-Key", key)
+		answer, err := (&http.Client{Transport: transport}).Do(r)
+		ok(t, err)
+		var changed api.KeyChanged
+		ok(t, errors.Join(json.NewDecoder(answer.Body).Decode(&changed), answer.Body.Close()))
+		return answer.StatusCode, changed.New
+	}
+	_, first := send("/keys/rotate", "first", "{}")
+	_, again := send("/keys/rotate", "first", "{}")
+	_, second := send("/keys/rotate", "second", "{}")
+	if first == "" || again != first || second == "" || second == first {
+		t.Fatalf("rotated to %q, with the same key to %q, with another to %q", first, again, second)
+	}
+	revoke := `{"key":"` + second + `","why":"superseded"}`
+	if status, _ := send("/keys/revoke", "first", revoke); status != http.StatusConflict {
+		t.Errorf("the key of another request: %d", status)
+	}
+	_, third := send("/keys/revoke", "third", revoke)
+	if _, again := send("/keys/revoke", "third", revoke); third == "" || third == second || again != third {
+		t.Errorf("revoked for %q, with the same key for %q", third, again)
 	}
 }
