@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -141,6 +142,8 @@ func (g *globals) showGaps(w io.Writer, items []api.BundleSeries, code bool) {
 	if len(items) == 0 {
 		fmt.Fprintln(w, "No increments came yet.")
 	}
+	items = slices.Clone(items)
+	slices.SortStableFunc(items, func(a, b api.BundleSeries) int { return b.At.Compare(a.At) }) // what came last first
 	for _, s := range items {
 		if s.Gaps == "" {
 			fmt.Fprintf(w, "Series %s: all of 1-%d came, the last %s.\n", s.Series[:8], s.Last, g.when(s.At, time.Now()))

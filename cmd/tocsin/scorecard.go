@@ -56,7 +56,7 @@ func (g *globals) showScorecards(w io.Writer, cards []api.Scorecard, detailed bo
 		return
 	}
 	var rows [][]cell
-	for _, c := range cards {
+	for _, c := range byPetname(cards, func(c api.Scorecard) string { return c.Petname }) {
 		row := plain(who(c.Petname, c.Level, c.Org), c.Level, c.Topic, share(&c), timing(c.LeadSeconds, c.Leads),
 			fmt.Sprintf("%d/%d", c.Confirmed, c.Refuted), fmt.Sprint(c.Withdrawn), factor(c.Q), tookBack(&c), figures.Span(now.Sub(c.Last)))
 		row[1].color = levelColor(c.Level)

@@ -53,6 +53,14 @@ func TestShowScorecards(t *testing.T) {
 	}
 }
 
+// The port lists by ids, people read by names.
+func TestByPetname(t *testing.T) {
+	in := []string{"zeta", "Alpha", "mid"}
+	if got := strings.Join(byPetname(in, func(s string) string { return s }), " "); got != "Alpha mid zeta" || in[0] != "zeta" {
+		t.Errorf("%s, from %q", got, in)
+	}
+}
+
 func TestShowSimulation(t *testing.T) {
 	g := &globals{}
 	var b bytes.Buffer

@@ -185,6 +185,15 @@ from it stays stored and weighs nothing for machines any more. ` + orgHelp,
 	return c
 }
 
+// byPetname is a list as people read it: the port gives it in the order of ids, which do not change while it is read.
+func byPetname[T any](items []T, petname func(T) string) []T {
+	items = slices.Clone(items)
+	slices.SortStableFunc(items, func(a, b T) int {
+		return cmp.Compare(strings.ToLower(petname(a)), strings.ToLower(petname(b)))
+	})
+	return items
+}
+
 func (g *globals) showTrustList(w io.Writer, entries []api.TrustEntry) {
 	if len(entries) == 0 {
 		fmt.Fprintln(w, "Nobody is listed: what others send is held, and believed by nobody here.")
@@ -192,7 +201,7 @@ func (g *globals) showTrustList(w io.Writer, entries []api.TrustEntry) {
 		return
 	}
 	var rows [][]cell
-	for _, e := range entries {
+	for _, e := range byPetname(entries, func(e api.TrustEntry) string { return e.Petname }) {
 		row := plain(e.Petname, e.Level, e.Expires, strings.Join(e.Topics, ","), short(e.Org), e.Country, e.Name)
 		row[1].color = levelColor(e.Effective)
 		if e.Effective != e.Level {

@@ -22,13 +22,13 @@ func (s *searchResource) registerArrivals(a huma.API) {
 	handle(a, huma.Operation{
 		OperationID: "objects", Method: http.MethodGet, Path: "/objects", Summary: "Objects in the order in which they arrived",
 		Description: "The cursor stands on the node's own arrival sequence: whoever follows it sees each object once, however many arrive meanwhile. " +
-			"A page may hold less than it might, when few of what it looked at were selected. next is always there; " +
-			"pass it on later to see what came since.",
+			"A page may hold less than it might, when few of what it looked at were selected: ask on until next is absent. " +
+			"resume is always there: pass it on as cursor later, to see what came since.",
 	}, s.arrivals)
 }
 
 // arrivals walks the change sequence forward from the cursor, as scan walks it back.
-func (s *searchResource) arrivals(ctx context.Context, in *arrivalsIn) (*body[api.List[api.Object]], error) {
+func (s *searchResource) arrivals(ctx context.Context, in *arrivalsIn) (*body[api.Arrivals], error) {
 	q, err := s.query(&searchIn{Type: in.Type, Topic: in.Topic, Org: in.Org, State: in.State})
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (s *searchResource) arrivals(ctx context.Context, in *arrivalsIn) (*body[ap
 			return nil, err
 		}
 		if len(changes) == 0 {
-			return answer(list)
+			return answer(arrived(list, arrivalCursor("objects", after+1, 0)))
 		}
 		for _, c := range changes {
 			if err := ctx.Err(); err != nil {
@@ -70,7 +70,11 @@ func (s *searchResource) arrivals(ctx context.Context, in *arrivalsIn) (*body[ap
 	if list.Next == "" {
 		list.Next = arrivalCursor("objects", after+1, 0)
 	}
-	return answer(list)
+	return answer(arrived(list, list.Next))
+}
+
+func arrived(l api.List[api.Object], resume string) api.Arrivals {
+	return api.Arrivals{Items: l.Items, Next: l.Next, Unreadable: l.Unreadable, Resume: resume}
 }
 
 // arrivalWindow is how many changes are read at a time, walking forward: a page is mostly full after a few.

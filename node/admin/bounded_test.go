@@ -28,7 +28,9 @@ func TestPagesThatEndEarly(t *testing.T) {
 	}
 	arrivals := func(typ string) call {
 		return func(s *searchResource, cursor string) (*body[api.List[api.Object]], error) {
-			return s.arrivals(t.Context(), &arrivalsIn{PageIn: PageIn{Cursor: cursor, Limit: 3 * searchAtLeast}, Type: typ})
+			page, err := s.arrivals(t.Context(), &arrivalsIn{PageIn: PageIn{Cursor: cursor, Limit: 3 * searchAtLeast}, Type: typ})
+			ok(t, err)
+			return answer(api.List[api.Object]{Items: page.Body.Items, Next: page.Body.Next})
 		}
 	}
 	for name, c := range map[string]struct {

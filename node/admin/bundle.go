@@ -61,7 +61,7 @@ func (b *bundleResource) register(a huma.API) {
 	}, b.importChunks)
 	handle(a, huma.Operation{
 		OperationID: "bundles", Method: http.MethodGet, Path: "/bundles", Summary: "Bundles written and read",
-		Description: "Newest first, with the chunks that came and those that are missing. Lists what this node remembers of them, not files.",
+		Description: "Newest first by when they were made, with the chunks that came and those that are missing. Lists what this node remembers of them, not files.",
 	}, b.list)
 	handle(a, huma.Operation{
 		OperationID: "bundle-heads", Method: http.MethodGet, Path: "/bundles/heads", Summary: "What this node holds, for an exporter to leave out",
@@ -70,7 +70,7 @@ func (b *bundleResource) register(a huma.API) {
 	}, b.heads)
 	handle(a, huma.Operation{
 		OperationID: "bundle-series", Method: http.MethodGet, Path: "/bundles/series", Summary: "Series of increments, and what never came of them",
-		Description: "What to tell an exporter who writes increments: gaps names those that never came.",
+		Description: "By their ids. What to tell an exporter who writes increments: gaps names those that never came.",
 	}, b.series)
 	handle(a, huma.Operation{
 		OperationID: "bundle", Method: http.MethodGet, Path: "/bundles/{id}", Summary: "One bundle",
@@ -318,7 +318,7 @@ func (b *bundleResource) list(_ context.Context, in *PageIn) (*body[api.List[api
 		list.Items = append(list.Items, b.showBundle(l))
 	}
 	return paged("bundles", list, *in, func(b api.Bundle) string {
-		return fmt.Sprintf("%s%020d%s", newestFirst(b.At), ^b.Increment, b.ID)
+		return fmt.Sprintf("%s%020d%s%t", newestFirst(b.Created), ^b.Increment, b.ID, b.Ours)
 	})
 }
 
@@ -349,5 +349,5 @@ func (b *bundleResource) series(_ context.Context, in *PageIn) (*body[api.List[a
 		}
 		list.Items = append(list.Items, item)
 	}
-	return paged("bundle-series", list, *in, func(s api.BundleSeries) string { return newestFirst(s.At) + s.Series })
+	return paged("bundle-series", list, *in, func(s api.BundleSeries) string { return s.Series + s.Exporter })
 }

@@ -52,19 +52,31 @@ func badCursor(cursor string) error {
 
 // paged cuts one page out of a list that is short enough to be made whole. The cursor is the key of
 // the last item given, so that paging stays in step when items come and go. The list is put
-// into the order of the keys, which are different for all items.
+// into the order of the keys, which are different for all items and stay what they are: an item whose key
+// changes may be left out or given twice.
 func paged[T any](name string, all api.List[T], in PageIn, key func(T) string) (*body[api.List[T]], error) {
 	after, going, err := readCursor(name, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(all.Items, func(a, b T) int { return cmp.Compare(key(a), key(b)) })
-	if going {
-		all.Items = slices.DeleteFunc(all.Items, func(item T) bool { return key(item) <= after })
+	type keyed struct {
+		key  string
+		item T
 	}
-	if len(all.Items) > in.Limit {
-		all.Items = all.Items[:in.Limit]
-		all.Next = writeCursor(name, key(all.Items[in.Limit-1]))
+	items := make([]keyed, 0, len(all.Items))
+	for _, item := range all.Items {
+		if k := key(item); !going || k > after {
+			items = append(items, keyed{k, item})
+		}
+	}
+	slices.SortFunc(items, func(a, b keyed) int { return cmp.Compare(a.key, b.key) })
+	if len(items) > in.Limit {
+		items = items[:in.Limit]
+		all.Next = writeCursor(name, items[in.Limit-1].key)
+	}
+	all.Items = make([]T, len(items))
+	for i := range items {
+		all.Items[i] = items[i].item
 	}
 	return answer(all)
 }

@@ -288,10 +288,13 @@ func TestStreamEnds(t *testing.T) {
 				if strings.Contains(out.text(), "event: problem") {
 					t.Errorf("it ended before: %q", out.text())
 				}
-				if time.Sleep(time.Second); c.end != nil {
+				if time.Sleep(time.Second + 100*time.Millisecond); c.end != nil {
 					c.end(t, w)
 				}
-				time.Sleep(askAgain)
+				time.Sleep(askAgain - 200*time.Millisecond)
+				_, err = written.Append(t.Context(), audit.Event{Action: "meanwhile"}) // what happens puts off no question
+				ok(t, err)
+				time.Sleep(200 * time.Millisecond)
 				_, err = written.Append(t.Context(), audit.Event{Action: "later", Target: "secret"})
 				ok(t, err)
 				if late := (<-done).Sub(began.Add(c.after)); late > askAgain || late < 0 {

@@ -30,6 +30,10 @@ func (p *peerResource) register(a huma.API) {
 		Description: "In the order of their ids. Not every one is kept: those that came by themselves go by themselves.",
 	}, p.list)
 	handle(a, huma.Operation{
+		OperationID: "peers-show", Method: http.MethodGet, Path: "/peers/{id}", Summary: "One peer, connected or kept",
+		Description: "Named by its id or a unique beginning of it, of 8 characters or more.",
+	}, p.one)
+	handle(a, huma.Operation{
 		OperationID: "peers-add", Method: http.MethodPost, Path: "/peers", Summary: "Connect to a peer and keep it",
 		Description: "Dials the address, and keeps the peer also when nobody answers there: " +
 			"then connected is false, state says why, and the node tries again every half minute. Trusts nobody: that is POST /trust. " +
@@ -47,6 +51,21 @@ func (p *peerResource) list(_ context.Context, in *PageIn) (*body[api.List[api.P
 		list.Items = append(list.Items, p.show(info))
 	}
 	return paged("peers", list, *in, func(p api.Peer) string { return p.ID })
+}
+
+func (p *peerResource) one(_ context.Context, in *struct {
+	ID string `path:"id" maxLength:"256" doc:"The peer's id or a unique beginning of it"`
+}) (*body[api.Peer], error) {
+	id, err := p.resolve(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, info := range p.mesh.Peers() {
+		if info.ID == id {
+			return answer(p.show(info))
+		}
+	}
+	return nil, reason.New(reason.NotFound, fmt.Sprintf("peer %s has just gone", id))
 }
 
 // add connects first, so that an address that means nothing changes nothing. One

@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -24,7 +23,7 @@ type scoreResource struct {
 func (s *scoreResource) register(a huma.API) {
 	handle(a, huma.Operation{
 		OperationID: "scorecards", Method: http.MethodGet, Path: "/scorecards", Summary: "What this node saw of organisations' work",
-		Description: "One per organisation and topic, with what it promised. Made here of what came here; nobody else has it.",
+		Description: "One per organisation and topic, in the order of their ids, with what it promised. Made here of what came here; nobody else has it.",
 	}, s.list)
 }
 
@@ -47,7 +46,7 @@ func (s *scoreResource) list(_ context.Context, in *struct {
 		out.Items = append(out.Items, s.card(c))
 	}
 	return paged("scorecards", out, in.PageIn, func(c api.Scorecard) string {
-		return strings.ToLower(c.Petname) + "\x00" + c.Org + "\x00" + c.Topic
+		return c.Org + "\x00" + c.Topic
 	})
 }
 

@@ -84,28 +84,38 @@ func (s *searchResource) get(ctx context.Context, in *searchIn) (*body[api.List[
 	if err != nil {
 		return nil, err
 	}
-	list := api.List[api.Object]{Items: []api.Object{}}
 	if q.value.Type != pattern.Text && in.Query != "" {
-		hits, _, err := s.store.Lookup(q.value, s.names.known())
-		if err != nil {
-			return nil, err
-		}
-		slices.SortStableFunc(hits, func(a, b storage.Hit) int { return b.Created.Compare(a.Created) })
-		for _, h := range hits {
-			if q.admits(h) && len(list.Items) < in.Limit {
-				list.Items = append(list.Items, s.show(h))
-			}
-		}
-		s.nameAll(list.Items)
-		return answer(list)
+		return s.named(q, in)
 	}
-	return s.scan(ctx, q, in, list)
+	return s.scan(ctx, q, in)
+}
+
+// named gives the objects that name a value, which are found together.
+func (s *searchResource) named(q *query, in *searchIn) (*body[api.List[api.Object]], error) {
+	hits, _, err := s.store.Lookup(q.value, s.names.known())
+	if err != nil {
+		return nil, err
+	}
+	found := api.List[storage.Hit]{Items: slices.DeleteFunc(hits, func(h storage.Hit) bool { return !q.admits(h) })}
+	page, err := paged("search-value", found, in.PageIn, func(h storage.Hit) string {
+		return fmt.Sprintf("%s%s%020d", newestFirst(h.Created), h.Record, h.Index)
+	})
+	if err != nil {
+		return nil, err
+	}
+	list := api.List[api.Object]{Items: []api.Object{}, Next: page.Body.Next}
+	for _, h := range page.Body.Items {
+		list.Items = append(list.Items, s.show(h))
+	}
+	s.nameAll(list.Items)
+	return answer(list)
 }
 
 // scan walks the change sequence back from the cursor. It stops when the page is
 // full or when it has looked for long enough; Next says where to go on. What
 // cannot be opened is counted and left out.
-func (s *searchResource) scan(ctx context.Context, q *query, in *searchIn, list api.List[api.Object]) (*body[api.List[api.Object]], error) {
+func (s *searchResource) scan(ctx context.Context, q *query, in *searchIn) (*body[api.List[api.Object]], error) {
+	list := api.List[api.Object]{Items: []api.Object{}}
 	at, skip, err := s.start(in.Cursor)
 	if err != nil {
 		return nil, err
@@ -155,7 +165,7 @@ func (p *objectPage) over() bool {
 // take adds the selected objects of one change's record, from a place on; Next says where the page was full.
 func (p *objectPage) take(q *query, c storage.Change, from int) error {
 	p.looked++
-	if c.Kind != "accepted" && c.Kind != "held" {
+	if !c.Arrived() { // later changes of a record list it once more
 		return nil
 	}
 	hits, err := p.matches(q, c.Record)

@@ -86,6 +86,9 @@ func New(path string, d Deps) (*Desk, error) {
 		if p.Handle != p.Invite.Handle() {
 			return nil, damaged(fmt.Errorf("the invitation called %q is %s", p.Handle, p.Invite.Handle()))
 		}
+		if p.Created.IsZero() { // older versions kept the last change only
+			p.Created = p.At
+		}
 	}
 	desk.list = f.Pairings
 	return desk, nil
@@ -134,7 +137,7 @@ func (d *Desk) Create(petname string, addrs [][]byte, life time.Duration) (Pairi
 		return Pairing{}, reason.New(reason.UsageInvalid, fmt.Sprintf("an invitation for %s: want between a minute and %d days", life, MaxLife/(24*time.Hour)))
 	}
 	now := time.Now().UTC()
-	p := Pairing{Made: true, Petname: petname, State: Open, At: now, Invite: protocol.Invitation{
+	p := Pairing{Made: true, Petname: petname, State: Open, Created: now, At: now, Invite: protocol.Invitation{
 		Network: d.deps.Network, Org: d.deps.Own, Addrs: addrs, Expires: now.Add(life).Truncate(time.Second),
 	}}
 	d.mu.Lock()
@@ -160,13 +163,13 @@ func checkPetname(name string) error {
 	return nil
 }
 
-// List gives what is kept, newest first.
+// List gives what is kept, newest first by when it was made or accepted.
 func (d *Desk) List() []Pairing {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
 	list := slices.DeleteFunc(slices.Clone(d.list), func(p Pairing) bool { return now.After(p.Invite.Expires.Add(keepOver)) })
-	slices.SortStableFunc(list, func(a, b Pairing) int { return b.At.Compare(a.At) })
+	slices.SortStableFunc(list, func(a, b Pairing) int { return b.Created.Compare(a.Created) })
 	return list
 }
 

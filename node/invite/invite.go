@@ -52,6 +52,8 @@ type Pairing struct {
 	// Nonce is the inviter's part of the words; zero while open.
 	Nonce [protocol.NonceBytes]byte `json:"nonce"`
 	State string                    `json:"state"`
+	// Created is when it was made or first accepted here.
+	Created time.Time `json:"created"`
 	// At is when it came into this state.
 	At time.Time `json:"at"`
 }

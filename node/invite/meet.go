@@ -190,11 +190,15 @@ func (d *Desk) Accept(ctx context.Context, text, petname string) (Pairing, error
 	if text, err = i.Encode(); err != nil { // without the white space that mail put in
 		return Pairing{}, err
 	}
-	p := Pairing{Handle: i.Handle(), Petname: petname, Invite: i, Text: text, Org: i.Org, Nonce: a.Nonce, State: Compare, At: time.Now().UTC()}
+	now := time.Now().UTC()
+	p := Pairing{Handle: i.Handle(), Petname: petname, Invite: i, Text: text, Org: i.Org, Nonce: a.Nonce, State: Compare, Created: now, At: now}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if k := d.index(p.Handle); k >= 0 && d.list[k].State == Confirmed && d.list[k].Nonce == p.Nonce {
-		return d.list[k], nil
+	if k := d.index(p.Handle); k >= 0 {
+		if d.list[k].State == Confirmed && d.list[k].Nonce == p.Nonce {
+			return d.list[k], nil
+		}
+		p.Created = d.list[k].Created
 	}
 	return p, d.put(p)
 }

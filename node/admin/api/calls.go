@@ -20,6 +20,11 @@ func (c *Client) Peers(ctx context.Context) (*List[Peer], error) {
 	return pages[Peer](ctx, c, "/peers", nil, 0)
 }
 
+// Peer shows one peer, connected or kept (full id or unique prefix).
+func (c *Client) Peer(ctx context.Context, peerID string) (*Peer, error) {
+	return call[Peer](ctx, c, http.MethodGet, "/peers/"+url.PathEscape(peerID), nil, nil)
+}
+
 // AddPeer connects to a peer and keeps it. A peer that cannot be reached now is
 // kept too: then the answer is not Connected and State says why.
 func (c *Client) AddPeer(ctx context.Context, addr string) (*Peer, error) {
@@ -113,6 +118,18 @@ func (c *Client) RawRecord(ctx context.Context, id string) ([]byte, error) {
 // RecordFile gives a record file: the signer's chain, then the record.
 func (c *Client) RecordFile(ctx context.Context, id string) ([]byte, error) {
 	return c.read(ctx, "/records/"+url.PathEscape(id)+"/file")
+}
+
+// Arrivals are objects in the order in which they arrived.
+type Arrivals struct {
+	// Items are the page's objects, never null.
+	Items []Object `json:"items"`
+	// Next is the cursor of the next page; absent on the last.
+	Next string `json:"next,omitempty"`
+	// Resume is the cursor to go on with behind this page, be it the last one: then with what came since.
+	Resume string `json:"resume"`
+	// Unreadable counts what stands in this page's place but could not be read and is left out.
+	Unreadable int `json:"unreadable,omitempty"`
 }
 
 // Search looks through what the node holds, newest first. It asks on for some seconds while little is found.

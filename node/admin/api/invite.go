@@ -57,7 +57,7 @@ type Invite struct {
 	Addrs []string `json:"addrs,omitempty"`
 	// Expires is until when it can be answered.
 	Expires time.Time `json:"expires"`
-	// At is when it was made or accepted.
+	// At is when it was made, or first accepted here.
 	At time.Time `json:"at"`
 	// Org is the other organisation: sha256: and 64 hex digits; absent until it is known.
 	Org string `json:"org,omitempty"`

@@ -15,6 +15,9 @@ func (l List[T]) NextPage() string { return l.Next }
 // NextPage is the cursor of the next page, "" on the last.
 func (l WarningLists) NextPage() string { return l.Next }
 
+// NextPage is the cursor of the next page, "" on the last.
+func (a Arrivals) NextPage() string { return a.Next }
+
 // fillFor is how long filled asks for more before it gives what there is, with where to go on.
 const fillFor = 3 * time.Second
 

@@ -804,7 +804,7 @@ type PublishParams struct {
 	// Upstream From which source you have it: organisations with the same source count once
 	Upstream *string `form:"upstream,omitempty" json:"upstream,omitempty"`
 
-	// IdempotencyKey Names this request for 24 hours: repeated unchanged with the same key it is answered as the first time, and done once.
+	// IdempotencyKey Names this request for 24 hours: repeated unchanged with the same key it is answered as the first time, and done once. Where nothing went out or was changed the key is free again.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -932,7 +932,7 @@ type ClientInterface interface {
 
 	// PublishWithBody Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -941,7 +941,7 @@ type ClientInterface interface {
 
 	// Publish Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -950,7 +950,7 @@ type ClientInterface interface {
 
 	// PublishWithApplicationStixPlusJSONVersion21Body Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 	//
 	// Takes a body of the `application/stix+json;version=2.1` content type.
 	//
@@ -1053,7 +1053,7 @@ type ClientInterface interface {
 
 // PublishWithBody Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1072,7 +1072,7 @@ func (c *Client) PublishWithBody(ctx context.Context, params *PublishParams, con
 
 // Publish Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1091,7 +1091,7 @@ func (c *Client) Publish(ctx context.Context, params *PublishParams, body Publis
 
 // PublishWithApplicationStixPlusJSONVersion21Body Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 //
 // Takes a body of the `application/stix+json;version=2.1` content type.
 //
@@ -1864,7 +1864,7 @@ type ClientWithResponsesInterface interface {
 
 	// PublishWithBodyWithResponse Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1873,7 +1873,7 @@ type ClientWithResponsesInterface interface {
 
 	// PublishWithResponse Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1882,7 +1882,7 @@ type ClientWithResponsesInterface interface {
 
 	// PublishWithApplicationStixPlusJSONVersion21BodyWithResponse Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 	//
 	// Takes a body of the `application/stix+json;version=2.1` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3040,7 +3040,7 @@ func (r TrustSetResponse) ContentType() string {
 
 // PublishWithBodyWithResponse Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -3055,7 +3055,7 @@ func (c *ClientWithResponses) PublishWithBodyWithResponse(ctx context.Context, p
 
 // PublishWithResponse Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -3070,7 +3070,7 @@ func (c *ClientWithResponses) PublishWithResponse(ctx context.Context, params *P
 
 // PublishWithApplicationStixPlusJSONVersion21BodyWithResponse Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
 //
 // Takes a body of the `application/stix+json;version=2.1` content type, and returns a wrapper object for the known response body format(s).
 //
