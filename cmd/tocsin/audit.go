@@ -178,6 +178,8 @@ type auditReport struct {
 	Head string `json:"head"`
 	// Against is the head that the file had to hold: "node", "given" or "" for none.
 	Against string `json:"against"`
+	// ByNode says that the node looked: the file cannot be read here.
+	ByNode bool `json:"by_node,omitempty"`
 	// Checkpoints counts the signed heads that the file had to hold.
 	Checkpoints int      `json:"checkpoints"`
 	Problems    []string `json:"problems"`
@@ -197,6 +199,9 @@ Entries that are missing at the end leave no trace in the file itself. The log o
 is held against every checkpoint that the node keeps, and any log against those of
 --checkpoint, such as a peer shows with "tocsin audit checkpoint held --notes". Or keep the
 head that this command prints somewhere else, and give it with --head the next time.
+
+Who may not read the file hears what the node that runs says of its own log (operators only): the
+answer then says so. Check an export to know for yourself.
 
 Exit codes: 0 sound, 8 problems were found (the answer names each), 6 there is no log.`,
 		Args: cobra.MaximumNArgs(1),
@@ -224,7 +229,11 @@ Exit codes: 0 sound, 8 problems were found (the answer names each), 6 there is n
 					report.Against = "node"
 				}
 			}
-			return g.verifyAudit(report, known, paths.Checkpoints(), files)
+			err = g.verifyAudit(report, known, paths.Checkpoints(), files)
+			if head == "" && len(files) == 0 && errors.Is(err, fs.ErrPermission) {
+				return g.verifyByNode(cmd.Context(), report, err)
+			}
+			return err
 		},
 	}
 	c.Flags().StringVar(&head, "head", "", "hash of an entry that must be in the log")
@@ -270,7 +279,31 @@ func (g *globals) verifyAudit(report auditReport, known *protocol.Digest, own st
 		return err
 	}
 	report.OK, report.Entries, report.Head, report.Problems = len(v.Problems) == 0, v.Entries, v.Head.String(), v.Problems
-	err = g.emit(report, func(w io.Writer) {
+	return g.emitVerified(report)
+}
+
+// verifyByNode has the node check its log; unread says why it is not done here, and is the answer when no node does.
+func (g *globals) verifyByNode(ctx context.Context, report auditReport, unread error) error {
+	var v *api.AuditVerification
+	err := g.withNodeOpen(ctx, func(ctx context.Context, c *api.Client) (err error) {
+		v, err = c.AuditVerify(ctx)
+		return err
+	})
+	switch {
+	case err == nil:
+	case api.ProblemOf(err).Code == string(reason.NodeNotFound):
+		return unread
+	default:
+		return err
+	}
+	report.OK, report.Entries, report.Head, report.Problems = v.OK, v.Entries, v.Head, v.Problems
+	report.Checkpoints, report.Against, report.ByNode = v.Checkpoints, "node", true
+	return g.emitVerified(report)
+}
+
+// emitVerified shows what a check found, and is an error when the log is not sound.
+func (g *globals) emitVerified(report auditReport) error {
+	err := g.emit(report, func(w io.Writer) {
 		for _, p := range report.Problems {
 			fmt.Fprintf(w, "%s  %s\n", g.paint("damaged", colorBad), clean(p))
 		}
@@ -281,6 +314,9 @@ func (g *globals) verifyAudit(report auditReport, known *protocol.Digest, own st
 		fmt.Fprintf(w, "%s: %s, head %s\n", word, auditCount(report.Entries), report.Head)
 		if report.OK && report.Checkpoints > 0 {
 			fmt.Fprintf(w, "It holds what %s cover.\n", figures.Count(report.Checkpoints, "checkpoint"))
+		}
+		if report.ByNode {
+			fmt.Fprintln(w, "The node says so: its log cannot be read here.")
 		}
 	})
 	if err != nil || report.OK {

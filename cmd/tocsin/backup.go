@@ -46,7 +46,9 @@ MACHINE. Without it nobody restores anything.
 --keys FILE writes the private keys to a file of their own, always sealed: for the same recipients, or
 by a passphrase of their own. Root keys are not among them: they belong elsewhere.
 
-Exit codes: 0 written, 2 usage error, 8 the store is damaged, 9 the folder belongs to another node.`,
+Another folder, other readers, the keys, and keeping fewer than the configuration take the node's own account or root.
+
+Exit codes: 0 written, 2 usage error, 5 not the owner, 8 the store is damaged, 9 the folder belongs to another node.`,
 		Example: `  tocsin backup create --to /mnt/backups
   tocsin backup create --to /mnt/backups --full --keep 7 --keys /mnt/safe/keys.age --keys-passphrase`,
 		Args: cobra.NoArgs,

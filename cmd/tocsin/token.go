@@ -188,8 +188,8 @@ func newTokenRevokeCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "revoke NAME",
 		Short: "End a token at once, and the browser sessions made from it",
-		Long: `End a token at once, given by name or id, with the browser sessions and event streams that came by it. Tokens that were made
-with it stay: 'tocsin token list' says who made which.
+		Long: `End a token at once, given by name or id, with the browser sessions and event streams that came by it, and with the tokens that
+were made with it and theirs. 'tocsin token list' says who made which; the audit log has an entry of each that ended.
 
 Exit codes: 0 ended, 4 no node answers, 5 not an operator, 6 there is no such token.`,
 		Example: "  tocsin token revoke siem --reason 'laptop lost'",

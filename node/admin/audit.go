@@ -15,6 +15,7 @@ import (
 	"tocsin/node/access"
 	"tocsin/node/admin/api"
 	"tocsin/node/audit"
+	"tocsin/node/tlog"
 	"tocsin/protocol/reason"
 )
 
@@ -23,6 +24,9 @@ func recorded(ctx context.Context, book *audit.Log, e audit.Event, do func() err
 	return book.Do(ctx, do, e)
 }
 
+// maxAuditCheck is how long a check of the whole log may take: some gigabytes.
+const maxAuditCheck = time.Minute
+
 // maxAuditWait is how long an answer waits for something to tell.
 const maxAuditWait = 25 * time.Second
 
@@ -30,6 +34,9 @@ const maxAuditWait = 25 * time.Second
 type auditResource struct {
 	book  *audit.Log
 	slots chan struct{} // one taken by each who waits
+	// checking is taken by the one who has the whole log read; held are the checkpoints that it must hold, nil for none.
+	checking chan struct{}
+	held     func() []audit.Held
 }
 
 func (a *auditResource) register(h huma.API) {
@@ -44,6 +51,12 @@ func (a *auditResource) register(h huma.API) {
 		Description: "What to compare with a copy or a checkpoint that was kept elsewhere: " +
 			"a log that was cut or rewritten has another hash at the same number.",
 	}, a.head)
+	handle(h, huma.Operation{
+		OperationID: "audit-verify", Method: http.MethodGet, Path: "/audit/verify", Summary: "Check the whole log",
+		Description: "What 'tocsin audit verify' checks: every line against its hash and the line before, the end against what the node knows, " +
+			"all of it against the checkpoints that are kept. Problems found are an answer, with ok=false. One check runs at a time (conflict), " +
+			"and for a minute at most (timed.out). A node that somebody changed may lie here: an export that is checked elsewhere does not. Written down nowhere.",
+	}, a.verify)
 	handle(h, huma.Operation{
 		OperationID: "audit-export", Method: http.MethodGet, Path: "/audit/export", Summary: "The log's file as it stands",
 		Description: "One entry a line, as they stand in the file: the bytes over which the hashes go, so that they can be checked elsewhere. " +
@@ -157,6 +170,33 @@ func (a *auditResource) wait(ctx context.Context, after uint64) error {
 func (a *auditResource) head(context.Context, *nothing) (*body[api.AuditHead], error) {
 	seq, hash := a.book.Head()
 	return answer(api.AuditHead{Seq: seq, Hash: hash.String()})
+}
+
+// verify is told by the node about itself; who wants more than its word exports the log.
+func (a *auditResource) verify(ctx context.Context, _ *nothing) (*body[api.AuditVerification], error) {
+	select {
+	case a.checking <- struct{}{}:
+		defer func() { <-a.checking }()
+	default:
+		return nil, reason.New(reason.Conflict, "verify the audit log: a check is under way already")
+	}
+	patience, cancel := context.WithTimeout(ctx, maxAuditCheck)
+	defer cancel()
+	var checkpoints []tlog.Checkpoint
+	if a.held != nil {
+		for _, h := range a.held() {
+			checkpoints = append(checkpoints, h.Checkpoint)
+		}
+	}
+	v, err := a.book.Verify(patience, checkpoints)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil, api.NewProblem(reason.TimedOut, fmt.Sprintf("verify the audit log: it was not read to its end in %s", maxAuditCheck)).
+			WithFix("Export it ('tocsin audit export FILE') and check the copy ('tocsin audit verify FILE').")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return answer(api.AuditVerification{OK: len(v.Problems) == 0, Entries: v.Entries, Head: v.Head.String(), Checkpoints: len(checkpoints), Problems: v.Problems})
 }
 
 func (a *auditResource) export(context.Context, *nothing) (*huma.StreamResponse, error) {

@@ -21,6 +21,8 @@ import (
 	"tocsin/node/admin/api"
 	"tocsin/node/audit"
 	"tocsin/node/outbox"
+	"tocsin/node/scrub"
+	"tocsin/node/tlog"
 	"tocsin/protocol/reason"
 )
 
@@ -236,9 +238,68 @@ func TestAuditResource(t *testing.T) {
 	checkChain(t, b)
 }
 
+// The whole log is checked, one at a time (ADM-34).
+func TestAuditVerify(t *testing.T) {
+	b := newBench(t)
+	first, err := b.client.AuditVerify(t.Context())
+	if err != nil || !first.OK || first.Entries != 0 || first.Problems == nil {
+		t.Errorf("empty: %+v, %v", first, err)
+	}
+	for range 3 {
+		_, err := b.deps.Audit.Append(t.Context(), audit.Event{Action: "a.b", Target: "here"})
+		ok(t, err)
+	}
+	_, head := b.deps.Audit.Head()
+	v, err := b.client.AuditVerify(t.Context())
+	if err != nil || !v.OK || v.Entries != 3 || v.Head != head.String() || len(v.Problems) != 0 {
+		t.Errorf("sound: %+v, %v", v, err)
+	}
+	for _, path := range []string{"/audit/verify", "/trust-log"} {
+		for role, want := range map[access.Role]int{access.Analyst: http.StatusForbidden, access.Operator: http.StatusOK} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, api.Prefix+path, nil)
+			if w := as(t, NewHandler(b.deps), role, "token", r); w.Code != want {
+				t.Errorf("%s by %s: %d %s", path, role, w.Code, w.Body)
+			}
+		}
+	}
+	a := &auditResource{book: b.deps.Audit, checking: make(chan struct{}, 1), held: func() []audit.Held {
+		return []audit.Held{{Checkpoint: tlog.Checkpoint{Origin: "x", Size: 9}}}
+	}}
+	if out, err := a.verify(t.Context(), nil); err != nil || out.Body.OK || out.Body.Checkpoints != 1 || len(out.Body.Problems) != 1 {
+		t.Errorf("entries that a checkpoint covers are missing: %+v, %v", out, err)
+	}
+	a.checking <- struct{}{}
+	_, err = a.verify(t.Context(), nil)
+	refused(t, err, reason.Conflict)
+	<-a.checking
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	if _, err := a.verify(ctx, nil); !errors.Is(err, context.Canceled) || len(a.checking) != 0 {
+		t.Errorf("whoever leaves: %v", err)
+	}
+}
+
+// What the node does by itself anyway is written down when somebody has it done at once: what cannot be is not done (ADM-27).
+func TestAtOnceIsWrittenDown(t *testing.T) {
+	book := auditLog(t)
+	ok(t, book.Close())
+	b, _, fake := syncBench(t)
+	_, scrubbed := (&scrubResource{new(scrub.Keeper), book}).now(t.Context(), nil)
+	_, made := (&evidenceResource{audit: book}).make(t.Context(), nil)
+	_, synced := (&syncResource{catchUp: *b.deps.CatchUp, store: b.deps.Store, audit: book}).now(t.Context(), &struct{ Body api.SyncRequest }{})
+	for name, err := range map[string]error{"scrub": scrubbed, "checkpoint": made, "sync": synced} {
+		if err == nil || !strings.Contains(err.Error(), "nothing was done") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if len(fake.asked) != 0 {
+		t.Errorf("asked %q", fake.asked)
+	}
+}
+
 // So many may wait, and no more.
 func TestAuditWaiters(t *testing.T) {
-	a := &auditResource{auditLog(t), make(chan struct{}, 1)}
+	a := &auditResource{book: auditLog(t), slots: make(chan struct{}, 1)}
 	a.slots <- struct{}{}
 	_, err := a.list(t.Context(), &auditIn{Wait: true, Limit: 1})
 	refused(t, err, reason.Conflict)

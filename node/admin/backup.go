@@ -26,7 +26,7 @@ func (b *backupResource) register(a huma.API) {
 		OperationID: "backup-create", Method: http.MethodPost, Path: "/backups", Summary: "Back up the node to a folder on its machine",
 		Description: "Writes a backup while the node runs and answers when it is done, which may take minutes. " +
 			"Without recipients, passphrase or plain it is sealed as those before it or as the configuration says. " +
-			"Another folder, other readers, plain and the keys take the owner at the socket. The audit log has backup.create.",
+			"Another folder, other readers, plain, the keys, and keeping fewer than the schedule does take the owner at the socket. The audit log has backup.create.",
 	}, b.create)
 	handle(a, huma.Operation{
 		OperationID: "backup-check", Method: http.MethodPost, Path: "/backups/checks", Summary: "Verify a backup, or rehearse its restore",
@@ -41,6 +41,11 @@ func (b *backupResource) create(ctx context.Context, in *struct{ Body api.Backup
 	if r.Keys != "" || r.Plain || r.Folder != "" || len(r.Recipients) > 0 || r.Passphrase != "" || r.KeysPassphrase != "" {
 		// ADM-28: whoever says where it goes and who can open it has all that the node has.
 		if err := access.Of(ctx).May(access.Owner, "back up with the keys, to another folder or for other readers than the configuration says"); err != nil {
+			return nil, err
+		}
+	}
+	if schedule := b.runner.Keeps(); r.Keep != 0 && (schedule == 0 || r.Keep < schedule) {
+		if err := access.Of(ctx).May(access.Owner, "remove backups that the configuration keeps"); err != nil {
 			return nil, err
 		}
 	}

@@ -53,7 +53,7 @@ func (e *evidenceResource) register(a huma.API) {
 	handle(a, huma.Operation{
 		OperationID: "checkpoint-make", Method: http.MethodPost, Path: "/checkpoints", Summary: "Sign the head of the audit log now and ask witnesses",
 		Description: "Signs the head of the audit log as it is now, asks the organisations that witness it, and waits 6 s for them at most: " +
-			"a checkpoint holds without them, and those who answer later are not in this answer.",
+			"a checkpoint holds without them, and those who answer later are not in this answer. The audit log has checkpoint.make.",
 	}, e.make)
 	handle(a, huma.Operation{
 		OperationID: "checkpoint-witnessed", Method: http.MethodGet, Path: "/checkpoints/witnessed", Summary: "What this node holds of others' audit logs",
@@ -95,7 +95,11 @@ func (e *evidenceResource) list(_ context.Context, in *PageIn) (*body[api.List[a
 func (e *evidenceResource) make(ctx context.Context, _ *nothing) (*body[api.Checkpoint], error) {
 	patience, cancel := context.WithTimeout(ctx, witnessPatience)
 	defer cancel()
-	cp, err := e.Cosigner.Now(patience)
+	var cp *tlog.Signed
+	err := recorded(ctx, e.audit, audit.Event{Action: "checkpoint.make"}, func() (err error) {
+		cp, err = e.Cosigner.Now(patience)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -7,11 +7,15 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/audit"
 	"tocsin/node/scrub"
 )
 
 // scrubResource looks for damage in the store.
-type scrubResource struct{ keeper *scrub.Keeper }
+type scrubResource struct {
+	keeper *scrub.Keeper
+	audit  *audit.Log
+}
 
 func (s *scrubResource) register(a huma.API) {
 	handle(a, huma.Operation{
@@ -22,7 +26,7 @@ func (s *scrubResource) register(a huma.API) {
 		OperationID: "scrub-now", Method: http.MethodPost, Path: "/scrub", Summary: "Look at the whole store now, and repair it from peers",
 		Description: "Reads every record, holds it against its id, and fetches damaged ones from peers. " +
 			"Answers when it is done, which takes minutes where there is much; one that runs already is waited for first. " +
-			"Not written to the audit log.",
+			"The audit log has scrub.now.",
 	}, s.now)
 }
 
@@ -31,7 +35,11 @@ func (s *scrubResource) last(context.Context, *nothing) (*body[api.Scrub], error
 }
 
 func (s *scrubResource) now(ctx context.Context, _ *nothing) (*body[api.Scrub], error) {
-	if _, err := s.keeper.Now(ctx); err != nil {
+	err := recorded(ctx, s.audit, audit.Event{Action: "scrub.now"}, func() error {
+		_, err := s.keeper.Now(ctx)
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	return answer(*scrubOf(s.keeper))

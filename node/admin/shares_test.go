@@ -70,9 +70,19 @@ func TestShares(t *testing.T) {
 
 // ADM-28: what a backup could carry out of the node, and where to, is the owner's to say.
 func TestBackupIsTheOwners(t *testing.T) {
-	b := &backupResource{runner: &backup.Runner{}}
+	b := &backupResource{runner: backup.NewRunner(backup.Deps{Folder: "relative", Keep: 4})}
+	all := &backupResource{runner: backup.NewRunner(backup.Deps{Folder: "relative"})}
+	operator := access.With(t.Context(), access.Principal{Role: access.Operator})
+	for _, keep := range []int{0, 4, 9} { // no fewer than the schedule: on to the folder, which is none
+		if _, err := b.create(operator, &struct{ Body api.BackupRequest }{api.BackupRequest{Full: true, Keep: keep}}); reason.Of(err) != reason.UsageInvalid {
+			t.Errorf("keep %d: %v", keep, err)
+		}
+	}
+	if _, err := all.create(operator, &struct{ Body api.BackupRequest }{api.BackupRequest{Full: true, Keep: 1000}}); reason.Of(err) != reason.RoleDenied {
+		t.Errorf("keep some where all are kept: %v", err)
+	}
 	for name, r := range map[string]api.BackupRequest{
-		"keys": {Keys: "/x/keys.age"}, "another folder": {Folder: "/x"}, "plain": {Plain: true},
+		"keys": {Keys: "/x/keys.age"}, "another folder": {Folder: "/x"}, "plain": {Plain: true}, "fewer": {Full: true, Keep: 3}, "one": {Keep: 1},
 		"recipients": {Recipients: []string{"age1x"}}, "passphrase": {Passphrase: "x"}, "passphrase of keys": {KeysPassphrase: "x"},
 	} {
 		for _, role := range []access.Role{access.Operator, access.Analyst} {

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/node/admin/api"
+	"tocsin/node/audit"
 	"tocsin/node/catchup"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
@@ -30,6 +31,7 @@ type syncResource struct {
 	catchUp CatchUp
 	store   *storage.Store
 	mesh    Mesh
+	audit   *audit.Log
 }
 
 func (s *syncResource) register(a huma.API) {
@@ -40,7 +42,8 @@ func (s *syncResource) register(a huma.API) {
 	handle(a, huma.Operation{
 		OperationID: "sync-now", Method: http.MethodPost, Path: "/sync/now", Summary: "Compare with peers now and fetch what is missing",
 		Description: "Runs a round with the named peer, or with those whose turn it is, and answers with how far catch-up is then. " +
-			"It fetches what is missing and sends nothing that was not asked for. peer.dial says that no peer was there or answered.",
+			"It fetches what is missing and sends nothing that was not asked for. peer.dial says that no peer was there or answered. " +
+			"The audit log has sync.now.",
 	}, s.now)
 	handle(a, huma.Operation{
 		OperationID: "sync-gaps", Method: http.MethodGet, Path: "/sync/gaps", Summary: "What is missing in key logs",
@@ -49,7 +52,7 @@ func (s *syncResource) register(a huma.API) {
 	handle(a, huma.Operation{
 		OperationID: "sync-verify", Method: http.MethodPost, Path: "/sync/verify", Summary: "Compare what is held of each topic with peers",
 		Description: "Asks peers for digests of each topic and compares; fetches nothing. " +
-			"A peer that does not answer has an error in place of a digest.",
+			"A peer that does not answer has an error in place of a digest. Not written to the audit log.",
 	}, s.verify)
 }
 
@@ -69,7 +72,8 @@ func (s *syncResource) now(ctx context.Context, in *struct{ Body api.SyncRequest
 	if err := s.store.Room(); err != nil {
 		return nil, err // nothing that a peer has could be stored: to say that nothing is missing would be wrong
 	}
-	if err := s.catchUp.Now(ctx, peer); err != nil {
+	err := recorded(ctx, s.audit, audit.Event{Action: "sync.now", Target: peer}, func() error { return s.catchUp.Now(ctx, peer) })
+	if err != nil {
 		return nil, err
 	}
 	if err := s.store.Room(); err != nil {

@@ -97,6 +97,9 @@ func TestSyncNow(t *testing.T) {
 			t.Errorf("%q: asked %q, want %q", text, fake.asked, want)
 		}
 	}
+	if got := b.entries("sync.now"); len(got) != 5 {
+		t.Errorf("in the audit log: %+v", got)
+	}
 	fake.asked = nil
 	_, err := c.SyncNow(t.Context(), "nobody")
 	refused(t, err, reason.NotFound)

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -284,5 +285,47 @@ func TestFlippedCheckpoints(t *testing.T) {
 				t.Fatalf("bit %d gave checkpoint %+v", bit, h.Checkpoint)
 			}
 		}
+	}
+}
+
+// The node checks its own log while it is written: damage, a file put in its place, and entries missing at the end are found.
+func TestVerifyOpenLog(t *testing.T) {
+	o := newOffice(t)
+	l := open(t, o.log())
+	check := func(checkpoints []tlog.Checkpoint, problems int) {
+		t.Helper()
+		v, err := l.Verify(t.Context(), checkpoints)
+		if err != nil || len(v.Problems) != problems {
+			t.Errorf("%v: %+v, want %d problems", err, v, problems)
+		}
+	}
+	check(nil, 0)
+	many(t, l, 20)
+	held, err := o.checkpoints(t, l).Make()
+	ok(t, err)
+	check([]tlog.Checkpoint{held.Checkpoint}, 0)
+	beyond := held.Checkpoint
+	beyond.Size++
+	check([]tlog.Checkpoint{beyond}, 1)
+	many(t, l, 1)
+	raw := read(t, o.log())
+	appended := append(slices.Clone(raw), "half a line of the next"...)
+	rewrite(t, o.log(), appended)
+	check(nil, 0) // what is being written is nobody's yet
+	cutTo(t, o.log(), 20)
+	check(nil, 1)
+	raw[len(raw)/2] ^= 1
+	rewrite(t, o.log(), raw)
+	if v, err := l.Verify(t.Context(), nil); err != nil || len(v.Problems) == 0 {
+		t.Errorf("a flipped bit: %+v, %v", v, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.Verify(ctx, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("nobody waits: %v", err)
+	}
+	ok(t, l.Close())
+	if _, err := l.Verify(t.Context(), nil); !errors.Is(err, errClosed) {
+		t.Errorf("closed: %v", err)
 	}
 }

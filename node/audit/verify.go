@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -67,6 +68,42 @@ func VerifyAgainst(path string, head *protocol.Digest, checkpoints []tlog.Checkp
 	}
 	return v, nil
 }
+
+// Verify checks the open log as VerifyAgainst does its file, up to the newest entry, which the file must hold. It ends with ctx.
+func (l *Log) Verify(ctx context.Context, checkpoints []tlog.Checkpoint) (Verification, error) {
+	l.mu.Lock()
+	closed, size, newest := l.file == nil, l.size, l.head
+	l.mu.Unlock()
+	if closed {
+		return Verification{}, fmt.Errorf("verify the audit log: %w", errClosed)
+	}
+	f, err := os.Open(l.path) // what stands there, which may be another file by now
+	if err != nil {
+		return Verification{}, fmt.Errorf("verify the audit log: %w", err)
+	}
+	defer f.Close()
+	var head *protocol.Digest
+	if newest.seq > 0 {
+		head = &newest.hash
+	}
+	in := io.NewSectionReader(f, 0, size)
+	v, err := verify(readFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return in.Read(p)
+	}), head, checkpoints)
+	if err != nil {
+		return Verification{}, fmt.Errorf("verify the audit log: %w", err)
+	}
+	return v, nil
+}
+
+// readFunc is a reader made of a function.
+type readFunc func(p []byte) (int, error)
+
+// Read implements io.Reader.
+func (r readFunc) Read(p []byte) (int, error) { return r(p) }
 
 // verify reads a log to its end.
 func verify(r io.Reader, head *protocol.Digest, checkpoints []tlog.Checkpoint) (Verification, error) {

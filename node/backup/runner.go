@@ -87,6 +87,14 @@ func NewRunner(d Deps) *Runner {
 	return &Runner{d: d, status: readMemory(d.Source.Data).Status}
 }
 
+// Keeps says how many chains the schedule keeps; 0 is all.
+func (r *Runner) Keeps() int {
+	if r.d.Folder == "" {
+		return 0
+	}
+	return r.d.Keep
+}
+
 // Status says how the backups stand. Folder is "" when none were made and none are scheduled.
 func (r *Runner) Status() Status {
 	r.mu.Lock()

@@ -50,6 +50,20 @@ type AuditHead struct {
 	Hash string `json:"hash"`
 }
 
+// AuditVerification is what a check of the whole audit log found.
+type AuditVerification struct {
+	// OK says that no problem was found.
+	OK bool `json:"ok"`
+	// Entries counts the sound entries.
+	Entries uint64 `json:"entries"`
+	// Head is the hash of the last entry in the file: who keeps it can tell later whether entries are missing at the end.
+	Head string `json:"head"`
+	// Checkpoints counts the signed heads that the file had to hold.
+	Checkpoints int `json:"checkpoints"`
+	// Problems are sentences that name the line each, 100 at most.
+	Problems []string `json:"problems"`
+}
+
 // AuditParams says what to look for in the audit log; empty fields do not restrict.
 type AuditParams struct {
 	// After is where to go on; Newest asks for the newest entries instead.
@@ -94,6 +108,11 @@ func (c *Client) Audit(ctx context.Context, p AuditParams) (*List[AuditEntry], e
 // AuditHead gives the newest entry's number and hash.
 func (c *Client) AuditHead(ctx context.Context) (*AuditHead, error) {
 	return call[AuditHead](ctx, c, http.MethodGet, "/audit/head", nil, nil)
+}
+
+// AuditVerify has the node check its whole log, which may take a minute.
+func (c *Client) AuditVerify(ctx context.Context) (*AuditVerification, error) {
+	return call[AuditVerification](ctx, c, http.MethodGet, "/audit/verify", nil, nil)
 }
 
 // AuditExport writes the audit log's file to w as it stands and counts its bytes.
