@@ -107,3 +107,26 @@ func TestAttackCutAnswer(t *testing.T) {
 		}
 	})
 }
+
+// What is no request is answered in a line, and its connection is closed (ADM-08).
+func TestAttackUnreadable(t *testing.T) {
+	besiege(t, nil, func(t *testing.T, g *siege) {
+		for request, want := range map[string]string{
+			"GET /livez\n\n": "400",
+			"GET /livez HTTP/1.1\nHost: HOST\nA B: c\n\n":                                           "400",
+			"GET /livez HTTP/1.1\nHost: HOST\nHost: b\n\n":                                          "400",
+			"POST /api/v1/peers HTTP/1.1\nHost: HOST\nBEARER\nExpect: much\nContent-Length: 1\n\nx": "417",
+			"GET /livez HTTP/1.1\nHost: HOST\nX: " + strings.Repeat("x", 64<<10) + "\n\n":           "431",
+			"POST /api/v1/peers HTTP/1.1\nHost: HOST\nBEARER\nTransfer-Encoding: gzip, chunked\n\n": "501",
+			"GET /livez HTTP/3.0\nHost: HOST\n\n":                                                   "505",
+		} {
+			c := g.dial()
+			ok(t, c.SetDeadline(time.Now().Add(10*time.Second)))
+			go func() { _, _ = io.WriteString(c, g.fill(request)) }() // it may be answered before it is all there
+			raw, err := io.ReadAll(c)
+			if !strings.HasPrefix(string(raw), "HTTP/1.1 "+want+" ") || len(raw) > 300 {
+				t.Errorf("%.60q: %.300q, %v", request, raw, err)
+			}
+		}
+	})
+}

@@ -5,9 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
 	"tocsin/node/access"
+	"tocsin/node/admin/api"
 	"tocsin/node/audit"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
@@ -62,6 +67,27 @@ func (in IfMatch) matches(what, now string) error {
 // ofEntry is the condition of a change of one entry of the trust list.
 func (in IfMatch) ofEntry(org protocol.OrgID) func(*trust.List) error {
 	return func(l *trust.List) error { return in.matches("the entry of "+org.String(), entryTag(l, org)) }
+}
+
+// ofList is the condition of a change of the whole trust list.
+func (in IfMatch) ofList(l *trust.List) error { return in.matches("the trust list", listTag(l)) }
+
+// headerMatch is the header of IfMatch.
+const headerMatch = "If-Match"
+
+// takesStates reports whether an operation knows the state that it is held against.
+func takesStates(op *huma.Operation) bool {
+	return slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.Name == headerMatch })
+}
+
+// unconditional refuses a change with a condition that nobody would look at: whoever sent it relies on it (ADM-30).
+func unconditional(ctx huma.Context, next func(huma.Context)) {
+	if ctx.Header(headerMatch) == "" {
+		next(ctx)
+		return
+	}
+	_, w := humago.Unwrap(ctx)
+	writeProblem(w, api.NewProblem(reason.UsageInvalid, fmt.Sprintf("%s %s: it takes no %s", ctx.Method(), ctx.Operation().Path, headerMatch)))
 }
 
 // seen refuses a token or browser a change of many things at once that names no state. At the socket the command

@@ -22,9 +22,14 @@ type guests struct {
 	done chan struct{} // closed when nobody is let in any more
 	shut sync.Once
 
-	mu sync.Mutex
-	in []*guest // in the order in which they came; guarded by mu, as are their changing fields
+	mu      sync.Mutex
+	in      []*guest // in the order in which they came; guarded by mu, as are their changing fields
+	leaving int      // whose place was taken, and whom the server still remembers; guarded by mu
 }
+
+// maxLeaving bounds what a crowd can cost that is pushed out as fast as it comes: a refused connection may cost the server half
+// a second after its end.
+const maxLeaving = 1024
 
 func newGuests(l net.Listener, most int) *guests {
 	return &guests{Listener: l, most: most, left: make(chan struct{}, 1), done: make(chan struct{})}
@@ -36,6 +41,7 @@ type guest struct {
 	house *guests
 	place string
 	known bool
+	out   bool      // somebody else has its place
 	idle  time.Time // since when it waits for its next request, zero when it does not; kept for who is known
 }
 
@@ -69,11 +75,16 @@ func (g *guests) admit(newcomer *guest) bool {
 	g.mu.Lock()
 	var out *guest
 	if len(g.in) >= g.most {
-		if out = g.least(newcomer.place); out == nil {
+		if g.leaving < maxLeaving {
+			out = g.least(newcomer.place)
+		}
+		if out == nil {
 			g.mu.Unlock()
 			return false
 		}
-		g.remove(out)
+		g.in = slices.DeleteFunc(g.in, func(one *guest) bool { return one == out })
+		out.out = true
+		g.leaving++
 	}
 	g.in = append(g.in, newcomer)
 	g.mu.Unlock()
@@ -108,14 +119,6 @@ func (g *guests) least(newcomer string) (out *guest) {
 	return out
 }
 
-// remove takes a guest off the list and tells who waits. mu is held.
-func (g *guests) remove(one *guest) {
-	if i := slices.Index(g.in, one); i >= 0 {
-		g.in = slices.Delete(g.in, i, i+1)
-		g.tell()
-	}
-}
-
 // tell has a newcomer that waits look again.
 func (g *guests) tell() {
 	select {
@@ -127,9 +130,15 @@ func (g *guests) tell() {
 // Close implements net.Conn.
 func (o *guest) Close() error {
 	err := o.Conn.Close()
-	o.house.mu.Lock()
-	defer o.house.mu.Unlock()
-	o.house.remove(o)
+	g := o.house
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if o.out {
+		o.out = false
+		g.leaving--
+	}
+	g.in = slices.DeleteFunc(g.in, func(one *guest) bool { return one == o })
+	g.tell()
 	return err
 }
 

@@ -213,3 +213,29 @@ func TestWhoGoesFirst(t *testing.T) {
 		}
 	}
 }
+
+// Whom the server still remembers is counted, so that a crowd that is pushed out as fast as it comes costs little (ADM-02).
+func TestLeavingGuestsAreBounded(t *testing.T) {
+	g := newGuests(nil, 1)
+	comes := func() *guest {
+		c, other := net.Pipe()
+		t.Cleanup(func() { _ = other.Close() })
+		return &guest{Conn: c, house: g, place: "here"}
+	}
+	all := []*guest{comes()}
+	for g.admit(all[len(all)-1]) {
+		all = append(all, comes())
+	}
+	if len(all) != maxLeaving+2 {
+		t.Errorf("%d were let in", len(all)-1)
+	}
+	if _, err := all[0].Write([]byte("x")); err == nil {
+		t.Error("who was pushed out is still there")
+	}
+	for range 2 { // twice is once
+		ok(t, all[0].Close())
+	}
+	if !g.admit(all[len(all)-1]) || g.admit(comes()) {
+		t.Error("one is forgotten, and not one gets in")
+	}
+}

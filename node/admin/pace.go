@@ -13,13 +13,15 @@ const bodyRate = 16 << 10
 
 // paced bounds how long the body of a request may take: patience, and a second for each bodyRate bytes that came. What
 // trickles in holds no connection for long, and what is large has its time; only waiting for the client counts (ADM-02).
-// A body that nobody reads has the time too: the server reads on to find the next request.
+// A body that nobody reads has the time too: the server reads on to find the next request. Where there is none, the server only watches
+// whether the client leaves, however long the answer takes.
 func paced(w http.ResponseWriter, r *http.Request, patience time.Duration) *http.Request {
 	if r.ContentLength == 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // what has no deadlines (tests) waits for nothing
 		return r
 	}
 	b := &pacedBody{ReadCloser: r.Body, control: http.NewResponseController(w), left: patience}
-	_ = b.control.SetReadDeadline(time.Now().Add(patience)) // what has no deadlines (tests) waits for nothing
+	_ = b.control.SetReadDeadline(time.Now().Add(patience))
 	r = r.WithContext(r.Context())
 	r.Body = b
 	return r
