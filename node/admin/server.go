@@ -265,7 +265,7 @@ func routes(d Deps) *surface {
 	(&quarantineResource{n, find, d.Store, d.Intake, d.Audit}).register(a)
 	(&eraseResource{n, find, d.Store, d.Intake, d.Audit}).register(a)
 	if d.Scrub != nil {
-		(&scrubResource{d.Scrub}).register(a)
+		(&scrubResource{d.Scrub, d.Audit}).register(a)
 	}
 	if d.Keys != nil {
 		(&keyResource{d.Keys}).register(a)
@@ -274,16 +274,18 @@ func routes(d Deps) *surface {
 		(&bundleResource{n, *d.Bundles, d.Audit, make(chan struct{}, maxCarriers)}).register(a)
 	}
 	if d.CatchUp != nil {
-		(&syncResource{n, *d.CatchUp, d.Store, d.Mesh}).register(a)
+		(&syncResource{n, *d.CatchUp, d.Store, d.Mesh, d.Audit}).register(a)
 	}
 	if d.Backups != nil {
 		(&backupResource{d.Backups, d.Audit}).register(a)
 	}
 	(&warningResource{d.Warnings, d.Audit}).register(a)
-	(&auditResource{d.Audit, make(chan struct{}, maxFollowers)}).register(a)
+	written := &auditResource{book: d.Audit, slots: make(chan struct{}, maxFollowers), checking: make(chan struct{}, 1)}
 	if d.Proofs != nil {
+		written.held = d.Proofs.Checkpoints.List
 		(&evidenceResource{n, find, d.Identity, d.Audit, *d.Proofs}).register(a)
 	}
+	written.register(a)
 	if d.Access != nil {
 		(&loginResource{d.Access}).register(a)
 		(&tokenResource{d.Access, d.Port}).register(a)
@@ -356,6 +358,7 @@ func (s *Server) server(ctx context.Context, d *door) *http.Server {
 	return &http.Server{
 		Handler:                      s.counted(s.gate(d)),
 		ReadHeaderTimeout:            s.times.header,
+		ReadTimeout:                  s.times.header + s.times.body, // for what the server answers by itself; see paced
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeaderBytes,
 		Protocols:                    &protocols,
