@@ -78,7 +78,7 @@ var layers = map[string]layer{
 	"node/policy": {6, own("protocol", "protocol/reason", "protocol/trust", "node/audit", "node/durable"), own(logging)},
 	// how two organisations that never met find each other
 	"node/invite": {7, own("protocol", "protocol/reason", "node/durable", "node/identity"), own(logging)},
-	"node/p2p":    {5, own("protocol", "protocol/reason", "protocol/trust"), own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", cbor, logging, group, "golang.org/x/time/rate", "github.com/prometheus/client_golang")},
+	"node/p2p":    {5, own("protocol", "protocol/reason", "protocol/trust"), own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", "github.com/multiformats/go-multistream", cbor, logging, group, "golang.org/x/time/rate", "github.com/prometheus/client_golang")},
 	// what was answered to requests that must not be done twice
 	"node/once": {6, own("protocol/reason", "node/durable"), own(logging)},
 	// who may do what at the admin port

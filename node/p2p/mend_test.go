@@ -1,5 +1,7 @@
 package p2p
 
+//bubble: every test in this file runs inside inBubble, where time is virtual.
+
 import (
 	"fmt"
 	"sync"
