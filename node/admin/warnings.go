@@ -24,7 +24,7 @@ type warningResource struct {
 func (w *warningResource) register(a huma.API) {
 	handle(a, huma.Operation{
 		OperationID: "warnings-list", Method: http.MethodGet, Path: "/warnings", Summary: "Warning lists in force",
-		Description: "Built-in ones by name, then those of the folder by file. Files are put into the folder by people and read by POST /warnings/reload.",
+		Description: "Those of the folder by file, then built-in ones by name. Files are put into the folder by people and read by POST /warnings/reload.",
 	}, w.list)
 	handle(a, huma.Operation{
 		OperationID: "warnings-check", Method: http.MethodPost, Path: "/warnings/check", Summary: "Which warning lists name values",
@@ -45,7 +45,7 @@ func (w *warningResource) list(_ context.Context, in *PageIn) (*body[api.Warning
 			Name: l.Name, File: l.File, Type: l.Type, Hard: l.Weight >= warn.Hard, Entries: l.Entries, Skipped: l.Skipped,
 		})
 	}
-	page, err := paged("warnings", api.List[api.WarningList]{Items: out.Items}, *in, func(l api.WarningList) string { return cmp.Or(l.File, "\x00"+l.Name) })
+	page, err := paged("warnings", api.List[api.WarningList]{Items: out.Items}, *in, func(l api.WarningList) string { return cmp.Or(l.File, "\U0010ffff"+l.Name) })
 	if err != nil {
 		return nil, err
 	}
