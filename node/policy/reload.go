@@ -10,6 +10,7 @@ import (
 	"tocsin/node/audit"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
+	"tocsin/protocol/trust"
 )
 
 // WatchEvery is how often Watch looks at the operator's file.
@@ -18,8 +19,16 @@ const WatchEvery = 10 * time.Second
 // Reload reads the operator's file again, on behalf of the actor of ctx. When the
 // file is refused, the list in force stays. Both are written to the audit log.
 func (b *Book) Reload(ctx context.Context) error {
+	return b.ReloadIf(ctx, func(*trust.List) error { return nil })
+}
+
+// ReloadIf is Reload where the list in force is as the caller expects: see RemoveIf.
+func (b *Book) ReloadIf(ctx context.Context, seen func(*trust.List) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if err := seen(b.List()); err != nil {
+		return err
+	}
 	err := b.reload(ctx)
 	if reason.Of(err) == reason.TrustFile {
 		refused := audit.Event{Action: "trust.refused", Target: b.operatorFile, Detail: map[string]string{"problem": err.Error()}}
