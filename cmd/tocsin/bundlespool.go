@@ -59,10 +59,10 @@ Exit codes of --once: 0 done, 3 something was refused or damaged, 4 no node: wha
   tocsin bundle spool --in /srv/diode/in --identity me.age`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if s.every, err = parseSpan(every); err != nil || s.every < time.Second {
+			if s.every, err = api.ParseSpan(every); err != nil || s.every < time.Second {
 				return usagef("--every %q: want a span of at least 1s", every)
 			}
-			if s.settle, err = parseSpan(settle); err != nil {
+			if s.settle, err = api.ParseSpan(settle); err != nil {
 				return usagef("--settle %q: %v", settle, err)
 			}
 			return g.spool(cmd.Context(), s)
@@ -176,6 +176,9 @@ func mark(ctx context.Context, c *api.Client, seq uint64) (string, error) {
 		return "", nil
 	}
 	list, err := c.Changes(ctx, seq-1, 1, api.EventFilter{})
+	if p := api.ProblemOf(err); p != nil && p.Code == string(reason.UsageInvalid) {
+		return "", nil // it is behind the end of the sequence
+	}
 	if err != nil || len(list.Items) == 0 || list.Items[0].Seq != seq {
 		return "", err
 	}

@@ -80,7 +80,7 @@ trusted before two people have compared eight words by telephone.`,
 		Example: "  tocsin invite create --petname cert-pt\n  tocsin invite create --expires 2d --addr /dns4/node.example.org/tcp/8469",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			d, err := parseSpan(life)
+			d, err := api.ParseSpan(life)
 			if err != nil {
 				return usagef("--expires %q: %v", life, err)
 			}

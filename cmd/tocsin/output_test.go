@@ -175,21 +175,6 @@ func TestWantsJSON(t *testing.T) {
 	}
 }
 
-func TestParseSpan(t *testing.T) {
-	for text, want := range map[string]time.Duration{
-		"0s": 0, "90s": 90 * time.Second, "36h": 36 * time.Hour, "14d": 14 * 24 * time.Hour, "2w": 14 * 24 * time.Hour,
-	} {
-		if got, err := parseSpan(text); err != nil || got != want {
-			t.Errorf("parseSpan(%q) = %v, %v", text, got, err)
-		}
-	}
-	for _, text := range []string{"", "d", "-1d", "-5s", "1.5d", "14 d", "99999999d", "30501w", "forever", "1h30"} {
-		if got, err := parseSpan(text); err == nil {
-			t.Errorf("parseSpan(%q) = %v, want an error", text, got)
-		}
-	}
-}
-
 func TestExpiryDayAndMoment(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	if got, err := expiryDay("30d", now); err != nil || got != "2026-03-31" {

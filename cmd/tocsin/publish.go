@@ -7,10 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -43,10 +40,10 @@ input is no STIX.`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var err error
-			if p.ValidFor, err = parseSpan(validFor); err != nil {
+			if p.ValidFor, err = api.ParseSpan(validFor); err != nil {
 				return usagef("--valid-for %q: %v", validFor, err)
 			}
-			if p.Hold, err = parseSpan(hold); err != nil {
+			if p.Hold, err = api.ParseSpan(hold); err != nil {
 				return usagef("--hold %q: %v", hold, err)
 			}
 			if p.Topic == "" {
@@ -192,24 +189,4 @@ func (g *globals) showPublished(w io.Writer, p api.PublishParams, res *api.Publi
 		}
 		fmt.Fprintf(w, "  %s  %s  %s\n", clean(s.ID), clean(s.Code), clean(s.Reason))
 	}
-}
-
-// parseSpan reads a duration, with days and weeks too: 14d, 2w, 36h, 90s.
-func parseSpan(text string) (time.Duration, error) {
-	for unit, length := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
-		number, ok := strings.CutSuffix(text, unit)
-		if !ok {
-			continue
-		}
-		n, err := strconv.ParseUint(number, 10, 16)
-		if err != nil || time.Duration(n) > math.MaxInt64/length {
-			return 0, fmt.Errorf("want a number of days or weeks before %q, of less than 292 years", unit)
-		}
-		return time.Duration(n) * length, nil
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
-		return 0, errors.New("want a span such as 14d, 36h or 90s")
-	}
-	return d, nil
 }

@@ -76,7 +76,7 @@ func parseMoment(flag, text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	d, err := parseSpan(text)
+	d, err := api.ParseSpan(text)
 	if err != nil {
 		return time.Time{}, usagef("%s %q: want YYYY-MM-DD, RFC 3339, or a span such as 7d", flag, text)
 	}

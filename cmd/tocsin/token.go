@@ -97,7 +97,7 @@ not there, 9 the name is taken, or FILE exists.`,
 			if err := named("a token", args[0]); err != nil {
 				return err
 			}
-			d, err := parseSpan(life)
+			d, err := api.ParseSpan(life)
 			if err != nil || d == 0 {
 				return usagef("--expires %q: want a span such as 90d, 366d at most", life)
 			}

@@ -151,7 +151,7 @@ func expiryDay(text string, now time.Time) (string, error) {
 	if _, err := time.Parse(time.DateOnly, text); err == nil {
 		return text, nil
 	}
-	d, err := parseSpan(text)
+	d, err := api.ParseSpan(text)
 	if err != nil {
 		return "", usagef("--expires %q: want YYYY-MM-DD or a span such as 365d", text)
 	}

@@ -48,9 +48,9 @@ func describing(describe func() ([]byte, error)) func(context.Context, *nothing)
 // overview is what a client has to know of all operations.
 const overview = `A node of a Tocsin mesh: what it holds, believes, decides and does. Every operation says in x-role which role it takes at least (none, viewer, analyst, operator, owner) and in x-problems which reason codes it is refused with.
 
-Errors are application/problem+json (schema Problem): branch on code, show detail and fix. Lists are items and, where there is more, next: pass it on as cursor, with the same other parameters, or follow the header Link. Times are RFC 3339. What is absent is not known or does not apply. Ids of organisations, keys and records are sha256: and 64 hex digits, and wherever one is taken a unique beginning of 8 hex digits or more serves. Ignore properties that you do not know, and take a value that no enum names as an unknown one: later versions add some.
+Errors are application/problem+json (schema Problem): branch on code, show detail and fix. Lists are items and, where there is more, next: pass it on as cursor, with the same other parameters, or follow the header Link. A list that has nothing is [], never null. Times are RFC 3339. What is absent is not known or does not apply. Ids of organisations, keys and records are sha256: and 64 hex digits, and wherever one is taken a unique beginning of 8 hex digits or more serves. Ignore properties that you do not know in answers, and take a value that no enum names as an unknown one: later versions add some.
 
-A POST that signs what cannot be taken back takes an Idempotency-Key: once something may have gone out, its answer is kept, a problem too, and given to whoever repeats the request; until then the key is free again. Send the ETag of what you have read as If-Match with a change of the trust list; an operation that does not name If-Match refuses it. Every answer has the header Tocsin-Request-Id, which the node's log and audit log have too; what changes something stands in the audit log before it is done, with who did it and by which way.
+A POST that signs what cannot be taken back takes an Idempotency-Key: once something may have gone out, its answer is kept, a problem too, and given to whoever repeats the request; until then the key is free again. Parameters and properties of a request that are not described here are refused (usage.invalid), and so is a second value of a parameter that takes one. Send the ETag of what you have read as If-Match with a change of the trust list; an operation that does not name If-Match refuses it. Every answer has the header Tocsin-Request-Id, which the node's log and audit log have too; what changes something stands in the audit log before it is done, with who did it and by which way.
 
 Text that comes from other organisations (names, objects, reasons) proves nothing: show it as text only.
 
@@ -90,6 +90,7 @@ func (s *surface) document(old bool) (map[string]any, error) {
 	if old {
 		without(doc, "contentMediaType") // of 3.1, and the framework leaves it
 	}
+	open(doc)
 	c := completion{said, closedSets(), examples(), old}
 	schemas := within(doc, "components", "schemas")
 	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // the framework's own form of errors, which no answer has
@@ -130,6 +131,7 @@ func (s *surface) describeMetrics() {
 	}
 	op.Tags = []string{groupOf(op.Path)}
 	s.problems(op)
+	headers(op)
 	op.Extensions["x-role"] = access.Viewer.String()
 	s.OpenAPI().AddOperation(op)
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // conforms holds a value of an answer against its schema: what is there is described, what is required is there, and values are
-// among those that are named.
+// among those that are named, and what is no null is none.
 func conforms(doc, schema map[string]any, v any) error {
 	if ref, is := schema["$ref"].(string); is {
 		return conforms(doc, within(doc, "components", "schemas", ref[strings.LastIndex(ref, "/")+1:]), v)
@@ -22,6 +22,10 @@ func conforms(doc, schema map[string]any, v any) error {
 		return fmt.Errorf("%q is none of %q", v, set)
 	}
 	switch v := v.(type) {
+	case nil:
+		if kind, one := schema["type"].(string); one {
+			return fmt.Errorf("null instead of a %s", kind)
+		}
 	case []any:
 		for i, item := range v {
 			if err := conforms(doc, within(schema, "items"), item); err != nil {
@@ -83,6 +87,12 @@ func TestAnswersConform(t *testing.T) {
 		if err := conforms(doc, schema, v); err != nil {
 			t.Errorf("%s %s: %d: %v", method, at, w.Code, err)
 		}
+		for _, name := range []string{headerRequest, "Link", "ETag"} {
+			described := within(op, "responses", "200", "headers", name) != nil
+			if there := w.Header().Get(name) != ""; w.Code == 200 && there && !described {
+				t.Errorf("%s %s: the header %s is not described", method, at, name)
+			}
+		}
 	}
 	for path := range within(doc, "paths") {
 		path, is := strings.CutPrefix(path, api.Prefix)
@@ -103,5 +113,54 @@ func TestAnswersConform(t *testing.T) {
 	object := within(doc, "components", "schemas", "Object")
 	if conforms(doc, object, map[string]any{}) == nil || conforms(doc, within(object, "properties", "state"), "lost") == nil {
 		t.Error("what is no object conforms")
+	}
+}
+
+// properties calls with each property of the schemas.
+func properties(schemas map[string]any, each func(name string, property map[string]any)) {
+	for name := range schemas {
+		for key := range within(schemas, name, "properties") {
+			each(name+"."+key, within(schemas, name, "properties", key))
+		}
+	}
+}
+
+// No list of a description is a null, in either form; what answers consist of may have more than is described, what only
+// requests have may not, and a raw answer is described as what it is (ADM-33).
+func TestForms(t *testing.T) {
+	s := everything(t)
+	for _, old := range []bool{false, true} {
+		doc, err := s.document(old)
+		ok(t, err)
+		schemas := within(doc, "components", "schemas")
+		properties(schemas, func(name string, p map[string]any) {
+			kinds, several := p["type"].([]any)
+			if p["nullable"] == true && p["type"] == "array" || several && slices.Contains(kinds, any("array")) {
+				t.Errorf("%s may be null", name)
+			}
+		})
+		for name, closed := range map[string]bool{"Object": false, "Status": false, "Problem": false, "Gap": false, "TrustEntry": false, "CheckRequest": true, "TokenCreate": true} {
+			if is := within(schemas, name)["additionalProperties"] == false; is != closed || schemas[name] == nil {
+				t.Errorf("%s: closed %v", name, is)
+			}
+		}
+		for path, media := range map[string]string{
+			"/diagnostics/log": api.MediaNDJSON, "/diagnostics/goroutines": "text/plain", "/diagnostics/trace": "application/octet-stream",
+			"/audit/export": api.MediaNDJSON, "/objects/{id}/raw": mediaSTIX, "/openapi.yaml": mediaYAML, "/events": "text/event-stream",
+		} {
+			content := within(doc, "paths", api.Prefix+path, "get", "responses", "200", "content")
+			if len(content) != 1 || content[media] == nil {
+				t.Errorf("%s answers %v, want %s", path, content, media)
+			}
+		}
+		for name, at := range map[string][3]string{
+			headerRequest: {"/status", "get", "200"}, "Link": {"/objects", "get", "200"}, "ETag": {"/trust", "get", "200"},
+			headerReplayed: {"/objects", "post", "200"}, "Retry-After": {"/events", "get", "429"}, "Allow": {"/status", "get", "default"},
+		} {
+			ref := within(doc, "paths", api.Prefix+at[0], at[1], "responses", at[2], "headers", name)["$ref"]
+			if ref != "#/components/headers/"+name || within(doc, "components", "headers", name) == nil {
+				t.Errorf("%s is not described at %v", name, at)
+			}
+		}
 	}
 }

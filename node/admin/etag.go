@@ -87,7 +87,7 @@ func unconditional(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	_, w := humago.Unwrap(ctx)
-	writeProblem(w, api.NewProblem(reason.UsageInvalid, fmt.Sprintf("%s %s: it takes no %s", ctx.Method(), ctx.Operation().Path, headerMatch)))
+	writeProblem(w, problemOf(ctx.Operation().OperationID, api.NewProblem(reason.UsageInvalid, fmt.Sprintf("%s %s: it takes no %s", ctx.Method(), ctx.Operation().Path, headerMatch))))
 }
 
 // seen refuses a token or browser a change of many things at once that names no state. At the socket the command

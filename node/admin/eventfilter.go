@@ -11,6 +11,7 @@ import (
 	"tocsin/node/belief"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
+	"tocsin/protocol/stix"
 	"tocsin/protocol/trust"
 	"tocsin/storage"
 )
@@ -42,7 +43,14 @@ type wish struct {
 func (e *eventResource) filter(in *ObjectFilterIn) (f eventFilter, err error) {
 	f = eventFilter{
 		names: e.names, facts: e.facts, topic: in.Topic, country: strings.ToUpper(in.Country),
-		wish: wish{in.Type, in.TLP, in.Label, in.MinScore},
+		wish: wish{typ: in.Type, label: in.Label, score: in.MinScore},
+	}
+	if in.TLP != "" {
+		label, err := stix.ParseTLP(in.TLP)
+		if err != nil {
+			return f, reason.Wrap(reason.UsageInvalid, "tlp", err)
+		}
+		f.wish.tlp = shortTLP(label)
 	}
 	if in.Org != "" {
 		f.org, err = e.names.resolve(in.Org)
@@ -166,8 +174,11 @@ func (f *eventFact) describe(hits []storage.Hit) {
 		}
 	}
 	slices.Sort(f.types)
-	f.tlp = strings.TrimPrefix(strings.ToLower(hits[0].TLP.String()), "tlp:")
+	f.tlp = shortTLP(hits[0].TLP)
 }
+
+// shortTLP is a label as events name it: green, not TLP:GREEN.
+func shortTLP(l stix.TLP) string { return strings.ToLower(strings.TrimPrefix(l.String(), "TLP:")) }
 
 // labels are those of all objects of a record; its body may be gone.
 func (e *eventFacts) labels(id protocol.RecordID) ([]string, error) {

@@ -106,9 +106,9 @@ func (e *eventResource) page(_ context.Context, in *struct {
 
 // eventsIn is what to follow.
 type eventsIn struct {
-	After  string   `query:"after" maxLength:"96" doc:"an id of an event, or the number of a change"`
+	After  string   `query:"after" maxLength:"96" doc:"An id of an event, or the number of a change"`
 	LastID string   `header:"Last-Event-ID" maxLength:"96" doc:"The id of the last event that was read, as browsers send it; it goes before after"`
-	Replay string   `query:"replay" maxLength:"20" doc:"begin so long ago: 10m; 24h at most"`
+	Replay string   `query:"replay" maxLength:"20" doc:"Begin so long ago, such as 10m or 1d; 24h at most"`
 	Kinds  []string `query:"kinds" maxItems:"7" enum:"object,peer,mesh,review,sync,doctor,audit" doc:"What to follow, separated by commas; the change sequence by itself without. audit and doctor take an operator"`
 	ObjectFilterIn
 }
@@ -119,7 +119,7 @@ type ObjectFilterIn struct {
 	Type     string `query:"type" maxLength:"64" doc:"Objects of this STIX type, such as indicator"`
 	Topic    string `query:"topic" maxLength:"128" doc:"Objects on this topic"`
 	Org      string `query:"org" maxLength:"256" doc:"Objects of this organisation: petname, id, or a unique beginning of 8 hex digits or more"`
-	TLP      string `query:"tlp" enum:",clear,green,amber,amber+strict,red" doc:"Objects with exactly this marking"`
+	TLP      string `query:"tlp" maxLength:"40" doc:"Objects with exactly this marking, such as green or TLP:GREEN, in any case"`
 	Country  string `query:"country" maxLength:"2" doc:"Objects of organisations of this country, two letters"`
 	Label    string `query:"label" maxLength:"256" doc:"Objects that have this label"`
 }
@@ -159,7 +159,7 @@ func (e *eventResource) begin(in *eventsIn) (*feed.Reader, error) {
 		at = in.After
 	}
 	if at == "" && in.Replay != "" {
-		ago, err := time.ParseDuration(in.Replay)
+		ago, err := api.ParseSpan(in.Replay)
 		if err != nil || ago <= 0 || ago > maxReplay {
 			return nil, reason.New(reason.UsageInvalid, fmt.Sprintf("replay %.20q: want a time such as 10m, of %d hours at most", in.Replay, maxReplay/time.Hour))
 		}

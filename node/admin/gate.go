@@ -113,6 +113,13 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, d *door, p *api.
 	if p.Code == string(reason.RequestRate) && s.access != nil {
 		w.Header().Set("Retry-After", strconv.Itoa(int(s.access.Wait(d.place(r)).Seconds())+1))
 	}
+	if p.Code == string(reason.MethodUnknown) {
+		has := methodsOf(s.mux, r)
+		if public(r.URL.EscapedPath()) {
+			has = []string{http.MethodGet}
+		}
+		w.Header().Set("Allow", strings.Join(has, ", "))
+	}
 	if p.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="tocsin"`)
 	}
@@ -214,6 +221,9 @@ func mediaTypes() []string {
 func wrongMedia(r *http.Request) *api.Problem {
 	if r.ContentLength == 0 {
 		return nil
+	}
+	if coded := r.Header.Values("Content-Encoding"); len(coded) > 0 && !strings.EqualFold(strings.Join(coded, ","), "identity") {
+		return api.NewProblem(reason.MediaType, fmt.Sprintf("a body with Content-Encoding %.60q: none is taken, send it as it is", strings.Join(coded, ",")))
 	}
 	given := r.Header.Get("Content-Type")
 	media, _, err := mime.ParseMediaType(given)

@@ -14,6 +14,7 @@ import (
 	"tocsin/node/admin/api"
 	"tocsin/protocol/reason"
 )
+	"tocsin/node/figures"
 
 // body is an answer of one JSON value.
 type body[T any] struct{ Body T }
@@ -94,7 +95,11 @@ func plainly(d *huma.ErrorDetail) string {
 		name += fmt.Sprintf(" %v", v)
 	}
 	for _, w := range wordings {
-		if rest, ok := strings.CutPrefix(d.Message, w.framework); ok {
+		rest, ok := strings.CutPrefix(d.Message, w.framework)
+		if ok && strings.HasPrefix(w.ours, "want a time") {
+			return name + ": " + w.ours // the rest is how Go writes formats
+		}
+		if ok {
 			return name + ": " + w.ours + strings.TrimSuffix(strings.Trim(rest, `", `), " to be present")
 		}
 	}
@@ -112,12 +117,18 @@ var wordings = []struct{ framework, ours string }{
 	{"expected number <= ", "want at most "},
 	{"expected length >= ", "want a length of at least "},
 	{"expected length <= ", "want a length of at most "},
-	{"expected array length >= ", "want items, at least "},
-	{"expected array length <= ", "want items, at most "},
+	{"expected array length >= ", "want at least "},
+	{"expected array length <= ", "want at most "},
+	{"expected string to be RFC 3339 date-time", wantTime},
+	{"invalid date/time for format ", wantTime},
+	{"expected string to be base64 encoded", "want base64"},
 	{"expected string to match pattern ^[0-9]*$", "want a number"},
 	{"expected required property ", "it lacks "},
 	{"unexpected property", "not known"},
 	{"required query parameter is missing", "missing"},
+	if items, is := d.Value.([]any); is && strings.HasPrefix(d.Message, "expected array length") {
+		name += " of " + figures.Count(len(items), "item")
+	}
 	{"expected integer", "want a whole number"},
 	{"invalid integer", "want a whole number"},
 	{"expected string", "want a text"},
@@ -129,6 +140,10 @@ var wordings = []struct{ framework, ours string }{
 // writeProblem answers with a problem outside of the framework.
 func writeProblem(w http.ResponseWriter, p *api.Problem) {
 	w.Header().Set("Content-Type", p.ContentType(""))
+// wantTime is what is said to a time that cannot be read.
+const wantTime = "want a time such as 2026-12-31T12:00:00Z"
+
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // a client that left needs no answer
 }
+	{"expected number", "want a number"},

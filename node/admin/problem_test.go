@@ -16,8 +16,7 @@ import (
 // What the framework refuses is said in our words: names, values and bounds, and
 // nothing of where in a request or in which schema they stand.
 func TestValidationSpeaksPlainly(t *testing.T) {
-	b := newBench(t)
-	h := asOwner(NewHandler(b.deps))
+	h := asOwner(NewHandler(walkable(t)))
 	for _, c := range []struct{ method, path, body, want string }{
 		{"GET", "/search?state=odd", "", `state "odd": want one of accepted, held, not-evaluated, withdrawn, refused`},
 		{"GET", "/search?limit=5000", "", `limit 5000: want at most 1000`},
@@ -32,7 +31,11 @@ func TestValidationSpeaksPlainly(t *testing.T) {
 		{"POST", "/peers", `{}`, `the request: it lacks addr`},
 		{"POST", "/peers", `{"addr":3}`, `addr 3: want a text`},
 		{"POST", "/peers", `{"addr":"x","more":1}`, `more: not known`},
-		{"POST", "/check", `{"values":[]}`, `values: want items, at least 1`},
+		{"POST", "/check", `{"values":[]}`, `values of 0 items: want at least 1`},
+		{"POST", "/check", `{"values":["x"` + strings.Repeat(`,"x"`, 10_000) + `]}`, `values of 10,001 items: want at most 10000`},
+		{"POST", "/check", `{"values":null}`, `values: want a list`},
+		{"POST", "/tokens", `{"name":"siem","role":"viewer","expires":"30d"}`, `expires "30d": want a time such as 2026-12-31T12:00:00Z`},
+		{"GET", "/search?since=2026-11-22", "", `since "2026-11-22": want a time such as 2026-12-31T12:00:00Z`},
 		{"POST", "/check", `{"values":`, ``},
 		{"POST", "/opinions", `{"object":"","opinion":"agree","reason":"r","confidence":1}`, `object: want a length of at least 1`},
 		{"POST", "/quarantine/decisions", `{"subject":"x","accept":"yes"}`, `accept "yes": want true or false`},

@@ -64,6 +64,12 @@ func (s *Server) public(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
+// public reports whether a path is answered without a login.
+func public(path string) bool {
+	file, _ := shell(path)
+	return file != "" || path == "/livez" || path == "/readyz"
+}
+
 func yesOrNo(w http.ResponseWriter, yes bool) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	text := "yes\n"

@@ -50,7 +50,7 @@ type publishIn struct {
 	Topic      string `query:"topic" required:"true" doc:"The topic to publish on, which is joined"`
 	TLP        string `query:"tlp" default:"green" doc:"The marking of objects that have none: clear or green; higher ones are denied. In any case, with or without TLP:"`
 	Confidence int    `query:"confidence" default:"-1" minimum:"-1" maximum:"100" doc:"The confidence of objects that state none, 0 to 100; -1 leaves them without"`
-	ValidFor   string `query:"valid_for" doc:"How long indicators hold that do not say so themselves, such as 36h; for ever without"`
+	ValidFor   string `query:"valid_for" doc:"How long indicators hold that do not say so themselves, such as 14d or 36h; for ever without"`
 	Hold       string `query:"hold" doc:"How long to wait before anything is signed, such as 30s, 1h at most: who breaks off the request until then takes all of it back"`
 	Producer   string `query:"producer" maxLength:"100" doc:"Who made what is published, for objects that do not say so"`
 	Upstream   string `query:"upstream" maxLength:"100" doc:"From which source you have it: organisations with the same source count once"`
@@ -232,9 +232,9 @@ func duration(name, text string) (time.Duration, error) {
 	if text == "" {
 		return 0, nil
 	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
-		return 0, reason.New(reason.UsageInvalid, fmt.Sprintf("publish: %s %q: want a duration such as 36h", name, text))
+	d, err := api.ParseSpan(text)
+	if err != nil {
+		return 0, reason.New(reason.UsageInvalid, fmt.Sprintf("publish: %s %.20q: %v", name, text, err))
 	}
 	return d, nil
 }

@@ -67,7 +67,7 @@ func (m *remarkResource) opine(ctx context.Context, in *struct{ Body api.Opinion
 	if raw, err = m.nextOpinion(raw, r, in.Body.Opinion); err != nil {
 		return nil, err
 	}
-	out := api.Remarked{}
+	out := api.Remarked{About: []string{}, Objects: []string{}, Records: []string{}}
 	err = m.say(ctx, audit.Event{Action: "belief.opinion", Target: about.Object, Reason: in.Body.Reason,
 		Detail: map[string]string{"opinion": in.Body.Opinion, "org": about.Org.String()}}, about, raw, &out)
 	if err != nil {
@@ -116,7 +116,7 @@ func (m *remarkResource) sight(ctx context.Context, in *struct{ Body api.Sightin
 	if in.Body.Last.After(now) || in.Body.First.After(now) {
 		return nil, reason.New(reason.UsageInvalid, "sighting of "+in.Body.Target+": seen in the future")
 	}
-	out := api.Remarked{More: more}
+	out := api.Remarked{About: []string{}, Objects: []string{}, Records: []string{}, More: more}
 	for _, about := range objects {
 		raw, err := stix.NewSighting(stix.Remark{
 			Author: m.names.self.Org.String(), About: about.Object, Text: in.Body.Reason, Confidence: in.Body.Confidence, Created: now, Modified: now,

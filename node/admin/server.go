@@ -198,6 +198,7 @@ type TopicInfo struct {
 type Server struct {
 	doors    []*door
 	handler  http.Handler
+	mux      *http.ServeMux // what handler leads to
 	access   *access.Book
 	prover   *prover
 	counted  func(http.Handler) http.Handler
@@ -223,11 +224,12 @@ func New(socket string, d Deps) (*Server, error) {
 			d.Port.bound = append(d.Port.bound, one.name)
 		}
 	}
+	mux := routes(d).patterns.ServeMux
 	s := &Server{
-		doors: doors, access: d.Access, prover: newProver(), counted: d.counted, running: d.Running, space: d.roomLeft,
+		doors: doors, mux: mux, access: d.Access, prover: newProver(), counted: d.counted, running: d.Running, space: d.roomLeft,
 		times: times{header: headerTimeout, body: bodyTimeout, write: writeTimeout, again: askAgain},
 	}
-	s.handler = s.guard(NewHandler(d))
+	s.handler = s.guard(routed(mux))
 	return s, nil
 }
 
@@ -298,10 +300,11 @@ func routes(d Deps) *surface {
 		(&logResource{d.Logs, d.Audit, make(chan struct{}, 1)}).register(a)
 	}
 	if d.Metrics != nil {
-		mux.Handle("GET /metrics", demands("metrics", d.Metrics))
+		mux.Handle("GET /metrics", demands("metrics", bare("metrics", d.Metrics)))
 		a.describeMetrics()
 	}
 	registerDescription(a)
+	a.neverNull()
 	mux.Handle("/", missing(mux.ServeMux))
 	return a
 }
@@ -419,19 +422,27 @@ func answerPanic(w http.ResponseWriter, r *http.Request) {
 	writeProblem(w, api.NewProblem(reason.Internal, fmt.Sprintf("%s %s: it broke off; the log has why, under the request %s", r.Method, r.URL.Path, audit.RequestOf(r.Context()))))
 }
 
+// pathFix is what helps whoever asks for a path that nothing has.
+const pathFix = "Paths begin with " + api.Prefix + " and have no slash at the end; GET " + api.Prefix + "/openapi.yaml lists all of them."
+
+// methodsOf are the methods that a path has.
+func methodsOf(mux *http.ServeMux, r *http.Request) (has []string) {
+	for _, method := range methods() {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := mux.Handler(other); pattern != "/" && pattern != "" {
+			has = append(has, method)
+		}
+	}
+	return has
+}
+
 // missing answers what no resource takes: which methods it has, if it has any.
 func missing(mux *http.ServeMux) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		var has []string
-		for _, method := range methods() {
-			other := r.Clone(r.Context())
-			other.Method = method
-			if _, pattern := mux.Handler(other); pattern != "/" && pattern != "" {
-				has = append(has, method)
-			}
-		}
+		has := methodsOf(mux, r)
 		if len(has) == 0 {
-			writeProblem(w, api.NewProblem(reason.NotFound, fmt.Sprintf("%s %s: no such resource", r.Method, r.URL.Path)))
+			writeProblem(w, api.NewProblem(reason.NotFound, fmt.Sprintf("%s %.200q: no such resource", r.Method, r.URL.Path)).WithFix(pathFix))
 			return
 		}
 		w.Header().Set("Allow", strings.Join(has, ", "))

@@ -48,6 +48,7 @@ func newSurface(d Deps) *surface {
 		"proof":   {Type: "apiKey", In: "header", Name: headerProof, Description: "What the login answered as proof. The cookie is no login without it."},
 	}
 	s.OpenAPI().Security = []map[string][]string{{"token": {}}, {"session": {}, "proof": {}}}
+	s.describeHeaders()
 	return s
 }
 
@@ -56,6 +57,10 @@ func newSurface(d Deps) *surface {
 func (s *surface) DocumentOperation(op *huma.Operation) {
 	if op.Method != http.MethodGet && !takesStates(op) {
 		op.Middlewares = append(op.Middlewares, unconditional)
+	}
+	op.Middlewares = append(op.Middlewares, asDescribed)
+	for _, p := range op.Parameters {
+		p.Schema.Nullable = false // in an address there is no null
 	}
 	if repeatable(op.OperationID) {
 		op.Middlewares = append(op.Middlewares, s.repeat)
@@ -69,6 +74,7 @@ func (s *surface) DocumentOperation(op *huma.Operation) {
 	op.Tags = []string{groupOf(op.Path)}
 	s.stream(op)
 	s.problems(op)
+	headers(op)
 	s.OpenAPI().AddOperation(op)
 }
 
@@ -103,15 +109,12 @@ func entranceOperation(id string) bool { return id == "login" || id == "logout" 
 
 // codesOf are the codes that an operation is refused with: what every one has, what follows from its form, and its own.
 func codesOf(op *huma.Operation) []reason.Code {
-	codes := []reason.Code{reason.HostUnknown, reason.OriginForeign, reason.RequestRate, reason.Internal}
+	codes := []reason.Code{reason.HostUnknown, reason.OriginForeign, reason.RequestRate, reason.UsageInvalid, reason.Internal}
 	if !entranceOperation(op.OperationID) {
 		codes = append(codes, reason.LoginRequired, reason.LoginExpired, reason.RoleDenied)
 	}
 	if op.OperationID != "status" {
 		codes = append(codes, reason.NodeStarting)
-	}
-	if len(op.Parameters) > 0 || op.RequestBody != nil || op.Method != http.MethodGet {
-		codes = append(codes, reason.UsageInvalid)
 	}
 	if op.RequestBody != nil {
 		codes = append(codes, reason.MediaType, reason.InputSize, reason.TimedOut)
@@ -185,8 +188,12 @@ func (s *surface) stream(op *huma.Operation) {
 	case "events":
 		gives("text/event-stream", text)
 		_, _ = schemaOf[api.Gap](s), schemaOf[api.Turn](s) // of which the text speaks
-	case "audit-export":
+	case "audit-export", "diagnostics-log":
 		gives(api.MediaNDJSON, text)
+	case "diagnostics-goroutines":
+		gives("text/plain", text)
+	case "diagnostics-trace":
+		gives("application/octet-stream", binary)
 	case "object-raw":
 		gives(mediaSTIX, binary)
 	case "record-raw":

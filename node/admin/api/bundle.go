@@ -26,7 +26,7 @@ type BundleRequest struct {
 	After uint64 `json:"after,omitempty"`
 	// Until leaves out later changes; 0 is the newest one.
 	Until uint64 `json:"until,omitempty"`
-	// MaxTLP is the highest label that leaves: clear, green, amber, amber+strict or red.
+	// MaxTLP is the highest label that leaves, such as green or TLP:GREEN, in any case.
 	MaxTLP string `json:"max_tlp" minLength:"1" maxLength:"40"`
 	// Held lets what is in quarantine, and what blocked organisations said, leave too.
 	Held bool `json:"held,omitempty"`

@@ -168,10 +168,10 @@ func decide(t *testing.T, operator *ClientWithResponses, until string) {
 	}
 	waiting, err := operator.ReviewWithResponse(ctx, nil)
 	ok(t, err)
-	if waiting.JSON200 == nil || waiting.JSON200.Items == nil || len(*waiting.JSON200.Items) != 1 {
+	if waiting.JSON200 == nil || len(waiting.JSON200.Items) != 1 {
 		t.Fatalf("what waits: %s %s", waiting.Status(), waiting.Body)
 	}
-	decided, err := operator.ReviewDecideWithResponse(ctx, (*waiting.JSON200.Items)[0].Id, ReviewDecision{Accept: true, Reason: "agreed"})
+	decided, err := operator.ReviewDecideWithResponse(ctx, waiting.JSON200.Items[0].Id, ReviewDecision{Accept: true, Reason: "agreed"})
 	ok(t, err)
 	if decided.JSON200 == nil || !decided.JSON200.Accepted {
 		t.Fatalf("decide: %s %s", decided.Status(), decided.Body)

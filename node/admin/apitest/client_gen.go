@@ -166,25 +166,25 @@ func (e OpinionState) Valid() bool {
 
 // Defines values for OpinionTlp.
 const (
-	TLPAMBER       OpinionTlp = "TLP:AMBER"
-	TLPAMBERSTRICT OpinionTlp = "TLP:AMBER+STRICT"
-	TLPCLEAR       OpinionTlp = "TLP:CLEAR"
-	TLPGREEN       OpinionTlp = "TLP:GREEN"
-	TLPRED         OpinionTlp = "TLP:RED"
+	OpinionTlpTLPAMBER       OpinionTlp = "TLP:AMBER"
+	OpinionTlpTLPAMBERSTRICT OpinionTlp = "TLP:AMBER+STRICT"
+	OpinionTlpTLPCLEAR       OpinionTlp = "TLP:CLEAR"
+	OpinionTlpTLPGREEN       OpinionTlp = "TLP:GREEN"
+	OpinionTlpTLPRED         OpinionTlp = "TLP:RED"
 )
 
 // Valid indicates whether the value is a known member of the OpinionTlp enum.
 func (e OpinionTlp) Valid() bool {
 	switch e {
-	case TLPAMBER:
+	case OpinionTlpTLPAMBER:
 		return true
-	case TLPAMBERSTRICT:
+	case OpinionTlpTLPAMBERSTRICT:
 		return true
-	case TLPCLEAR:
+	case OpinionTlpTLPCLEAR:
 		return true
-	case TLPGREEN:
+	case OpinionTlpTLPGREEN:
 		return true
-	case TLPRED:
+	case OpinionTlpTLPRED:
 		return true
 	default:
 		return false
@@ -299,27 +299,69 @@ func (e TrustEntryEffective) Valid() bool {
 	}
 }
 
+// Defines values for TrustEntryLevel.
+const (
+	TrustEntryLevelAnchor   TrustEntryLevel = "anchor"
+	TrustEntryLevelBlocked  TrustEntryLevel = "blocked"
+	TrustEntryLevelObserved TrustEntryLevel = "observed"
+	TrustEntryLevelPartner  TrustEntryLevel = "partner"
+	TrustEntryLevelUnknown  TrustEntryLevel = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the TrustEntryLevel enum.
+func (e TrustEntryLevel) Valid() bool {
+	switch e {
+	case TrustEntryLevelAnchor:
+		return true
+	case TrustEntryLevelBlocked:
+		return true
+	case TrustEntryLevelObserved:
+		return true
+	case TrustEntryLevelPartner:
+		return true
+	case TrustEntryLevelUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PublishParamsTlp.
 const (
-	Amber       PublishParamsTlp = "amber"
-	AmberStrict PublishParamsTlp = "amber+strict"
-	Clear       PublishParamsTlp = "clear"
-	Green       PublishParamsTlp = "green"
-	Red         PublishParamsTlp = "red"
+	PublishParamsTlpAmber          PublishParamsTlp = "amber"
+	PublishParamsTlpAmberStrict    PublishParamsTlp = "amber+strict"
+	PublishParamsTlpClear          PublishParamsTlp = "clear"
+	PublishParamsTlpGreen          PublishParamsTlp = "green"
+	PublishParamsTlpRed            PublishParamsTlp = "red"
+	PublishParamsTlpTLPAMBER       PublishParamsTlp = "TLP:AMBER"
+	PublishParamsTlpTLPAMBERSTRICT PublishParamsTlp = "TLP:AMBER+STRICT"
+	PublishParamsTlpTLPCLEAR       PublishParamsTlp = "TLP:CLEAR"
+	PublishParamsTlpTLPGREEN       PublishParamsTlp = "TLP:GREEN"
+	PublishParamsTlpTLPRED         PublishParamsTlp = "TLP:RED"
 )
 
 // Valid indicates whether the value is a known member of the PublishParamsTlp enum.
 func (e PublishParamsTlp) Valid() bool {
 	switch e {
-	case Amber:
+	case PublishParamsTlpAmber:
 		return true
-	case AmberStrict:
+	case PublishParamsTlpAmberStrict:
 		return true
-	case Clear:
+	case PublishParamsTlpClear:
 		return true
-	case Green:
+	case PublishParamsTlpGreen:
 		return true
-	case Red:
+	case PublishParamsTlpRed:
+		return true
+	case PublishParamsTlpTLPAMBER:
+		return true
+	case PublishParamsTlpTLPAMBERSTRICT:
+		return true
+	case PublishParamsTlpTLPCLEAR:
+		return true
+	case PublishParamsTlpTLPGREEN:
+		return true
+	case PublishParamsTlpTLPRED:
 		return true
 	default:
 		return false
@@ -335,10 +377,10 @@ type Automation struct {
 	Groups *int64 `json:"groups,omitempty"`
 
 	// Obstacles The conditions that are not met, as sentences.
-	Obstacles *[]string `json:"obstacles"`
+	Obstacles []string `json:"obstacles"`
 
 	// Publishers The organisations whose word, by their trust entries, lets the value through.
-	Publishers *[]string `json:"publishers"`
+	Publishers []string `json:"publishers"`
 }
 
 // BarredLine An organisation that is out of automation.
@@ -389,7 +431,7 @@ type Explanation struct {
 	Support float64 `json:"support"`
 
 	// Terms The voices, counted ones first, the strongest first.
-	Terms *[]Term `json:"terms"`
+	Terms []Term `json:"terms"`
 
 	// Value The value or STIX id that is explained.
 	Value string `json:"value"`
@@ -404,7 +446,7 @@ type Explanation struct {
 	Warning *Warning `json:"warning,omitempty"`
 
 	// Why Says in sentences what led to the verdict.
-	Why *[]string `json:"why"`
+	Why []string `json:"why"`
 }
 
 // ExplanationState One of accepted, held, disputed, withdrawn, refused, not-evaluated or none.
@@ -440,7 +482,7 @@ type LedgerLine struct {
 // ListReviewItem Every list's shape: one page, and the cursor to go on with.
 type ListReviewItem struct {
 	// Items The page's items, never null.
-	Items *[]ReviewItem `json:"items"`
+	Items []ReviewItem `json:"items"`
 
 	// Next The cursor of the next page; absent on the last.
 	Next *string `json:"next,omitempty"`
@@ -519,6 +561,9 @@ type Problem struct {
 	// Fix Says what to do; "" where nothing helps.
 	Fix string `json:"fix"`
 
+	// Operation The id of the operation in this description that says what is possible here, where fix speaks of it.
+	Operation *string `json:"operation,omitempty"`
+
 	// Status The HTTP status. In a stream that has begun it is the one that the answer would have had.
 	Status int64 `json:"status"`
 
@@ -565,10 +610,10 @@ type PublishResult struct {
 	Objects int64 `json:"objects"`
 
 	// Records The ids of the records that were signed and are on their way.
-	Records *[]string `json:"records"`
+	Records []string `json:"records"`
 
 	// Skipped Names objects that did not go out, and why; the first ones where there are many.
-	Skipped *[]Skipped `json:"skipped"`
+	Skipped []Skipped `json:"skipped"`
 
 	// Upgraded Counts objects that came as STIX 2.0 and were made 2.1 before anything was signed.
 	Upgraded int64 `json:"upgraded"`
@@ -712,7 +757,7 @@ type TrustEntry struct {
 	Expires string `json:"expires"`
 
 	// Level One of blocked, observed, partner or anchor; "" in a change leaves it as it is. An answer has unknown for one that is not listed.
-	Level string `json:"level"`
+	Level TrustEntryLevel `json:"level"`
 
 	// MaxPerDay Bounds on how many values a day machines act by its word; 500 where automation is first given without it, 0 leaves it as it is.
 	MaxPerDay *int64 `json:"max_per_day,omitempty"`
@@ -744,6 +789,9 @@ type TrustEntry struct {
 
 // TrustEntryEffective The level in force now (expiry applied); answer only.
 type TrustEntryEffective string
+
+// TrustEntryLevel One of blocked, observed, partner or anchor; "" in a change leaves it as it is. An answer has unknown for one that is not listed.
+type TrustEntryLevel string
 
 // TrustText A trust list as a file.
 type TrustText struct {
@@ -792,7 +840,7 @@ type PublishParams struct {
 	// Confidence The confidence of objects that state none, 0 to 100; -1 leaves them without
 	Confidence *int64 `form:"confidence,omitempty" json:"confidence,omitempty"`
 
-	// ValidFor How long indicators hold that do not say so themselves, such as 36h; for ever without
+	// ValidFor How long indicators hold that do not say so themselves, such as 14d or 36h; for ever without
 	ValidFor *string `form:"valid_for,omitempty" json:"valid_for,omitempty"`
 
 	// Hold How long to wait before anything is signed, such as 30s, 1h at most: who breaks off the request until then takes all of it back
@@ -1989,6 +2037,30 @@ type ClientWithResponsesInterface interface {
 	TrustSetWithResponse(ctx context.Context, org string, params *TrustSetParams, body TrustSetJSONRequestBody, reqEditors ...RequestEditorFn) (*TrustSetResponse, error)
 }
 
+// PublishResponse200Headers the declared response headers of an HTTP 200 response for Publish
+type PublishResponse200Headers struct {
+	IdempotencyReplayed *string
+	TocsinRequestId     *string
+}
+
+// PublishResponse409Headers the declared response headers of an HTTP 409 response for Publish
+type PublishResponse409Headers struct {
+	RetryAfter *int
+}
+
+// PublishResponse429Headers the declared response headers of an HTTP 429 response for Publish
+type PublishResponse429Headers struct {
+	RetryAfter *int
+}
+
+// PublishResponseDefaultHeaders the declared response headers of an HTTP default response for Publish
+type PublishResponseDefaultHeaders struct {
+	Allow               *string
+	IdempotencyReplayed *string
+	RetryAfter          *int
+	TocsinRequestId     *string
+}
+
 type PublishResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -2022,6 +2094,14 @@ type PublishResponse struct {
 	ApplicationproblemJSON504 *Problem
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PublishResponse200Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *PublishResponse409Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PublishResponse429Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *PublishResponseDefaultHeaders
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -2128,6 +2208,24 @@ func (r PublishResponse) ContentType() string {
 	return ""
 }
 
+// ReviewResponse200Headers the declared response headers of an HTTP 200 response for Review
+type ReviewResponse200Headers struct {
+	Link            *string
+	TocsinRequestId *string
+}
+
+// ReviewResponse429Headers the declared response headers of an HTTP 429 response for Review
+type ReviewResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ReviewResponseDefaultHeaders the declared response headers of an HTTP default response for Review
+type ReviewResponseDefaultHeaders struct {
+	Allow           *string
+	RetryAfter      *int
+	TocsinRequestId *string
+}
+
 type ReviewResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -2151,6 +2249,12 @@ type ReviewResponse struct {
 	ApplicationproblemJSON503 *Problem
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReviewResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReviewResponse429Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *ReviewResponseDefaultHeaders
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -2232,6 +2336,28 @@ func (r ReviewResponse) ContentType() string {
 	return ""
 }
 
+// ReviewDecideResponse200Headers the declared response headers of an HTTP 200 response for ReviewDecide
+type ReviewDecideResponse200Headers struct {
+	TocsinRequestId *string
+}
+
+// ReviewDecideResponse409Headers the declared response headers of an HTTP 409 response for ReviewDecide
+type ReviewDecideResponse409Headers struct {
+	RetryAfter *int
+}
+
+// ReviewDecideResponse429Headers the declared response headers of an HTTP 429 response for ReviewDecide
+type ReviewDecideResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ReviewDecideResponseDefaultHeaders the declared response headers of an HTTP default response for ReviewDecide
+type ReviewDecideResponseDefaultHeaders struct {
+	Allow           *string
+	RetryAfter      *int
+	TocsinRequestId *string
+}
+
 type ReviewDecideResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -2265,6 +2391,14 @@ type ReviewDecideResponse struct {
 	ApplicationproblemJSON504 *Problem
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReviewDecideResponse200Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ReviewDecideResponse409Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReviewDecideResponse429Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *ReviewDecideResponseDefaultHeaders
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -2373,7 +2507,25 @@ func (r ReviewDecideResponse) ContentType() string {
 
 // TrustAddResponse200Headers the declared response headers of an HTTP 200 response for TrustAdd
 type TrustAddResponse200Headers struct {
-	ETag *string
+	ETag            *string
+	TocsinRequestId *string
+}
+
+// TrustAddResponse409Headers the declared response headers of an HTTP 409 response for TrustAdd
+type TrustAddResponse409Headers struct {
+	RetryAfter *int
+}
+
+// TrustAddResponse429Headers the declared response headers of an HTTP 429 response for TrustAdd
+type TrustAddResponse429Headers struct {
+	RetryAfter *int
+}
+
+// TrustAddResponseDefaultHeaders the declared response headers of an HTTP default response for TrustAdd
+type TrustAddResponseDefaultHeaders struct {
+	Allow           *string
+	RetryAfter      *int
+	TocsinRequestId *string
 }
 
 type TrustAddResponse struct {
@@ -2413,6 +2565,12 @@ type TrustAddResponse struct {
 	ApplicationproblemJSONDefault *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *TrustAddResponse200Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *TrustAddResponse409Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *TrustAddResponse429Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *TrustAddResponseDefaultHeaders
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -2526,7 +2684,20 @@ func (r TrustAddResponse) ContentType() string {
 
 // TrustExportResponse200Headers the declared response headers of an HTTP 200 response for TrustExport
 type TrustExportResponse200Headers struct {
-	ETag *string
+	ETag            *string
+	TocsinRequestId *string
+}
+
+// TrustExportResponse429Headers the declared response headers of an HTTP 429 response for TrustExport
+type TrustExportResponse429Headers struct {
+	RetryAfter *int
+}
+
+// TrustExportResponseDefaultHeaders the declared response headers of an HTTP default response for TrustExport
+type TrustExportResponseDefaultHeaders struct {
+	Allow           *string
+	RetryAfter      *int
+	TocsinRequestId *string
 }
 
 type TrustExportResponse struct {
@@ -2534,12 +2705,16 @@ type TrustExportResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *TrustText
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationproblemJSON401 *Problem
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Problem
 	// ApplicationproblemJSON421 the response for an HTTP 421 `application/problem+json` response
 	ApplicationproblemJSON421 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -2550,11 +2725,20 @@ type TrustExportResponse struct {
 	ApplicationproblemJSONDefault *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *TrustExportResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *TrustExportResponse429Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *TrustExportResponseDefaultHeaders
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r TrustExportResponse) GetJSON200() *TrustText {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r TrustExportResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
 }
 
 // GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -2570,6 +2754,11 @@ func (r TrustExportResponse) GetApplicationproblemJSON403() *Problem {
 // GetApplicationproblemJSON421 returns the response for an HTTP 421 `application/problem+json` response
 func (r TrustExportResponse) GetApplicationproblemJSON421() *Problem {
 	return r.ApplicationproblemJSON421
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r TrustExportResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -2621,6 +2810,28 @@ func (r TrustExportResponse) ContentType() string {
 	return ""
 }
 
+// TrustImportResponse200Headers the declared response headers of an HTTP 200 response for TrustImport
+type TrustImportResponse200Headers struct {
+	TocsinRequestId *string
+}
+
+// TrustImportResponse409Headers the declared response headers of an HTTP 409 response for TrustImport
+type TrustImportResponse409Headers struct {
+	RetryAfter *int
+}
+
+// TrustImportResponse429Headers the declared response headers of an HTTP 429 response for TrustImport
+type TrustImportResponse429Headers struct {
+	RetryAfter *int
+}
+
+// TrustImportResponseDefaultHeaders the declared response headers of an HTTP default response for TrustImport
+type TrustImportResponseDefaultHeaders struct {
+	Allow           *string
+	RetryAfter      *int
+	TocsinRequestId *string
+}
+
 type TrustImportResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -2656,6 +2867,14 @@ type TrustImportResponse struct {
 	ApplicationproblemJSON504 *Problem
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *TrustImportResponse200Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *TrustImportResponse409Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *TrustImportResponse429Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *TrustImportResponseDefaultHeaders
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -2769,7 +2988,20 @@ func (r TrustImportResponse) ContentType() string {
 
 // TrustShowResponse200Headers the declared response headers of an HTTP 200 response for TrustShow
 type TrustShowResponse200Headers struct {
-	ETag *string
+	ETag            *string
+	TocsinRequestId *string
+}
+
+// TrustShowResponse429Headers the declared response headers of an HTTP 429 response for TrustShow
+type TrustShowResponse429Headers struct {
+	RetryAfter *int
+}
+
+// TrustShowResponseDefaultHeaders the declared response headers of an HTTP default response for TrustShow
+type TrustShowResponseDefaultHeaders struct {
+	Allow           *string
+	RetryAfter      *int
+	TocsinRequestId *string
 }
 
 type TrustShowResponse struct {
@@ -2799,6 +3031,10 @@ type TrustShowResponse struct {
 	ApplicationproblemJSONDefault *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *TrustShowResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *TrustShowResponse429Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *TrustShowResponseDefaultHeaders
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -2887,7 +3123,25 @@ func (r TrustShowResponse) ContentType() string {
 
 // TrustSetResponse200Headers the declared response headers of an HTTP 200 response for TrustSet
 type TrustSetResponse200Headers struct {
-	ETag *string
+	ETag            *string
+	TocsinRequestId *string
+}
+
+// TrustSetResponse409Headers the declared response headers of an HTTP 409 response for TrustSet
+type TrustSetResponse409Headers struct {
+	RetryAfter *int
+}
+
+// TrustSetResponse429Headers the declared response headers of an HTTP 429 response for TrustSet
+type TrustSetResponse429Headers struct {
+	RetryAfter *int
+}
+
+// TrustSetResponseDefaultHeaders the declared response headers of an HTTP default response for TrustSet
+type TrustSetResponseDefaultHeaders struct {
+	Allow           *string
+	RetryAfter      *int
+	TocsinRequestId *string
 }
 
 type TrustSetResponse struct {
@@ -2927,6 +3181,12 @@ type TrustSetResponse struct {
 	ApplicationproblemJSONDefault *Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *TrustSetResponse200Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *TrustSetResponse409Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *TrustSetResponse429Headers
+	// HeadersDefault the parsed response headers for an HTTP default response
+	HeadersDefault *TrustSetResponseDefaultHeaders
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3372,6 +3632,77 @@ func ParsePublishResponse(rsp *http.Response) (*PublishResponse, error) {
 
 	}
 
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PublishResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Tocsin-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.TocsinRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 409:
+		var headers PublishResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 429:
+		var headers PublishResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case true:
+		var headers PublishResponseDefaultHeaders
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = &value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("Tocsin-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.TocsinRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
 	return response, nil
 }
 
@@ -3459,6 +3790,60 @@ func ParseReviewResponse(rsp *http.Response) (*ReviewResponse, error) {
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReviewResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		if values := rsp.Header.Values("Tocsin-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.TocsinRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers ReviewResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case true:
+		var headers ReviewResponseDefaultHeaders
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("Tocsin-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.TocsinRequestId = &value
+		}
+		response.HeadersDefault = &headers
 	}
 
 	return response, nil
@@ -3583,6 +3968,63 @@ func ParseReviewDecideResponse(rsp *http.Response) (*ReviewDecideResponse, error
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReviewDecideResponse200Headers
+		if values := rsp.Header.Values("Tocsin-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.TocsinRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 409:
+		var headers ReviewDecideResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 429:
+		var headers ReviewDecideResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case true:
+		var headers ReviewDecideResponseDefaultHeaders
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("Tocsin-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.TocsinRequestId = &value
+		}
+		response.HeadersDefault = &headers
 	}
 
 	return response, nil
@@ -3726,7 +4168,58 @@ func ParseTrustAddResponse(rsp *http.Response) (*TrustAddResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Tocsin-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.TocsinRequestId = &value
+		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 409:
+		var headers TrustAddResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 429:
+		var headers TrustAddResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case true:
+		var headers TrustAddResponseDefaultHeaders
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("Tocsin-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.TocsinRequestId = &value
+		}
+		response.HeadersDefault = &headers
 	}
 
 	return response, nil
@@ -3753,6 +4246,13 @@ func ParseTrustExportResponse(rsp *http.Response) (*TrustExportResponse, error) 
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -3773,6 +4273,13 @@ func ParseTrustExportResponse(rsp *http.Response) (*TrustExportResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON421 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest Problem
@@ -3814,7 +4321,48 @@ func ParseTrustExportResponse(rsp *http.Response) (*TrustExportResponse, error) 
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Tocsin-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.TocsinRequestId = &value
+		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers TrustExportResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case true:
+		var headers TrustExportResponseDefaultHeaders
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("Tocsin-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.TocsinRequestId = &value
+		}
+		response.HeadersDefault = &headers
 	}
 
 	return response, nil
@@ -3948,6 +4496,63 @@ func ParseTrustImportResponse(rsp *http.Response) (*TrustImportResponse, error) 
 
 	}
 
+	switch {
+	case rsp.StatusCode == 200:
+		var headers TrustImportResponse200Headers
+		if values := rsp.Header.Values("Tocsin-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.TocsinRequestId = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 409:
+		var headers TrustImportResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 429:
+		var headers TrustImportResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case true:
+		var headers TrustImportResponseDefaultHeaders
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("Tocsin-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.TocsinRequestId = &value
+		}
+		response.HeadersDefault = &headers
+	}
+
 	return response, nil
 }
 
@@ -4054,7 +4659,48 @@ func ParseTrustShowResponse(rsp *http.Response) (*TrustShowResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Tocsin-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.TocsinRequestId = &value
+		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers TrustShowResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case true:
+		var headers TrustShowResponseDefaultHeaders
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("Tocsin-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.TocsinRequestId = &value
+		}
+		response.HeadersDefault = &headers
 	}
 
 	return response, nil
@@ -4198,7 +4844,58 @@ func ParseTrustSetResponse(rsp *http.Response) (*TrustSetResponse, error) {
 			}
 			headers.ETag = &value
 		}
+		if values := rsp.Header.Values("Tocsin-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.TocsinRequestId = &value
+		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 409:
+		var headers TrustSetResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 429:
+		var headers TrustSetResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case true:
+		var headers TrustSetResponseDefaultHeaders
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("Tocsin-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.TocsinRequestId = &value
+		}
+		response.HeadersDefault = &headers
 	}
 
 	return response, nil
