@@ -12,9 +12,9 @@ import (
 
 	"tocsin/node/access"
 	"tocsin/node/admin/api"
+	"tocsin/node/figures"
 	"tocsin/protocol/reason"
 )
-	"tocsin/node/figures"
 
 // body is an answer of one JSON value.
 type body[T any] struct{ Body T }
@@ -94,6 +94,9 @@ func plainly(d *huma.ErrorDetail) string {
 	case int64, float64:
 		name += fmt.Sprintf(" %v", v)
 	}
+	if items, is := d.Value.([]any); is && strings.HasPrefix(d.Message, "expected array length") {
+		name += " of " + figures.Count(len(items), "item")
+	}
 	for _, w := range wordings {
 		rest, ok := strings.CutPrefix(d.Message, w.framework)
 		if ok && strings.HasPrefix(w.ours, "want a time") {
@@ -108,6 +111,9 @@ func plainly(d *huma.ErrorDetail) string {
 
 // maxEcho bounds the value that a message repeats.
 const maxEcho = 100
+
+// wantTime is what is said to a time that cannot be read.
+const wantTime = "want a time such as 2026-12-31T12:00:00Z"
 
 // wordings translates the beginnings of the framework's messages, longest first
 // where one begins another.
@@ -126,10 +132,8 @@ var wordings = []struct{ framework, ours string }{
 	{"expected required property ", "it lacks "},
 	{"unexpected property", "not known"},
 	{"required query parameter is missing", "missing"},
-	if items, is := d.Value.([]any); is && strings.HasPrefix(d.Message, "expected array length") {
-		name += " of " + figures.Count(len(items), "item")
-	}
 	{"expected integer", "want a whole number"},
+	{"expected number", "want a number"},
 	{"invalid integer", "want a whole number"},
 	{"expected string", "want a text"},
 	{"expected boolean", "want true or false"},
@@ -140,10 +144,6 @@ var wordings = []struct{ framework, ours string }{
 // writeProblem answers with a problem outside of the framework.
 func writeProblem(w http.ResponseWriter, p *api.Problem) {
 	w.Header().Set("Content-Type", p.ContentType(""))
-// wantTime is what is said to a time that cannot be read.
-const wantTime = "want a time such as 2026-12-31T12:00:00Z"
-
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // a client that left needs no answer
 }
-	{"expected number", "want a number"},
