@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -44,18 +45,22 @@ func (n *Node) checkPeers() doctor.Finding { return peerFinding(n.Host.Peers()) 
 // peerFinding says which kept peers do not answer, and why.
 func peerFinding(peers []p2p.PeerInfo) doctor.Finding {
 	var silent []string
+	moved := 0
 	for _, p := range peers {
 		if p.Connected {
 			continue
 		}
-		why := p.LastError
-		if why == "" {
-			why = "not tried yet"
+		why := cmp.Or(absence(p), "not tried yet")
+		if strings.HasPrefix(why, p2p.ItselfThere) || strings.HasPrefix(why, p2p.AnotherThere) {
+			moved++
 		}
 		silent = append(silent, fmt.Sprintf("%.16s: %.160s", p.ID, strings.ReplaceAll(why, "\n", " ")))
 	}
 	connected := connectedOf(peers)
-	const fix = "check that it runs and that no firewall stands between; it is tried again by itself ('tocsin peers' shows all)"
+	fix := "check that it runs and that no firewall stands between; it is tried again by itself ('tocsin peers' shows all)"
+	if moved > 0 && moved == len(silent) {
+		fix = "ask its operator for its address of today, add that ('tocsin peers add ADDRESS') and remove this one ('tocsin peers remove')"
+	}
 	switch {
 	case len(peers) == 0:
 		return doctor.Odd("accept an invitation ('tocsin invite accept'), or 'tocsin peers add ADDRESS'", "no peer is known: the node is alone")
@@ -65,6 +70,15 @@ func peerFinding(peers []p2p.PeerInfo) doctor.Finding {
 		return doctor.Odd(fix, "not connected (%d of %s): %s", len(silent), figures.Count(len(peers), "peer"), some(silent))
 	}
 	return doctor.Good("%d connected", connected)
+}
+
+// absence says why a peer that is kept is not connected: how the last attempt failed, else when its connection ended; "" where
+// there was neither.
+func absence(p p2p.PeerInfo) string {
+	if p.LastError == "" && !p.Since.IsZero() {
+		return "its connection ended " + since(p.Since)
+	}
+	return p.LastError
 }
 
 // thinMesh is the number of mesh peers below which one lost peer may cut a topic off.

@@ -34,6 +34,17 @@ func TestPeerFinding(t *testing.T) {
 	found(t, "alone", peerFinding(nil), doctor.Warn, "alone")
 	found(t, "up", peerFinding([]p2p.PeerInfo{up}), doctor.OK, "1 connected")
 	found(t, "one down", peerFinding([]p2p.PeerInfo{up, down}), doctor.Warn, "12D3KooWdown: connection refused")
+	found(t, "left", peerFinding([]p2p.PeerInfo{up, {ID: "12D3KooWleft", Since: time.Now().Add(-3 * time.Second)}}), doctor.Warn, "12D3KooWleft: its connection ended 3 s ago")
+	found(t, "new", peerFinding([]p2p.PeerInfo{up, {ID: "12D3KooWnew"}}), doctor.Warn, "12D3KooWnew: not tried yet")
+	for _, cause := range []string{p2p.ItselfThere, p2p.AnotherThere} {
+		gone := p2p.PeerInfo{ID: "12D3KooWgone", LastError: cause + ": /ip4/192.0.2.1/tcp/1"}
+		if f := peerFinding([]p2p.PeerInfo{up, gone}); !strings.Contains(f.Fix, "address of today") {
+			t.Errorf("%s: %+v", cause, f)
+		}
+		if f := peerFinding([]p2p.PeerInfo{down, gone}); strings.Contains(f.Fix, "address of today") {
+			t.Errorf("%s and one that is silent: %+v", cause, f)
+		}
+	}
 	found(t, "all down", peerFinding([]p2p.PeerInfo{down, down, down, down, down}), doctor.Fail, "and 2 more")
 }
 

@@ -115,6 +115,9 @@ func (n *Node) mesh() admin.Mesh {
 			peers := n.Host.Peers()
 			out := make([]admin.PeerInfo, len(peers))
 			for i, p := range peers {
+				if !p.Connected {
+					p.LastError = absence(p)
+				}
 				out[i] = admin.PeerInfo(p)
 			}
 			return out

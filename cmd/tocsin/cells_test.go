@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"tocsin/node/admin/api"
 )
@@ -116,10 +118,33 @@ func TestSearchRow(t *testing.T) {
 		{ID: "malware--1", Type: "malware", Name: "Bad\x1bRAT", Level: "partner", Petname: "CERT-EX", State: "accepted"},
 		{ID: "indicator--2", Type: "indicator", Name: "Login page", Values: values, Level: "blocked", Petname: "noisy", State: "accepted"},
 		{ID: "indicator--3", Type: "indicator", Name: "evil.example", Values: values, Level: "own", State: "accepted"},
-	}})
+	}}, "evil")
 	for _, want := range []string{`"Bad\x1bRAT"  +CERT-EX +partner +`, `evil[.]example "Login page"  noisy +blocked +`, "refused (author blocked)", "evil[.]example               we ourselves"} {
 		if parts := strings.Split(want, " +"); !strings.Contains(strings.Join(strings.Fields(out.String()), " "), strings.Join(strings.Fields(strings.Join(parts, " ")), " ")) {
 			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}
+
+// Whoever finds nothing by a value is told that it was looked up exactly; by a text everything was looked through.
+func TestNothingFound(t *testing.T) {
+	for query, told := range map[string]bool{"big.example": true, "big[.]example": true, "192.0.2.0/24": true, "some words": false, "": false} {
+		var errs bytes.Buffer
+		g := &globals{format: "text", color: "never", streams: streams{err: &errs}}
+		g.showFound(io.Discard, &api.List[api.Object]{}, query)
+		if strings.Contains(errs.String(), "looked up exactly") != told {
+			t.Errorf("%q: %q", query, errs.String())
+		}
+	}
+}
+
+// The node keeps the hour of a token's newest use, and no more is told than that.
+func TestTokenUsed(t *testing.T) {
+	g := &globals{utc: true}
+	now := time.Date(2026, 11, 22, 12, 34, 0, 0, time.UTC)
+	for hour, want := range map[int]string{12: "this hour", 11: "1 h ago"} {
+		if got := g.whenUsed(time.Date(2026, 11, 22, hour, 0, 0, 0, time.UTC), now); got != want {
+			t.Errorf("%d: %q, want %q", hour, got, want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -36,8 +37,30 @@ func (g *globals) withNodeOpen(ctx context.Context, do func(context.Context, *ap
 	defer c.Close()
 	wait, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
-	if err := c.Ready(wait); err != nil {
+	s, err := g.firstStatus(wait, c)
+	if err == nil && s.State == api.StateStarting {
+		err = c.Ready(wait)
+	}
+	if err != nil {
 		return err
 	}
 	return do(ctx, c)
+}
+
+// firstStatus asks how the node is, which a node says at once: whoever waits longer for that is told so, and what to do.
+func (g *globals) firstStatus(ctx context.Context, c *api.Client) (s *api.Status, err error) {
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		s, err = c.Status(ctx)
+	}()
+	late := time.NewTimer(answerSoon)
+	defer late.Stop()
+	select {
+	case <-answered:
+	case <-late.C:
+		g.hint("The node does not answer: it hangs or was stopped, or has very much to do; waiting for up to %v (--timeout; Ctrl-C ends it).\nIf it stays so: %s.", g.timeout, api.Wake)
+		<-answered
+	}
+	return s, err
 }

@@ -134,12 +134,9 @@ func (g *globals) examineRunning(ctx context.Context, c *api.Client, names []str
 func nodeChecked(s *api.Status, down error, took time.Duration) api.Checked {
 	f := doctor.Finding{}
 	p := api.ProblemOf(down)
-	const wake = "see its log and its process: 'kill -CONT' wakes one that was stopped; restart one that hangs"
 	switch {
 	case p != nil && p.Code == string(reason.TimedOut) && s != nil:
-		f = doctor.Bad(wake, "it says that it is %s and does not examine itself in time: something in it hangs; its files are examined instead", s.State)
-	case p != nil && p.Code == string(reason.TimedOut):
-		f = doctor.Bad(wake, "a process has the socket and does not answer within %v: it hangs or was stopped", took.Round(100*time.Millisecond))
+		f = doctor.Bad(api.Wake, "it says that it is %s and does not examine itself in time: something in it hangs; its files are examined instead", s.State)
 	case p != nil:
 		f = doctor.Bad(p.Fix, "%s", p.Detail)
 	case s.State == api.StateStarting:

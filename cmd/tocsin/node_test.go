@@ -53,7 +53,7 @@ func TestStartingNode(t *testing.T) {
 		switch {
 		case r.URL.Path == "/api/v1/peers":
 			_, _ = w.Write([]byte(`{"items":[]}`))
-		case asked.Add(1) > 3:
+		case asked.Add(1) > 4:
 			writeStatus(w, api.StateRunning)
 		default:
 			writeStatus(w, api.StateStarting)
@@ -354,5 +354,14 @@ func TestCheckInParts(t *testing.T) {
 	}
 	if countJSON(t, out) != api.MaxCheckValues+1 || !bytes.Contains(out[len(out)-200:], []byte("last.example")) {
 		t.Error("the answers are not all there, or not in order")
+	}
+}
+
+// Whoever asks a node that hangs is told so soon, and what to do, in the words of the doctor; a program gets them at the end.
+func TestHungNode(t *testing.T) {
+	dir := fakeNode(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	exit, _, errs := capture(t, strings.NewReader(""), "peers", "--data", dir, "--timeout", "1600ms")
+	if exit != exitTimedOut || !strings.Contains(errs, "it hangs or was stopped, or has very much to do") || strings.Count(errs, api.Wake) != 2 {
+		t.Errorf("exit %d, %s", exit, errs)
 	}
 }

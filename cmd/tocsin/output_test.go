@@ -145,7 +145,7 @@ func TestShowFoundCountsUnreadable(t *testing.T) {
 	for n, want := range map[int]string{0: "Nothing found.\n", 1: "1 record could not be opened", 2: "2 records could not be opened"} {
 		var out bytes.Buffer
 		g := &globals{format: "text", quiet: true}
-		if g.showFound(&out, &api.List[api.Object]{Unreadable: n}); !strings.Contains(out.String(), want) || n == 0 && out.String() != want {
+		if g.showFound(&out, &api.List[api.Object]{Unreadable: n}, ""); !strings.Contains(out.String(), want) || n == 0 && out.String() != want {
 			t.Errorf("%d: %q", n, out.String())
 		}
 	}

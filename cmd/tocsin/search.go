@@ -13,6 +13,7 @@ import (
 
 	"tocsin/node/admin/api"
 	"tocsin/node/figures"
+	"tocsin/protocol/pattern"
 )
 
 func newSearchCommand(g *globals) *cobra.Command {
@@ -22,7 +23,8 @@ func newSearchCommand(g *globals) *cobra.Command {
 		Use:   "search [QUERY]",
 		Short: "Look through what this node holds, newest first",
 		Long: `Look through what this node holds, newest first. QUERY is a value (then objects
-that name it are found in an instant), or text that stands in the object, in any case.
+that name exactly it are found in an instant; a domain finds none of its subdomains), or
+text that stands in the object, in any case.
 Without QUERY everything is listed that the filters let through.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -41,7 +43,7 @@ Without QUERY everything is listed that the filters let through.`,
 				if err != nil {
 					return err
 				}
-				return emitList(g, *list, func(w io.Writer) { g.showFound(w, list) })
+				return emitList(g, *list, func(w io.Writer) { g.showFound(w, list, p.Query) })
 			})
 		},
 	}
@@ -83,9 +85,12 @@ func parseMoment(flag, text string, now time.Time) (time.Time, error) {
 	return now.Add(-d), nil
 }
 
-func (g *globals) showFound(w io.Writer, list *api.List[api.Object]) {
+func (g *globals) showFound(w io.Writer, list *api.List[api.Object], query string) {
 	if len(list.Items) == 0 {
 		fmt.Fprintln(w, "Nothing found.")
+		if query != "" && pattern.Refang(query).Type != pattern.Text {
+			g.hint("A value is looked up exactly: a domain finds none of its subdomains, a network none of its addresses.")
+		}
 	} else {
 		var rows [][]cell
 		now := time.Now()

@@ -29,7 +29,7 @@ func newStatusCommand(g *globals) *cobra.Command {
 			defer c.Close()
 			ctx, cancel := context.WithTimeout(cmd.Context(), g.timeout)
 			defer cancel()
-			s, err := c.Status(ctx)
+			s, err := g.firstStatus(ctx, c)
 			if err != nil {
 				return err
 			}

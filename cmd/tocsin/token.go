@@ -56,7 +56,7 @@ func (g *globals) showTokens(w io.Writer, tokens []api.Token) {
 	for _, t := range tokens {
 		used := "never"
 		if !t.LastUsed.IsZero() {
-			used = g.when(t.LastUsed, now)
+			used = g.whenUsed(t.LastUsed, now)
 		}
 		row := plain(t.Name, t.Role, g.when(t.Expires, now), used, actorText(t.By), t.ID)
 		if t.Expires.Sub(now) < soonOver {
@@ -65,6 +65,14 @@ func (g *globals) showTokens(w io.Writer, tokens []api.Token) {
 		rows = append(rows, row)
 	}
 	g.table(w, []string{"NAME", "ROLE", "ENDS", "USED", "MADE BY", "ID"}, rows)
+}
+
+// whenUsed tells a use of which the node keeps no more than the hour that it was in.
+func (g *globals) whenUsed(hour, now time.Time) string {
+	if now.Sub(hour) < time.Hour {
+		return "this hour"
+	}
+	return g.when(hour, now)
 }
 
 // actorText names who acted.

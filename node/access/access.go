@@ -5,6 +5,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -77,6 +78,8 @@ type Principal struct {
 	ID string
 	// Token is the id of the token that the principal's power goes back to: its own, or that of its session; "" for an account.
 	Token string
+	// ReadOnly says that the socket they came in by lets nobody do more than a viewer may.
+	ReadOnly bool
 
 	at   account // whose role is looked at again; set by AtSocket
 	book *Book   // which knows the token or the session; nil at the socket
@@ -104,8 +107,21 @@ func (p Principal) May(least Role, what string) error {
 	case p.Role == Nobody:
 		return reason.New(reason.LoginRequired, what+": nobody is logged in")
 	}
-	return reason.New(reason.RoleDenied, fmt.Sprintf("%s: the role %s is needed, and %s has %s", what, least, p.name(), p.Role))
+	denied := fmt.Sprintf("%s: the role %s is needed, and %s has %s", what, least, p.name(), p.Role)
+	switch {
+	case p.ReadOnly:
+		return reason.Wrap(reason.RoleDenied, denied, ErrReadSocket)
+	case least == Owner:
+		return reason.Wrap(reason.RoleDenied, denied, ErrOwner)
+	}
+	return reason.New(reason.RoleDenied, denied)
 }
+
+// What keeps somebody from a role that no other role can give them.
+var (
+	ErrReadSocket = errors.New("the socket for reading gives no more")
+	ErrOwner      = errors.New("only the node's own account and root have it, at the node's socket")
+)
 
 // Still asks again whether the token or the session that a principal came with is in force: a request may take long.
 func (p Principal) Still() error {

@@ -48,6 +48,9 @@ func (s *searchResource) arrivals(ctx context.Context, in *arrivalsIn) (*body[ap
 		if err != nil {
 			return nil, err
 		}
+		if last := s.store.Sequence(); len(changes) == 0 && after > last {
+			return nil, behindEnd(after, last)
+		}
 		if len(changes) == 0 {
 			return answer(arrived(list, arrivalCursor("objects", after+1, 0)))
 		}

@@ -156,7 +156,7 @@ func (a *auditResource) wait(ctx context.Context, after uint64) error {
 	case a.slots <- struct{}{}:
 		defer func() { <-a.slots }()
 	default:
-		return reason.New(reason.Conflict, fmt.Sprintf("%d wait for the audit log already; stop one", maxFollowers))
+		return busy(fmt.Sprintf("%d wait for the audit log already", maxFollowers))
 	}
 	patience, cancel := context.WithTimeout(ctx, maxAuditWait)
 	defer cancel()
@@ -178,7 +178,7 @@ func (a *auditResource) verify(ctx context.Context, _ *nothing) (*body[api.Audit
 	case a.checking <- struct{}{}:
 		defer func() { <-a.checking }()
 	default:
-		return nil, reason.New(reason.Conflict, "verify the audit log: a check is under way already")
+		return nil, busy("verify the audit log: a check is under way already")
 	}
 	patience, cancel := context.WithTimeout(ctx, maxAuditCheck)
 	defer cancel()

@@ -84,7 +84,7 @@ func (b *bundleResource) slot() (release func(), err error) {
 	case b.slots <- struct{}{}:
 		return func() { <-b.slots }, nil
 	default:
-		return nil, reason.New(reason.Conflict, fmt.Sprintf("%d bundles are being written or read already; wait for one to end", maxCarriers))
+		return nil, busy(fmt.Sprintf("%d bundles are being written or read already", maxCarriers))
 	}
 }
 

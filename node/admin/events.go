@@ -62,7 +62,8 @@ func (e *eventResource) register(a huma.API) {
 		Description: "Changes after a number, oldest first. next is always there: " +
 			"pass it on as after, also when the page is empty, to learn of what comes next. " +
 			"A filter leaves out of the page what it does not select, so a page may be short or empty before the end: " +
-			"that is reached when next is what after was. For a stream of the same use GET /events.",
+			"that is reached when next is what after was. A number behind the end of the sequence is refused (usage.invalid): " +
+			"the store was put back from an older copy, or the number is of another one. For a stream of the same use GET /events.",
 	}, e.page)
 	handle(a, huma.Operation{
 		OperationID: "events", Method: http.MethodGet, Path: "/events", Summary: "Follow what happens (server-sent events)",
@@ -94,6 +95,11 @@ func (e *eventResource) page(_ context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	if len(changes) == 0 {
+		if last := e.store.Sequence(); in.After > last {
+			return nil, behindEnd(in.After, last)
+		}
+	}
 	list := api.List[api.Event]{Items: []api.Event{}, Next: strconv.FormatUint(in.After, 10)}
 	for i := range changes {
 		if event, wanted := filter.object(&changes[i]); wanted {
@@ -102,6 +108,12 @@ func (e *eventResource) page(_ context.Context, in *struct {
 		list.Next = strconv.FormatUint(changes[i].Seq, 10)
 	}
 	return answer(list)
+}
+
+// behindEnd refuses a number that the sequence has not come to: who waited there would miss all that comes until then (ADM-43).
+func behindEnd(after, last uint64) error {
+	return api.NewProblem(reason.UsageInvalid, fmt.Sprintf("changes after %d: the sequence ends at %d, so the number is of another store, or of this one before an older copy was put back", after, last)).
+		WithFix(fmt.Sprintf("Read anew what there is (changes after 0, or GET %s/objects without a cursor), and go on from there; after %d come the next ones only.", api.Prefix, last))
 }
 
 // eventsIn is what to follow.

@@ -64,7 +64,10 @@ func (f finder) versions(text string) ([]storage.Hit, error) {
 		return hits, nil
 	}
 	_, unique, _ := strings.Cut(text, "--")
-	if len(unique) < minPrefix || len(unique) >= 36 {
+	if len(unique) < minPrefix {
+		return nil, reason.New(reason.NotFound, fmt.Sprintf("%.100q is too short for the beginning of an id: at least %d digits stand behind the two hyphens", text, minPrefix))
+	}
+	if len(unique) >= 36 {
 		return nil, reason.New(reason.NotFound, fmt.Sprintf("object %s is not held", text))
 	}
 	full, err := f.complete(text)

@@ -148,7 +148,7 @@ func (d *door) refuses(r *http.Request) *api.Problem {
 		return api.NewProblem(reason.MethodUnknown, fmt.Sprintf("method %.20q: no resource has it", r.Method))
 	}
 	if clean := path.Clean(r.URL.Path); clean != r.URL.Path || !strings.HasPrefix(clean, "/") {
-		return api.NewProblem(reason.NotFound, fmt.Sprintf("path %.100q: no resource has it", r.URL.Path))
+		return api.NewProblem(reason.NotFound, fmt.Sprintf("path %.100q: no resource has it", r.URL.Path)).WithFix(pathFix)
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil { // what the parser leaves out (a;b) is seen by logs all the same

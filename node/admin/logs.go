@@ -14,7 +14,6 @@ import (
 	"tocsin/node/admin/api"
 	"tocsin/node/audit"
 	"tocsin/node/logs"
-	"tocsin/protocol/reason"
 )
 
 // The bounds of what is told about the process.
@@ -117,7 +116,7 @@ func (l *logResource) trace(ctx context.Context, in *struct {
 	case l.slot <- struct{}{}:
 		defer func() { <-l.slot }()
 	default:
-		return nil, reason.New(reason.Conflict, "trace the node: another trace is being made")
+		return nil, busy("trace the node: another trace is being made")
 	}
 	window := time.Duration(in.Seconds) * time.Second
 	recorder := trace.NewFlightRecorder(trace.FlightRecorderConfig{MinAge: window, MaxBytes: maxTrace})

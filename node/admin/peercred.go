@@ -74,6 +74,7 @@ func principal(r *http.Request, accounts *access.Accounts) access.Principal {
 // lowered is a principal, also one with a token, with no more than the socket lets them do that they came in by.
 func lowered(r *http.Request, who access.Principal) access.Principal {
 	if peer, ok := r.Context().Value(peerKey{}).(peerAddr); ok {
+		who.ReadOnly = who.ReadOnly || who.Role > peer.most
 		who.Role = min(who.Role, peer.most)
 	}
 	return who

@@ -3,16 +3,19 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/node/access"
 	"tocsin/node/admin/api"
 	"tocsin/node/figures"
+	"tocsin/node/once"
 	"tocsin/protocol/reason"
 )
 
@@ -44,14 +47,36 @@ func handle[I, O any](a huma.API, op huma.Operation, h func(context.Context, *I)
 // problemOf makes the problem for the answer; what is this node's own fault is logged.
 func problemOf(operation string, err error) *api.Problem {
 	p := api.ProblemOf(err)
+	switch {
+	case errors.Is(err, access.ErrReadSocket):
+		p = p.WithFix("Use the admin socket: at " + readSocket + " nobody is more than a viewer, whatever their account.")
+	case errors.Is(err, access.ErrOwner):
+		p = p.WithFix("Do it at the node's socket, as the account that the node runs as or as root: no token and no browser session is an owner.")
+	case errors.Is(err, once.ErrRunning):
+		p = p.WithFix("Wait for as long as Retry-After says, then send the same request with the same key: it is answered as the first one was.")
+		p.RetryAfter = retrySoon
+	case errors.Is(err, errBusy):
+		p = p.WithFix("Send the same again when that has ended; nothing was done.")
+		p.RetryAfter = retrySoon
+	}
+	p.ForPrograms(operation)
 	if p.Status >= http.StatusInternalServerError {
 		log.Errorw("request failed", "operation", operation, "err", err)
 	}
 	return p
 }
 
+// retrySoon is how long whoever has to wait for another request may wait for its end.
+const retrySoon = 2 * time.Second
+
+// errBusy is why something is refused for which another request has to end first.
+var errBusy = errors.New("wait until that has ended")
+
+// busy refuses, as a conflict that time undoes.
+func busy(detail string) error { return reason.Wrap(reason.Conflict, detail, errBusy) }
+
 // toProblem turns the framework's own errors (validation, sizes) into problems.
-func toProblem(_ huma.Context, _ string, v any) (any, error) {
+func toProblem(ctx huma.Context, _ string, v any) (any, error) {
 	e, ok := v.(*huma.ErrorModel)
 	if !ok {
 		return v, nil
@@ -76,7 +101,7 @@ func toProblem(_ huma.Context, _ string, v any) (any, error) {
 	}
 	p := api.NewProblem(code, strings.Join(text, "; "))
 	p.Status = e.Status
-	return p, nil
+	return p.ForPrograms(ctx.Operation().OperationID), nil
 }
 
 // plainly says in our words what the framework found wrong with one parameter or
@@ -143,6 +168,12 @@ var wordings = []struct{ framework, ours string }{
 
 // writeProblem answers with a problem outside of the framework.
 func writeProblem(w http.ResponseWriter, p *api.Problem) {
+	p.ForPrograms("")
+	for name, values := range p.GetHeaders() {
+		if w.Header().Get(name) == "" { // who knows better has said so
+			w.Header()[name] = values
+		}
+	}
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // a client that left needs no answer

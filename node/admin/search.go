@@ -50,7 +50,7 @@ func (s *searchResource) register(a huma.API) {
 	s.registerArrivals(a)
 	handle(a, huma.Operation{
 		OperationID: "search", Method: http.MethodGet, Path: "/search", Summary: "Objects that a text or a value stands in, newest first",
-		Description: "A value (an address, a domain, a hash) is looked up, anything else is looked for in the objects' text in any case. " +
+		Description: "A value (an address, a domain, a hash) is looked up exactly: a domain finds none of its subdomains. Anything else is looked for in the objects' text in any case. " +
 			"A page may be short or empty while next is there: it is given after some milliseconds, so ask on until next is absent.",
 	}, s.get)
 }

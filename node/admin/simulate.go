@@ -13,7 +13,6 @@ import (
 	"tocsin/node/admin/api"
 	"tocsin/node/belief"
 	"tocsin/node/policy"
-	"tocsin/protocol/reason"
 	"tocsin/protocol/trust"
 )
 
@@ -39,7 +38,7 @@ func (s *simulateResource) simulate(ctx context.Context, in *struct{ Body api.Si
 	case s.one <- struct{}{}:
 		defer func() { <-s.one }()
 	default:
-		return nil, reason.New(reason.Conflict, "simulate a trust list: another simulation runs; wait for it")
+		return nil, busy("simulate a trust list: another simulation runs")
 	}
 	list, err := trust.Parse(cmp.Or(in.Body.Name, "the trust list"), []byte(in.Body.File))
 	if err != nil {

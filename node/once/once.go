@@ -41,6 +41,9 @@ const (
 	tidyEvery = time.Hour
 )
 
+// ErrRunning says that the first request with a key is not answered yet.
+var ErrRunning = errors.New("its first request is still under way")
+
 // Request is what a key stands for.
 type Request struct {
 	// Who sent it: keys of different people have nothing to do with each other.
@@ -138,7 +141,7 @@ func (b *Book) count(who string) (n int) {
 
 // Begin notes that a request is under way and gives it: the caller does it, with a context of With, and then calls End. For a
 // key that was answered it gives that answer instead, which the caller compares with the body sent now. key.reused says that
-// the key came with another operation, conflict that the first request is still under way or that its answer is lost, though
+// the key came with another operation, conflict that the first request is still under way (ErrRunning) or that its answer is lost, though
 // something may have gone out, request.rate that too many keys are remembered. Nothing is on the disk before the first Mark:
 // what a stop of the node ends earlier did nothing.
 func (b *Book) Begin(r Request, now time.Time) (*Doing, *Answer, error) {
@@ -167,7 +170,7 @@ func (b *Book) Begin(r Request, now time.Time) (*Doing, *Answer, error) {
 // before gives what came of a key's first request. The caller holds mu.
 func (b *Book) before(name string, r Request) (*Answer, error) {
 	if b.running[name] {
-		return nil, reason.New(reason.Conflict, fmt.Sprintf("idempotency key %q: its first request is still under way; ask again when that is answered", r.Key))
+		return nil, reason.Wrap(reason.Conflict, fmt.Sprintf("idempotency key %q", r.Key), ErrRunning)
 	}
 	e, err := b.read(name)
 	if err == nil && e.What != r.What {

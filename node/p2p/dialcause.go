@@ -47,6 +47,12 @@ func dialCause(err error) string {
 	return strings.Join(causes, "; ")
 }
 
+// How the cause of a failed dial begins whose address is of another node by now: dialling it again does not help.
+const (
+	ItselfThere  = "this node itself is there"
+	AnotherThere = "another node is there"
+)
+
 // plainCause is what the system said, where it was the system, and else the whole text on one line.
 func plainCause(err error) string {
 	var errno syscall.Errno
@@ -55,9 +61,9 @@ func plainCause(err error) string {
 	var other sec.ErrPeerIDMismatch
 	switch {
 	case errors.As(err, &other):
-		return "another node is there, " + other.Actual.String()
+		return AnotherThere + ", " + other.Actual.String()
 	case errors.Is(err, swarm.ErrDialToSelf):
-		return "this node itself is there"
+		return ItselfThere
 	case errors.Is(err, swarm.ErrNoAddresses):
 		return "no address of it is known"
 	case errors.Is(err, swarm.ErrNoGoodAddresses):

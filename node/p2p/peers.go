@@ -23,8 +23,8 @@ type PeerInfo struct {
 	OrgKnown  bool
 	Addrs     []string
 	Connected bool
-	Kept      bool // configured or added: reconnected when lost
-	Since     time.Time
+	Kept      bool      // configured or added: reconnected when lost
+	Since     time.Time // when the connection began; of a peer that is not connected when the last one ended, zero when there was none
 	Score     float64
 	Topics    int // topics in common
 	Mesh      int // of them, in the mesh
@@ -58,7 +58,7 @@ type pendingPeer struct {
 type peerEntry struct {
 	standing  standing
 	connected bool
-	since     time.Time // of the first connection, while connected
+	since     time.Time // of the first connection of those there are, or that there were last
 	kept      *keptPeer // nil when not kept
 	exchanged time.Time // when chains were last exchanged on this connection
 	rejected  int
@@ -444,8 +444,11 @@ func (t *peerTable) snapshot() []PeerInfo {
 			Connected: e.connected, Kept: e.kept != nil,
 			Score: min(e.scores[0], e.scores[1]), Rejected: e.rejected,
 		}
-		if e.connected {
+		switch {
+		case e.connected:
 			info.Since = e.since
+		case !e.since.IsZero():
+			info.Since = e.left
 		}
 		if e.kept != nil {
 			info.LastError = e.kept.lastError

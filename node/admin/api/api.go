@@ -455,8 +455,12 @@ type Problem struct {
 	Code string `json:"code"`
 	// Fix says what to do; "" where nothing helps.
 	Fix string `json:"fix"`
+	// Operation is the id of the operation in this description that says what is possible here, where fix speaks of it.
+	Operation string `json:"operation,omitempty"`
 	// Blame is whose doing it is: sender, us or nobody.
 	Blame string `json:"blame"`
+	// RetryAfter is when the same request may be sent again, 0 where time alone changes nothing: the header Retry-After.
+	RetryAfter time.Duration `json:"-"`
 }
 
 // Error gives the particulars and the remedy.

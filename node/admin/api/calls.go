@@ -3,17 +3,31 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"time"
+
+	"tocsin/protocol/reason"
 )
 
 // Status asks the node for its state; it answers while starting, too.
 func (c *Client) Status(ctx context.Context) (*Status, error) {
-	return call[Status](ctx, c, http.MethodGet, "/status", nil, nil)
+	start := time.Now()
+	s, err := call[Status](ctx, c, http.MethodGet, "/status", nil, nil)
+	if took := time.Since(start); err != nil && ProblemOf(err).Code == string(reason.TimedOut) && took >= hangs {
+		return nil, NewProblem(reason.TimedOut, fmt.Sprintf("a process has the socket %s and does not answer within %v: it hangs or was stopped", c.socket, took.Round(100*time.Millisecond))).WithFix(Wake)
+	}
+	return s, err
 }
+
+// hangs is how long a status, which a node says at once, has to be awaited before the node is said to hang.
+const hangs = time.Second
+
+// Wake is what to do about a node that hangs.
+const Wake = "see its log and its process: 'kill -CONT' wakes one that was stopped; restart one that hangs"
 
 // Peers lists connected and kept peers.
 func (c *Client) Peers(ctx context.Context) (*List[Peer], error) {

@@ -116,7 +116,7 @@ func (c *Client) dialProblem(ctx context.Context, err error) *Problem {
 			WithFix("start it with tocsin run, or name its folder with --data")
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return NewProblem(reason.TimedOut, fmt.Sprintf("the node on %s did not answer in time", c.socket)).
-			WithFix("wait longer with --timeout, or see the node's log")
+			WithFix("'tocsin doctor' says whether it hangs; if it only takes long, allow more with --timeout")
 	case ctx.Err() != nil:
 		return NewProblem(reason.Interrupted, "interrupted while waiting for the node")
 	}
@@ -131,7 +131,7 @@ func readProblem(resp *http.Response) *Problem {
 	if err := json.Unmarshal(raw, p); err != nil || p.Code == "" {
 		return NewProblem(reason.Internal, fmt.Sprintf("the node answered %s with: %.200q", resp.Status, raw))
 	}
-	return p
+	return p.forPeople()
 }
 
 // call sends in (nil for no body) as JSON and reads the answer into a T.

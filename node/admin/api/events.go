@@ -135,7 +135,7 @@ func (c *Client) Follow(ctx context.Context, p EventParams, each func(Happening)
 	case resp != nil && !isBroken: // it ended, or each had enough
 	case errors.Is(context.Cause(ctx), errSilent):
 		err = NewProblem(reason.TimedOut, fmt.Sprintf("follow events: nothing has come from the node on %s for %v, not even a sign of life", c.socket, silence)).
-			WithFix("see the node's log and its process: 'kill -CONT' wakes one that was stopped; restart one that hangs")
+			WithFix(Wake)
 	case isBroken:
 		err = c.dialProblem(ctx, broken)
 	}
@@ -223,7 +223,7 @@ func deliver(e Happening, each func(Happening) error) error {
 	if err := json.Unmarshal(e.Data, p); err != nil || p.Code == "" {
 		return NewProblem(reason.Internal, fmt.Sprintf("the node ended the stream with %.200q", e.Data))
 	}
-	return p
+	return p.forPeople()
 }
 
 // Events follows the change sequence from behind a number, or with nil from now on. It ends as Follow does. What the

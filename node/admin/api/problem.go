@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"tocsin/protocol/reason"
 )
@@ -38,6 +40,50 @@ func NewProblem(code reason.Code, detail string) *Problem {
 	}
 	if p.Blame == "" {
 		p.Blame = string(reason.BlameNobody)
+	}
+	if code == reason.RequestRate {
+		p.RetryAfter = retryRate
+	}
+	return p
+}
+
+// retryRate is how long whoever asks too much may wait where nobody knows better.
+const retryRate = 10 * time.Second
+
+// GetHeaders are the headers of the answer that the problem brings with it. The framework asks for them by this name.
+func (p *Problem) GetHeaders() http.Header {
+	if p.RetryAfter <= 0 {
+		return nil
+	}
+	return http.Header{"Retry-After": {strconv.Itoa(int((p.RetryAfter + time.Second - 1) / time.Second))}}
+}
+
+// ForPrograms gives a problem whose fix is the catalogue's, and speaks of commands only, one for whoever sends requests: it
+// names the operation whose description helps, "" for none. The fix of a case stays as it is (RSN-06).
+func (p *Problem) ForPrograms(operation string) *Problem {
+	entry, _ := reason.Lookup(reason.Code(p.Code))
+	if p.Fix != entry.Fix {
+		return p
+	}
+	const at = "GET " + Prefix + "/openapi.yaml"
+	where := at + " describes every request."
+	if operation != "" {
+		where = at + " says under the operationId " + operation + " what the request takes."
+	}
+	switch reason.Code(p.Code) {
+	case reason.UsageInvalid:
+		p.Fix, p.Operation = where, operation
+	case reason.NotFound:
+		p.Fix, p.Operation = "Do as the detail says; if it says no more, check the spelling: the lists (GET "+Prefix+"/peers, /topics, /trust, /quarantine, /reasons and /search) show what is here. "+where, operation
+	}
+	return p
+}
+
+// forPeople undoes ForPrograms: who reads what a command prints is helped by commands.
+func (p *Problem) forPeople() *Problem {
+	if p.Operation != "" {
+		entry, _ := reason.Lookup(reason.Code(p.Code))
+		p.Fix, p.Operation = entry.Fix, ""
 	}
 	return p
 }
