@@ -21,7 +21,7 @@ demo: build ## five organisations and a hostile node on this machine; leaves the
 # short forms as tests of cmd/rig.
 test: tools lint ## every check: format, vet, modernisers, staticcheck, all tests, short fuzz, the demo
 	NODETEST_FLEET=50 $(GO) test -vet=off ./...
-	$(MAKE) fuzz FUZZTIME=2000x
+	$(MAKE) fuzz FUZZTIME=2000x FUZZGUIDE=
 	$(MAKE) build
 	$(BIN) demo --once
 
@@ -50,12 +50,15 @@ fmt: ## format all code
 # instead of seconds: at the end of a duration the fuzzer of Go before 1.27 may
 # report its own deadline as a failure (go.dev/issue/75804). A package is linked once for
 # all of its targets, two packages at a time, and two targets run at a time. What was found interesting is kept where go test -fuzz keeps it, too; files lie in memory where there is such a place.
+# FUZZGUIDE builds the targets so that the fuzzer sees which code an input reached. For that everything is
+# compiled once more, all dependencies too, which takes longer than all tests: the test run goes without.
 FUZZTIME ?= 30s
+FUZZGUIDE ?= -fuzz=.
 FUZZBIN := bin/fuzz
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@mkdir -p $(FUZZBIN)
 	@grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u | \
-	  xargs -P2 -I{} sh -c '$(GO) test -vet=off -c -ldflags="-s -w" -fuzz=. -o $(FUZZBIN)/$$(echo {} | tr ./ _).test {}'
+	  xargs -P2 -I{} sh -c '$(GO) test -vet=off -c -ldflags="-s -w" $(FUZZGUIDE) -o $(FUZZBIN)/$$(echo {} | tr ./ _).test {}'
 	@bin=$$PWD/$(FUZZBIN); cache=$$($(GO) env GOCACHE)/fuzz; export bin cache; \
 	grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' . | sed 's,/[^/]*:func , ,' | sort -u | xargs -P2 -L1 sh -c ' \
 	  echo "fuzz $$0 $$1"; cd $$0 && TMPDIR=$(firstword $(wildcard /dev/shm) /tmp) $$bin/$$(echo $$0 | tr ./ _).test -test.run "^$$" -test.fuzz "^$$1$$" -test.fuzztime $(FUZZTIME) \
