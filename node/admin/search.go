@@ -22,9 +22,9 @@ import (
 const (
 	// searchFor is how long one call looks before it answers with what it has found; the cursor goes on from there. What
 	// few objects match is then found in many short pages, each of which is there at once.
-	searchFor = 15 * time.Millisecond
+	searchFor = 10 * time.Millisecond
 	// searchAtLeast is how many changes one call looks at however long that takes.
-	searchAtLeast = 8
+	searchAtLeast = 6
 	// searchWindow is how many changes are read at a time, walking back.
 	searchWindow = 128
 )
