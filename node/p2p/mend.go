@@ -167,11 +167,8 @@ func (h *Host) connectAnew(ctx context.Context, p peer.ID, work *errgroup.Group)
 	info := h.host.Peerstore().PeerInfo(p)
 	h.close(p)
 	work.TryGo(func() error {
-		if err := poll(ctx, anewPause, anewPause, func() bool { return false }); err != nil && !errors.Is(err, errTimeout) {
-			return nil // the host ends
-		}
-		if h.connected(p) {
-			return nil
+		if err := poll(ctx, anewPause, pollMesh, func() bool { return h.connected(p) }); !errors.Is(err, errTimeout) {
+			return nil // it has dialled, or the host ends
 		}
 		if err := h.dial(ctx, info); err != nil {
 			h.peers.failed(p, err, time.Now())
