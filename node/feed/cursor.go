@@ -115,18 +115,21 @@ func (h *Hub) begin(text string) (c cursor, other map[string]bool, err error) {
 			return c, nil, reason.Wrap(reason.UsageInvalid, fmt.Sprintf("after %.100q", text), err)
 		}
 	}
-	change, entry := h.changeAt(c.change.seq), h.entryAt(c.audit.seq)
-	other = map[string]bool{}
-	for kind, at := range map[string]struct{ told, there *place }{KindObject: {&c.change, &change}, KindAudit: {&c.audit, &entry}} {
-		if other[kind] = at.told.another(*at.there); !other[kind] {
-			at.told.mark = at.there.mark
-		}
+	other = map[string]bool{
+		KindObject: c.change.another(h.changeAt(c.change.seq)),
+		KindAudit:  c.audit.another(h.entryAt(c.audit.seq)),
 	}
 	return c, other, nil
 }
 
-// another reports whether two marks of one place tell of different sequences.
-func (p place) another(now place) bool { return p.mark != 0 && now.mark != 0 && p.mark != now.mark }
+// another reports whether the place is of another sequence than that which has now at its number; else it takes the mark of now.
+func (p *place) another(now place) bool {
+	if p.mark != 0 && now.mark != 0 && p.mark != now.mark {
+		return true
+	}
+	p.mark = now.mark
+	return false
+}
 
 // now is behind all that has happened.
 func (h *Hub) now() cursor {
