@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -130,6 +131,29 @@ func TestAttackEveryPlaceTLS(t *testing.T) {
 	}
 }
 
+// idle waits until the server has noted that so many connections wait for their next request, which it does behind the answer.
+func (g *siege) idle(want int) {
+	g.t.Helper()
+	count := func() (n int) {
+		for _, d := range g.s.doors {
+			house, _ := d.Listener.(*guests)
+			house.mu.Lock()
+			for _, one := range house.in {
+				if !one.idle.IsZero() {
+					n++
+				}
+			}
+			house.mu.Unlock()
+		}
+		return n
+	}
+	for end := time.Now().Add(10 * time.Second); count() != want; runtime.Gosched() {
+		if time.Now().After(end) {
+			g.t.Fatalf("%d connections wait, want %d", count(), want)
+		}
+	}
+}
+
 // A listener has 64 connections. Of those who are logged in, whoever only waits makes room; while all work, the next one waits,
 // and the other listeners do not care (ADM-02).
 func TestConnectionLimit(t *testing.T) {
@@ -150,6 +174,7 @@ func TestConnectionLimit(t *testing.T) {
 			if !g.asks(working[i], 10*time.Second) {
 				t.Fatalf("connection %d is not answered", i+1)
 			}
+			g.idle(i + 1)
 		}
 		next := g.dial()
 		if !g.asks(next, 10*time.Second) {
