@@ -173,16 +173,22 @@ func TestTornFacts(t *testing.T) {
 	for _, n := range []int{0, 1, 60, entry - 1, entry, entry + 1, 2*entry - 1, 2 * entry, 4*entry + 17, 5*entry - 1} {
 		for _, zeros := range []int{0, 100, 4096} {
 			path := w.path("torn")
-			ok(t, os.WriteFile(path, append(bytes.Clone(whole[:n]), make([]byte, zeros)...), 0o600))
+			left := append(bytes.Clone(whole[:n]), make([]byte, zeros)...)
+			ok(t, os.WriteFile(path, left, 0o600))
+			// A hash may end in zeros: what the zeros put back is not torn.
+			sound := 0
+			for sound < min(len(left), len(whole)) && left[sound] == whole[sound] {
+				sound++
+			}
 			l, err := openLedger(path, factBytes)
-			if n > 0 && n < entry && zeros > 0 {
+			if sound > 0 && sound < entry && zeros > 0 {
 				ok(t, err)
 				ok(t, l.close())
 				continue
 			}
 			ok(t, err)
-			want := uint64(max(n/entry-1, 0))
-			if l.n != want || n >= entry && (l.damage() == nil) != (n%entry == 0 && zeros == 0) {
+			want := uint64(max(sound/entry-1, 0))
+			if l.n != want || sound >= entry && (l.damage() == nil) != (len(left)%entry == 0 && sound == len(left)) {
 				t.Errorf("%d bytes and %d zeros: %d entries, want %d; %v", n, zeros, l.n, want, l.damage())
 			}
 			ok(t, l.append([][]byte{encodeFact(Fact{Record: ids[3], Seen: when}, false)}))
