@@ -70,7 +70,7 @@ Exit codes: 0 written, 2 usage error, 5 not the owner, 8 the store is damaged, 9
 const keysPassphraseEnv = "TOCSIN_KEYS_PASSPHRASE"
 
 // request is what the flags ask for.
-func (o *backupOptions) request(g *globals, cfg node.Config) (r api.BackupRequest, err error) {
+func (o *backupOptions) request(ctx context.Context, g *globals, cfg node.Config) (r api.BackupRequest, err error) {
 	r = o.BackupRequest
 	ways := 0
 	for _, given := range []bool{len(r.Recipients) > 0, o.passphrase, r.Plain} {
@@ -104,23 +104,23 @@ func (o *backupOptions) request(g *globals, cfg node.Config) (r api.BackupReques
 		return r, usagef("name a folder: --to FOLDER, or backup_to in the configuration")
 	}
 	if o.passphrase {
-		if r.Passphrase, err = g.passphrase(true); err != nil {
+		if r.Passphrase, err = g.passphrase(ctx, true); err != nil {
 			return r, err
 		}
 	}
 	if r.Keys != "" {
-		err = o.keysSeal(g, &r)
+		err = o.keysSeal(ctx, g, &r)
 	}
 	return r, err
 }
 
 // keysSeal says how the private keys are sealed: never not at all.
-func (o *backupOptions) keysSeal(g *globals, r *api.BackupRequest) (err error) {
+func (o *backupOptions) keysSeal(ctx context.Context, g *globals, r *api.BackupRequest) (err error) {
 	switch {
 	case o.keysPassphrase:
 		if r.KeysPassphrase = os.Getenv(keysPassphraseEnv); r.KeysPassphrase == "" {
 			g.hint("Now the passphrase of the private keys.")
-			r.KeysPassphrase, err = g.passphrase(true)
+			r.KeysPassphrase, err = g.passphrase(ctx, true)
 		}
 	case r.Passphrase != "":
 		r.KeysPassphrase = r.Passphrase
@@ -135,7 +135,7 @@ func (g *globals) createBackup(ctx context.Context, o backupOptions) error {
 	if err != nil {
 		return err
 	}
-	r, err := o.request(g, cfg)
+	r, err := o.request(ctx, g, cfg)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func (a *backupAccess) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&a.unsigned, "unsigned", false, "take a backup that its node did not sign")
 }
 
-func (a *backupAccess) read(g *globals) (out backup.Access, err error) {
+func (a *backupAccess) read(ctx context.Context, g *globals) (out backup.Access, err error) {
 	out.Plain, out.Unsigned = a.plain, a.unsigned
 	if a.identity != "" {
 		raw, err := os.ReadFile(a.identity)
@@ -41,7 +41,7 @@ func (a *backupAccess) read(g *globals) (out backup.Access, err error) {
 		out.Identities = string(raw)
 	}
 	if a.passphrase {
-		out.Passphrase, err = g.passphrase(false)
+		out.Passphrase, err = g.passphrase(ctx, false)
 	}
 	return out, err
 }
@@ -89,7 +89,7 @@ func (g *globals) checkBackup(ctx context.Context, folder, id string, access bac
 	if err != nil {
 		return err
 	}
-	a, err := access.read(g)
+	a, err := access.read(ctx, g)
 	if err != nil {
 		return err
 	}
@@ -223,14 +223,14 @@ func (g *globals) restore(ctx context.Context, o restoreOptions) error {
 		}
 		o.Network = cfg.Network
 	}
-	if o.Access, err = o.access.read(g); err != nil {
+	if o.Access, err = o.access.read(ctx, g); err != nil {
 		return err
 	}
 	o.Access.Data, o.Access.Org = paths.Data, o.org
 	o.KeysAccess = o.Access
 	if o.keysPassphrase {
 		if o.KeysAccess.Passphrase = os.Getenv(keysPassphraseEnv); o.KeysAccess.Passphrase == "" {
-			if o.KeysAccess.Passphrase, err = g.passphrase(false); err != nil {
+			if o.KeysAccess.Passphrase, err = g.passphrase(ctx, false); err != nil {
 				return err
 			}
 		}

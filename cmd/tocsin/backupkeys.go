@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -31,7 +32,9 @@ Exit codes: 0 put in place, 2 usage error, 4 there is no node, 6 there is no suc
 open, 9 other keys are there, or they are of another organisation.`,
 		Example: "  tocsin backup keys /mnt/safe/keys.age --keys-passphrase",
 		Args:    cobra.ExactArgs(1),
-		RunE:    func(_ *cobra.Command, args []string) error { return g.restoreKeys(args[0], access, own) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return g.restoreKeys(cmd.Context(), args[0], access, own)
+		},
 	}
 	f := c.Flags()
 	f.StringVar(&access.identity, "identity", "", "file with the age identity that opens it")
@@ -40,7 +43,7 @@ open, 9 other keys are there, or they are of another organisation.`,
 	return c
 }
 
-func (g *globals) restoreKeys(path string, access backupAccess, own bool) error {
+func (g *globals) restoreKeys(ctx context.Context, path string, access backupAccess, own bool) error {
 	if _, err := os.Stat(path); err != nil {
 		return fileError(err)
 	}
@@ -49,7 +52,7 @@ func (g *globals) restoreKeys(path string, access backupAccess, own bool) error 
 		phrase = os.Getenv(keysPassphraseEnv)
 		access.passphrase = access.passphrase || phrase == ""
 	}
-	a, err := access.read(g)
+	a, err := access.read(ctx, g)
 	if err != nil {
 		return err
 	}

@@ -167,7 +167,7 @@ Exit codes: 0 whole, 3 something is missing or damaged, 6 no such bundle, 8 no b
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := os.Stat(args[0]); err == nil || len(args) > 1 {
-				return g.inspect(args, lock)
+				return g.inspect(cmd.Context(), args, lock)
 			}
 			return g.withNode(cmd.Context(), func(ctx context.Context, c *api.Client) error {
 				b, err := c.Bundle(ctx, args[0])

@@ -108,7 +108,7 @@ func (x *exportFlags) read() (err error) {
 }
 
 func (g *globals) exportBundle(ctx context.Context, x *exportFlags) error {
-	keys, said, err := x.lock.keys(g)
+	keys, said, err := x.lock.keys(ctx, g)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ Exit codes: 0 all is here, 3 something was refused, damaged or is missing (the a
 			if err != nil {
 				return err
 			}
-			keys, err := lock.openers(g)
+			keys, err := lock.openers(cmd.Context(), g)
 			if err != nil {
 				return err
 			}
@@ -193,12 +193,12 @@ type inspection struct {
 }
 
 // inspect looks at files without a node.
-func (g *globals) inspect(args []string, lock *bundleLock) error {
+func (g *globals) inspect(ctx context.Context, args []string, lock *bundleLock) error {
 	files, err := bundleInputs(args)
 	if err != nil {
 		return err
 	}
-	keys, err := lock.openers(g)
+	keys, err := lock.openers(ctx, g)
 	if err != nil {
 		return err
 	}

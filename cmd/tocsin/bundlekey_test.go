@@ -23,14 +23,14 @@ func TestBundleKey(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("%v, %v", info, err)
 	}
-	opens, err := (&bundleLock{identities: []string{path}}).openers(nil)
+	opens, err := (&bundleLock{identities: []string{path}}).openers(t.Context(), nil)
 	if err != nil || len(opens) != 1 {
 		t.Fatalf("%v, %v", opens, err)
 	}
 	if got := opens[0].(*age.X25519Identity).Recipient().String(); got != k.Recipient {
 		t.Errorf("%s, told %s", got, k.Recipient)
 	}
-	to, _, err := (&bundleLock{recipients: []string{k.Recipient}}).keys(nil)
+	to, _, err := (&bundleLock{recipients: []string{k.Recipient}}).keys(t.Context(), nil)
 	if err != nil || len(to) != 1 {
 		t.Errorf("%v, %v", to, err)
 	}

@@ -2,7 +2,7 @@ package main
 
 import (
 	"bytes"
-	"fmt"
+	"context"
 	"io"
 	"os"
 	"strings"
@@ -10,8 +10,6 @@ import (
 	"filippo.io/age"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-
-	"tocsin/protocol/reason"
 )
 
 // passphraseEnv gives a passphrase where nobody sits at a terminal.
@@ -40,12 +38,12 @@ func (l *bundleLock) openFlags(c *cobra.Command) {
 }
 
 // keys reads for whom to encrypt; none means that nothing is encrypted.
-func (l *bundleLock) keys(g *globals) (keys []age.Recipient, said string, err error) {
+func (l *bundleLock) keys(ctx context.Context, g *globals) (keys []age.Recipient, said string, err error) {
 	if len(l.recipients) > 0 && l.passphrase {
 		return nil, "", usagef("--recipient and --passphrase: choose one")
 	}
 	if l.passphrase {
-		text, err := g.passphrase(true)
+		text, err := g.passphrase(ctx, true)
 		if err != nil {
 			return nil, "", err
 		}
@@ -63,7 +61,7 @@ func (l *bundleLock) keys(g *globals) (keys []age.Recipient, said string, err er
 }
 
 // openers reads what encrypted bundles are opened with.
-func (l *bundleLock) openers(g *globals) (out []age.Identity, err error) {
+func (l *bundleLock) openers(ctx context.Context, g *globals) (out []age.Identity, err error) {
 	for _, name := range l.identities {
 		raw, err := os.ReadFile(name)
 		if err != nil {
@@ -78,7 +76,7 @@ func (l *bundleLock) openers(g *globals) (out []age.Identity, err error) {
 	if !l.passphrase {
 		return out, nil
 	}
-	text, err := g.passphrase(false)
+	text, err := g.passphrase(ctx, false)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +89,7 @@ func (l *bundleLock) openers(g *globals) (out []age.Identity, err error) {
 }
 
 // passphrase takes it from the environment, else asks at a terminal; twice when it is a new one.
-func (g *globals) passphrase(anew bool) (string, error) {
+func (g *globals) passphrase(ctx context.Context, anew bool) (string, error) {
 	if text := os.Getenv(passphraseEnv); text != "" {
 		return text, nil
 	}
@@ -99,28 +97,15 @@ func (g *globals) passphrase(anew bool) (string, error) {
 	if !ok || !term.IsTerminal(int(in.Fd())) || !isTerminal(g.err) {
 		return "", usagef("--passphrase: there is no terminal to ask at; set %s", passphraseEnv)
 	}
-	first, err := g.ask(in, "Passphrase: ")
+	first, err := g.ask(ctx, in, "Passphrase: ")
 	if err != nil || !anew {
 		return first, err
 	}
-	second, err := g.ask(in, "Once more: ")
+	second, err := g.ask(ctx, in, "Once more: ")
 	if err == nil && first != second {
 		err = usagef("the two passphrases differ")
 	}
 	return first, err
-}
-
-func (g *globals) ask(in *os.File, what string) (string, error) {
-	fmt.Fprint(g.err, what)
-	raw, err := term.ReadPassword(int(in.Fd()))
-	fmt.Fprintln(g.err)
-	if err != nil {
-		return "", fmt.Errorf("read the passphrase: %w", err)
-	}
-	if len(raw) == 0 {
-		return "", reason.New(reason.UsageInvalid, "an empty passphrase protects nothing")
-	}
-	return string(raw), nil
 }
 
 // locked gives a writer that encrypts into w, or w itself. Closing it does not close w.

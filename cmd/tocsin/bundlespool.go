@@ -100,7 +100,7 @@ func (g *globals) spool(ctx context.Context, s *spool) error {
 	if s.out != "" {
 		return g.spoolOut(ctx, s)
 	}
-	keys, err := s.lock.openers(g)
+	keys, err := s.lock.openers(ctx, g)
 	if err != nil {
 		return err
 	}
@@ -244,7 +244,7 @@ type spoolReport struct {
 }
 
 func (g *globals) spoolOut(ctx context.Context, s *spool) error {
-	keys, said, err := s.lock.keys(g)
+	keys, said, err := s.lock.keys(ctx, g)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -152,8 +153,11 @@ func readValues(in io.Reader, name string) ([]string, error) {
 		}
 		values = append(values, line)
 	}
-	if err := lines.Err(); err != nil {
-		return nil, usagef("read %s line %d: %v", name, n+1, err)
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return nil, usagef("read %s line %d: it has more than %d bytes", name, n+1, maxLine)
+	case err != nil:
+		return nil, fileError(err)
 	}
 	return values, nil
 }

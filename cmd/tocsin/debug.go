@@ -68,7 +68,7 @@ JSON gets its verdict too. No node is asked. The exit code is 0 as long as stdin
 
 // judge gives one verdict for every line of stdin.
 func (g *globals) judge(whole bool, judge func([]byte) any) error {
-	in := bufio.NewReaderSize(g.in, 64<<10)
+	in := bufio.NewReaderSize(g.stdin, 64<<10)
 	for {
 		line, err := readDocument(in, whole)
 		if err == io.EOF {

@@ -59,7 +59,7 @@ func (g *globals) reconLines(limit string) error {
 		}
 		s.limit = n
 	}
-	in, out := bufio.NewReaderSize(g.in, 64<<10), bufio.NewWriter(g.out)
+	in, out := bufio.NewReaderSize(g.stdin, 64<<10), bufio.NewWriter(g.out)
 	for number := 1; ; number++ {
 		line, err := readDocument(in, false)
 		if err == io.EOF {

@@ -187,7 +187,7 @@ sides then see the same eight words. Nobody is trusted before both have confirme
 func (g *globals) invitation(args []string) (string, error) {
 	text := strings.Join(args, " ")
 	if text == "-" {
-		raw, err := io.ReadAll(io.LimitReader(g.in, protocol.MaxInviteText+1))
+		raw, err := io.ReadAll(io.LimitReader(g.stdin, protocol.MaxInviteText+1))
 		if err != nil {
 			return "", fileError(err)
 		}

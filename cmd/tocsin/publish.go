@@ -114,7 +114,7 @@ func deniedFor(res *api.PublishResult) reason.Code {
 // open opens an input file, or stdin for "-". size is -1 when unknown.
 func (g *globals) open(file string) (in io.ReadCloser, size int64, err error) {
 	if file == "-" {
-		return io.NopCloser(g.in), -1, nil
+		return io.NopCloser(g.stdin), -1, nil
 	}
 	f, err := os.Open(file)
 	if err != nil {

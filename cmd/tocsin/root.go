@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ const defaultTimeout = 30 * time.Second
 // every command.
 type globals struct {
 	streams
+	stdin   io.Reader     // streams.in as what is read whole: it ends when the command is interrupted
 	data    string        // --data: one folder for everything, or ""
 	format  string        // -o: text, json or jsonl
 	color   string        // --color: auto, always or never
@@ -34,7 +36,7 @@ type globals struct {
 // run executes one command line and returns its exit code.
 func run(ctx context.Context, args []string, s streams) int {
 	s.out = &sink{w: s.out}
-	g := &globals{streams: s, format: "text"}
+	g := &globals{streams: s, stdin: interruptible(ctx, s.in), format: "text"}
 	if wantsJSON(args) {
 		g.format = "json" // so that even a broken command line gets its problem as JSON
 	}

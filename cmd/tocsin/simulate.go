@@ -53,7 +53,7 @@ func (g *globals) trustFile(name string) (string, error) {
 	defer in.Close()
 	raw, err := io.ReadAll(io.LimitReader(in, api.MaxTrustFile+1))
 	if err != nil {
-		return "", usagef("read %s: %v", name, err)
+		return "", fileError(err)
 	}
 	if len(raw) > api.MaxTrustFile {
 		return "", usagef("read %s: more than %d bytes are no trust list", name, api.MaxTrustFile)

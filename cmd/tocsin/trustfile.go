@@ -20,7 +20,7 @@ const maxTrustFile = 8 << 20
 // readTrustFile reads a trust list to send to the node, "-" for standard input.
 func (g *globals) readTrustFile(path string) (api.TrustText, error) {
 	t := api.TrustText{Name: path}
-	in := g.in
+	in := g.stdin
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {

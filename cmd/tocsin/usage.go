@@ -20,7 +20,7 @@ func withUsage(c *cobra.Command, err error) error {
 	}
 	said := *p
 	said.Fix = "'tocsin help' lists the commands."
-	if _, name, ok := strings.Cut(c.CommandPath(), " "); ok {
+	if _, name, ok := strings.Cut(c.CommandPath(), " "); ok && name != "help" {
 		said.Fix = "'tocsin help " + name + "' shows what it takes."
 	}
 	return &exitError{code: exit, problem: &said}
