@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"strings"
+
 	"tocsin/node/access"
 	"tocsin/node/admin/api"
 	"tocsin/node/belief"
@@ -32,13 +34,12 @@ func closedSets() map[string][]string {
 	is(words(trust.Blocked, trust.Own), "Peer.level", "TrustEntry.effective", "Source.level", "Opinion.level", "Term.level", "Object.level",
 		"Record.level", "Bundle.level", "Provenance.level", "ProvenanceVoice.level", "Invite.level", "Pledge.level", "Scorecard.level")
 	is(words(trust.Blocked, trust.Anchor), "TrustEntry.level")
-	is(words(stix.Clear, stix.Red), "Source.tlp", "Opinion.tlp", "Object.tlp", "Provenance.tlp", "Record.tlp")
+	is(words(stix.Clear, stix.Red), "Source.tlp", "Opinion.tlp", "Object.tlp", "Provenance.tlp", "Record.tlp", "Event.tlp")
 	short := []string{}
 	for tlp := stix.Clear; tlp <= stix.Red; tlp++ {
-		short = append(short, shortTLP(tlp))
+		short = append(short, strings.ToLower(strings.TrimPrefix(tlp.String(), "TLP:")))
 	}
-	is(short, "Event.tlp")
-	// What is asked for by its marking may be named as objects and as events name it.
+	// What is asked for by its marking may be named as the standard writes it and in short.
 	is(append(words(stix.Clear, stix.Red), short...), "BundleRequest.max_tlp", "publish?tlp", "changes?tlp", "events?tlp")
 
 	is([]string{string(reason.BlameSender), string(reason.BlameUs), string(reason.BlameNobody)}, "Problem.blame", "Reason.blame", "Fate.blame")

@@ -50,7 +50,7 @@ func (e *eventResource) filter(in *ObjectFilterIn) (f eventFilter, err error) {
 		if err != nil {
 			return f, reason.Wrap(reason.UsageInvalid, "tlp", err)
 		}
-		f.wish.tlp = shortTLP(label)
+		f.wish.tlp = label.String()
 	}
 	if in.Org != "" {
 		f.org, err = e.names.resolve(in.Org)
@@ -174,11 +174,8 @@ func (f *eventFact) describe(hits []storage.Hit) {
 		}
 	}
 	slices.Sort(f.types)
-	f.tlp = shortTLP(hits[0].TLP)
+	f.tlp = hits[0].TLP.String()
 }
-
-// shortTLP is a label as events name it: green, not TLP:GREEN.
-func shortTLP(l stix.TLP) string { return strings.ToLower(strings.TrimPrefix(l.String(), "TLP:")) }
 
 // labels are those of all objects of a record; its body may be gone.
 func (e *eventFacts) labels(id protocol.RecordID) ([]string, error) {

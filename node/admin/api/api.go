@@ -399,7 +399,7 @@ type Event struct {
 	Reason string `json:"reason,omitempty"`
 	// Types are the STIX types of the objects; only in a stream that is filtered by what objects are, as far as they are known.
 	Types []string `json:"types,omitempty"`
-	// TLP is the marking in lower case without prefix, such as green; only in such a stream.
+	// TLP is the marking, such as TLP:GREEN; only in such a stream.
 	TLP string `json:"tlp,omitempty"`
 	// Score is the highest score of the values that the record names; only in a stream that is filtered by it.
 	Score *int `json:"score,omitempty"`
