@@ -185,15 +185,19 @@ func (p *Publisher) append(ctx context.Context, d protocol.Draft) (*protocol.Rec
 		return nil, err
 	}
 	r, err := p.write(ctx, d)
-	if reason.Of(err) == reason.LogFork {
+	switch reason.Of(err) {
+	case reason.LogFork:
 		// Another record of our key came in at this very place; ours went nowhere.
 		p.suspected(&Loss{Key: *p.pen.id.Load(), Why: fmt.Sprintf("another record of this node's key stands at %s %d", d.Topic, d.Sequence)})
-		if err := p.ready(ctx); err != nil {
-			return nil, err
-		}
-		return p.write(ctx, d) // by the new key
+	case reason.KeyRevoked:
+		// The revocation came in after the key was found ready; ours went nowhere.
+	default:
+		return r, err
 	}
-	return r, err
+	if err := p.ready(ctx); err != nil {
+		return nil, err
+	}
+	return p.write(ctx, d) // by the new key
 }
 
 // write signs and stores with the active key; the lock is held. A record that comes with an error is stored all the same.

@@ -201,6 +201,50 @@ func TestRestoredStore(t *testing.T) {
 	o.publish(indicator(3))
 }
 
+// between is a context that does something once, when the publisher is about to store what it signed.
+type between struct {
+	context.Context
+	do func()
+}
+
+// Value is how package once looks for the request's key.
+func (b between) Value(any) any {
+	b.do()
+	return nil
+}
+
+// TestRevokedMeanwhile: a revocation that comes in between the signature and the store ends signing like any other,
+// and with a new key the publication goes on.
+func TestRevokedMeanwhile(t *testing.T) {
+	for _, replaced := range []bool{false, true} {
+		o := newOffice(t)
+		o.publish(indicator(1))
+		old := o.Key()
+		if replaced {
+			o.Guard(Safety{Replace: func(context.Context, Loss) (protocol.Signer, error) {
+				cert, err := o.author.Renew()
+				check(t, err)
+				_, errs := o.identity.Add(cert)
+				return o.author.Key, errors.Join(errs...)
+			}})
+		}
+		ctx := between{context.Background(), sync.OnceFunc(func() {
+			s, err := o.author.Revoke(old)
+			check(t, err)
+			if _, errs := o.identity.Add(s); len(errs) > 0 {
+				t.Error(errs)
+			}
+		})}
+		_, err := o.Publish(ctx, Request{Topic: topic(t, "malicious-code"), TLP: stix.Green, Confidence: -1, Data: bundle(indicator(2))})
+		if replaced && (err != nil || o.Key() == old || o.Key() != o.author.Key.Public().ID()) {
+			t.Errorf("by %s, revoked was %s: %v", o.Key(), old, err)
+		}
+		if !replaced && (reason.Of(err) != reason.KeyStopped || !strings.Contains(err.Error(), "revoked")) {
+			t.Errorf("without a new key: %v", err)
+		}
+	}
+}
+
 // TestRaceWithAClone: a record of the clone that is stored first at our next place keeps ours
 // from going out; whoever comes second never reaches the wire.
 func TestRaceWithAClone(t *testing.T) {
