@@ -62,8 +62,14 @@ func (s *Server) gate(d *door) http.Handler {
 			s.refuse(w, r, d, api.ProblemOf(err))
 			return
 		}
-		welcome(r)
 		who = lowered(r, who)
+		release, err := d.working.take(who, "requests at one listener")
+		if err != nil {
+			s.refuse(w, r, d, api.ProblemOf(err))
+			return
+		}
+		defer release()
+		welcome(r, true)
 		r = r.WithContext(access.With(r.Context(), who))
 		awaited.login = login{still: who.Still, every: s.times.again}
 		if b, ok := r.Body.(*pacedBody); ok {
@@ -110,7 +116,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, d *door, p *api.
 		log.Infow("request refused", "request", audit.RequestOf(r.Context()), "code", p.Code, "door", d.name, "from", d.place(r), "untold", left)
 	}
 	closeAfter(w)
-	if p.Code == string(reason.RequestRate) && s.access != nil {
+	welcome(r, false)
+	if p.Code == string(reason.RequestRate) && p.RetryAfter == 0 && s.access != nil {
 		w.Header().Set("Retry-After", strconv.Itoa(int(s.access.Wait(d.place(r)).Seconds())+1))
 	}
 	if p.Code == string(reason.MethodUnknown) {

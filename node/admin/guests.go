@@ -13,7 +13,7 @@ import (
 )
 
 // guests is a listener with places for so many connections. When all are taken a newcomer gets that of a stranger, who is
-// whoever has not yet made a request with a login; else that of a connection which only waits for its next request. So nobody
+// whoever has not yet made a request with a login, or was refused one; else that of a connection which only waits for its next request. So nobody
 // keeps others out who cannot log in. While every connection works for somebody who is logged in, a newcomer waits.
 type guests struct {
 	net.Listener
@@ -142,11 +142,13 @@ func (o *guest) Close() error {
 	return err
 }
 
-// loggedIn notes that a request with a login came.
-func (o *guest) loggedIn() {
+// loggedIn notes that a request with a login came, or that one was refused and the connection only awaits its end.
+func (o *guest) loggedIn(yes bool) {
 	o.house.mu.Lock()
 	defer o.house.mu.Unlock()
-	o.known = true
+	if o.known = yes; !yes {
+		o.house.tell()
+	}
 }
 
 // waits notes whether it waits for its next request.
@@ -183,10 +185,10 @@ func withGuest(ctx context.Context, c net.Conn) context.Context {
 	return withPeer(context.WithValue(ctx, guestKey{}, guestOf(c)), c)
 }
 
-// welcome notes that the request's connection is of somebody who is logged in.
-func welcome(r *http.Request) {
+// welcome notes whether the request's connection is of somebody who is logged in and let in.
+func welcome(r *http.Request, yes bool) {
 	if o, _ := r.Context().Value(guestKey{}).(*guest); o != nil {
-		o.loggedIn()
+		o.loggedIn(yes)
 	}
 }
 

@@ -154,12 +154,43 @@ func (g *siege) idle(want int) {
 	}
 }
 
+// Whoever is logged in and lets every request hang keeps nobody else out: at a half of the places their next one is refused (ADM-02).
+func TestAttackEveryPlaceByOne(t *testing.T) {
+	besiege(t, nil, func(t *testing.T, g *siege) {
+		one, other := *g, *g
+		one.secret, _ = g.as("slow", access.Operator)
+		other.secret, _ = g.as("another", access.Operator)
+		for i := range maxConnections + 6 {
+			c := one.dial()
+			_, err := io.WriteString(c, one.fill("POST /api/v1/check HTTP/1.1\nHost: HOST\nBEARER\nContent-Type: application/json\nContent-Length: 20\nExpect: 100-continue\n\n"))
+			ok(t, err)
+			r, err := http.ReadResponse(bufio.NewReader(c), nil)
+			ok(t, err)
+			want := http.StatusContinue // the handler waits for the body
+			if i >= maxWorkingEach {
+				want = http.StatusTooManyRequests
+			}
+			if r.StatusCode != want || want == http.StatusTooManyRequests && (r.Header.Get("Retry-After") == "" || !r.Close) {
+				t.Fatalf("request %d: %s %v, want %d", i+1, r.Status, r.Header, want)
+			}
+		}
+		if !other.asks(other.dial(), 3*time.Second) {
+			t.Error("one login keeps another out")
+		}
+		if one.asks(one.dial(), 3*time.Second) {
+			t.Error("it has more than a half")
+		}
+	})
+}
+
 // A listener has 64 connections. Of those who are logged in, whoever only waits makes room; while all work, the next one waits,
 // and the other listeners do not care (ADM-02).
 func TestConnectionLimit(t *testing.T) {
 	besiege(t, nil, func(t *testing.T, g *siege) {
 		working := make([]net.Conn, maxConnections)
-		begin := func(c net.Conn) {
+		other := *g
+		other.secret, _ = g.as("another", access.Viewer)
+		begin := func(c net.Conn, g *siege) {
 			t.Helper()
 			_, err := io.WriteString(c, g.fill("POST /api/v1/check HTTP/1.1\nHost: HOST\nBEARER\nContent-Type: application/json\nContent-Length: 20\nExpect: 100-continue\n\n"))
 			ok(t, err)
@@ -184,14 +215,14 @@ func TestConnectionLimit(t *testing.T) {
 			t.Error("there are 65 connections")
 		}
 		working[0] = next
-		for _, c := range working {
-			begin(c)
+		for i, c := range working {
+			begin(c, []*siege{g, &other}[i%2])
 		}
 		waiting := g.dial()
 		if g.asks(waiting, 100*time.Millisecond) {
 			t.Error("a 65th connection is answered while 64 work")
 		}
-		ok(t, working[7].Close())
+		ok(t, working[6].Close()) // of the same login
 		ok(t, waiting.SetDeadline(time.Now().Add(10*time.Second)))
 		if r, err := http.ReadResponse(bufio.NewReader(waiting), nil); err != nil || r.StatusCode != http.StatusOK {
 			t.Errorf("a place is free, and nobody gets it: %v", err)

@@ -45,10 +45,14 @@ type door struct {
 	socket, secure bool
 	// account is who comes without a token or a session; nil for nobody.
 	account func(*http.Request) access.Principal
+	// working are the requests under way: nobody who may be kept out keeps the others out (ADM-02).
+	working *shares
 }
 
-// limited bounds the connections of a listener: whoever takes all of one leaves the others.
-func limited(l net.Listener) net.Listener { return newGuests(l, maxConnections) }
+// newDoor bounds the connections of a listener: whoever takes all of one leaves the others.
+func newDoor(l net.Listener, hosts []string) *door {
+	return &door{Listener: newGuests(l, maxConnections), name: l.Addr().String(), hosts: hosts, working: newShares(maxConnections, maxWorkingEach)}
+}
 
 // openDoors binds the socket and the addresses of a port; nothing is left bound when it fails.
 func openDoors(socket string, p Port) ([]*door, error) {
@@ -63,7 +67,9 @@ func openDoors(socket string, p Port) ([]*door, error) {
 	accounts := access.NewAccounts()
 	atSocket := func(r *http.Request) access.Principal { return principal(r, accounts) }
 	for _, l := range s.listeners() {
-		doors = append(doors, &door{Listener: limited(l), name: l.Addr().String(), hosts: socketHosts(), socket: true, account: atSocket})
+		d := newDoor(l, socketHosts())
+		d.socket, d.account = true, atSocket
+		doors = append(doors, d)
 	}
 	return doors, nil
 }
@@ -88,8 +94,8 @@ func openPort(p Port) ([]*door, error) {
 	hosts := p.hosts(listeners)
 	var doors []*door
 	for _, l := range listeners {
-		d := &door{Listener: limited(l), name: l.Addr().String(), hosts: hosts, secure: config != nil}
-		if d.secure {
+		d := newDoor(l, hosts)
+		if d.secure = config != nil; d.secure {
 			d.Listener = tls.NewListener(d.Listener, config)
 		}
 		doors = append(doors, d)

@@ -50,6 +50,7 @@ var log = logging.Logger("tocsin/admin")
 // The limits of the port. It serves people and scripts on one machine.
 const (
 	maxConnections  = 64 // of one listener
+	maxWorkingEach  = maxConnections / 2
 	maxHeaderBytes  = 32 << 10
 	headerTimeout   = 5 * time.Second  // a header comes at once or not at all
 	bodyTimeout     = 10 * time.Second // for a body's first bytes; see paced
