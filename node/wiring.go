@@ -96,6 +96,7 @@ func (n *Node) adminServer(paths Paths, cfg Config, o Options, set *settings.Boo
 			Once:       answers,
 			Configured: func() []api.Setting { return settingsOf(cfg, o.Origins) },
 			Publish:    n.Outbox.Publish,
+			Preview:    n.Outbox.Preview,
 			Pledge:     n.Outbox.Pledge,
 			Sweep:      n.keeper.Sweep,
 			Space:      n.spaceLeft,
@@ -130,6 +131,7 @@ func (n *Node) mesh() admin.Mesh {
 			}
 			return out
 		},
+		Readers:     n.Host.Readers,
 		Connect:     n.Host.Connect,
 		Disconnect:  n.Host.Disconnect,
 		InviteAddrs: n.Host.InviteAddrs,

@@ -30,6 +30,9 @@ func newPublishCommand(g *globals) *cobra.Command {
 		Long: `Sign and spread a STIX 2.1 or 2.0 bundle, object or list of objects, from a file
 or from stdin (-). It never asks. What does not go out is named, with its reason.
 
+With --preview nothing is signed and nothing leaves the node: it says what would go out and who
+would read it. The exit code is the one that publishing would have.
+
 What was published before stays as it was: --confidence and the like cannot be added
 to it, a new version (a later "modified") can.
 
@@ -52,6 +55,9 @@ input is no STIX.`,
 			if cmd.Flags().Changed("confidence") && (p.Confidence < 0 || p.Confidence > 100) {
 				return usagef("--confidence %d: want 0 to 100", p.Confidence)
 			}
+			if p.Preview && p.Hold > 0 {
+				return usagef("--preview and --hold: a preview signs nothing, so that there is nothing to hold; choose one")
+			}
 			return g.publish(cmd.Context(), p, args[0])
 		},
 	}
@@ -61,6 +67,7 @@ input is no STIX.`,
 	f.IntVar(&p.Confidence, "confidence", -1, "confidence, 0 to 100, of objects that state none")
 	f.StringVar(&validFor, "valid-for", "0s", "how long indicators hold that state no end, e.g. 14d or 36h")
 	f.StringVar(&hold, "hold", "0s", "undo window: wait this long before anything is signed; Ctrl-C takes it back")
+	f.BoolVar(&p.Preview, "preview", false, "only say what would go out, and who would read it; nothing is signed")
 	f.StringVar(&p.Producer, "producer", "", "who produced it, where the objects are silent")
 	f.StringVar(&p.Upstream, "upstream", "", "label of the feed it was taken from")
 	return c
@@ -93,7 +100,11 @@ func (g *globals) publish(ctx context.Context, p api.PublishParams, file string)
 func publishExit(res *api.PublishResult) error {
 	switch {
 	case res.Denied > 0:
-		p := api.NewProblem(deniedFor(res), fmt.Sprintf("something was refused by policy; nothing of it left the node (%s; the answer names each)", figures.Count(res.Denied, "object")))
+		was := "was refused by policy; nothing of it left the node"
+		if res.Preview != nil {
+			was = "would be refused by policy"
+		}
+		p := api.NewProblem(deniedFor(res), fmt.Sprintf("something %s (%s; the answer names each)", was, figures.Count(res.Denied, "object")))
 		return &exitError{code: exitRefused, problem: p}
 	case res.Invalid > 0:
 		return exitWith(exitPartly)
@@ -164,7 +175,11 @@ func (g *globals) progress(what string) (update func(api.Progress), done func())
 }
 
 func (g *globals) showPublished(w io.Writer, p api.PublishParams, res *api.PublishResult) {
-	fmt.Fprintf(w, "Published %s in %s on %s.\n", figures.Count(res.Objects, "object"), figures.Count(len(res.Records), "record"), clean(p.Topic))
+	if res.Preview != nil {
+		g.showPreview(w, p, res)
+	} else {
+		fmt.Fprintf(w, "Published %s in %s on %s.\n", figures.Count(res.Objects, "object"), figures.Count(len(res.Records), "record"), clean(p.Topic))
+	}
 	if g.quiet {
 		return
 	}
@@ -181,7 +196,11 @@ func (g *globals) showPublished(w io.Writer, p api.PublishParams, res *api.Publi
 	if len(res.Skipped) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "Skipped %s:\n", figures.Count(len(res.Skipped), "object"))
+	skipped := "Skipped"
+	if res.Preview != nil {
+		skipped = "Would skip"
+	}
+	fmt.Fprintf(w, "%s %s:\n", skipped, figures.Count(len(res.Skipped), "object"))
 	for i, s := range res.Skipped {
 		if i == showSkipped {
 			fmt.Fprintf(w, "  ... and %d more (-o json lists all)\n", len(res.Skipped)-i)

@@ -100,6 +100,7 @@ func newBench(t *testing.T) *bench {
 	lists, err := warnings.Open(filepath.Join(dir, "warninglists"))
 	ok(t, err)
 	b := &bench{t: t, mesh: newFakeMesh(), other: other}
+	out := outbox.New(store, in, book, own.Org, own.Key, b.mesh)
 	b.deps = Deps{
 		Self: Self{
 			Org: own.Org, Node: own.Key.Public().ID().String(), PeerID: "12D3KooWOwn", Name: "Own CERT",
@@ -107,7 +108,7 @@ func newBench(t *testing.T) *bench {
 		},
 		Store: store, Policy: list, Identity: book, Settings: set, Intake: in, Mesh: b.mesh.functions(),
 		Desk:    belief.New(belief.Deps{Store: store, Policy: list, Own: own.Org}),
-		Actions: Actions{Publish: outbox.New(store, in, book, own.Org, own.Key, b.mesh).Publish},
+		Actions: Actions{Publish: out.Publish, Preview: out.Preview},
 		Running: func() bool { return true },
 		Audit:   written,
 		Books:   Books{Warnings: lists},
@@ -201,6 +202,7 @@ func (m *fakeMesh) functions() Mesh {
 		Addrs:      func() []string { return []string{"/ip4/192.0.2.1/tcp/8469/p2p/12D3KooWOwn"} },
 		Peers:      m.list,
 		Topics:     m.joined,
+		Readers:    m.reading,
 		Connect:    m.connect,
 		Disconnect: m.disconnect,
 		Join:       func(t protocol.Topic) error { return m.set(t, true) },
@@ -213,6 +215,16 @@ func (m *fakeMesh) list() []PeerInfo {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.peers)
+}
+
+// reading are all connected peers.
+func (m *fakeMesh) reading(protocol.Topic) (ids []string) {
+	for _, p := range m.list() {
+		if p.Connected {
+			ids = append(ids, p.ID)
+		}
+	}
+	return ids
 }
 
 func (m *fakeMesh) joined() (out []TopicInfo) {

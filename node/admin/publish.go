@@ -37,11 +37,20 @@ const (
 
 type publishResource struct {
 	publish func(context.Context, outbox.Request) (outbox.Result, error)
-	joined  func() []TopicInfo
+	preview func(outbox.Request) (outbox.Preview, error)
+	mesh    Mesh
+	names   names
 	slots   chan struct{} // one taken per publication that is signed
 	reading *shares       // one taken per publication under way
 	limit   int64         // bytes of one file
 	audit   *audit.Log
+}
+
+func newPublishResource(d Deps, n names) *publishResource {
+	return &publishResource{
+		publish: d.Publish, preview: d.Preview, mesh: d.Mesh, names: n, audit: d.Audit, limit: api.MaxPublishBytes,
+		slots: make(chan struct{}, maxPublications), reading: newShares(maxReading, maxReadingEach),
+	}
 }
 
 // publishIn is a publication's parameters; the body is the STIX itself and is
@@ -54,6 +63,7 @@ type publishIn struct {
 	Hold       string `query:"hold" doc:"How long to wait before anything is signed, such as 30s, 1h at most: who breaks off the request until then takes all of it back"`
 	Producer   string `query:"producer" maxLength:"100" doc:"Who made what is published, for objects that do not say so"`
 	Upstream   string `query:"upstream" maxLength:"100" doc:"From which source you have it: organisations with the same source count once"`
+	Preview    bool   `query:"preview" doc:"Only says what would go out and who would read it: nothing is signed, and nothing leaves the node"`
 }
 
 func (p *publishResource) register(a huma.API) {
@@ -64,7 +74,8 @@ func (p *publishResource) register(a huma.API) {
 			"look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; " +
 			"a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: " +
 			"" + api.MediaNDJSON + " the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. " +
-			"Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.",
+			"Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. " +
+			"The audit log has publish, then publish.done or publish.failed.",
 	}, p.post)
 }
 
@@ -79,6 +90,10 @@ func (p *publishResource) post(_ context.Context, in *publishIn) (*huma.StreamRe
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		r, w := humago.Unwrap(ctx)
 		a := &publishAnswer{w: w, stream: strings.Contains(r.Header.Get("Accept"), api.MediaNDJSON)}
+		if in.Preview {
+			p.show(r, req, a)
+			return
+		}
 		res, err := p.run(r, req, hold, a)
 		if err != nil {
 			a.problem(publishProblem(err, res))
@@ -97,7 +112,7 @@ func (p *publishResource) reaches(t protocol.Topic) error {
 		return noPlace(t, "on it go messages that only their recipients can read")
 	}
 	var names []string
-	for _, i := range p.joined() {
+	for _, i := range p.mesh.Topics() {
 		if i.Topic == t {
 			return nil
 		}
@@ -117,34 +132,51 @@ func noPlace(t protocol.Topic, why string) error {
 		WithFix("Choose another topic; 'tocsin topics list' names them.")
 }
 
-// run reads the body, waits out the undo window, takes a slot and publishes. Nobody waits for somebody else's client.
-func (p *publishResource) run(r *http.Request, req outbox.Request, hold time.Duration, a *publishAnswer) (outbox.Result, error) {
+// begin reads the body, waits out the undo window and takes a slot, which is held until release. Nobody waits for somebody else's
+// client.
+func (p *publishResource) begin(r *http.Request, req *outbox.Request, hold time.Duration) (release func(), err error) {
 	ctx := r.Context()
-	release, err := p.reading.take(access.Of(ctx), "publish")
+	left, err := p.reading.take(access.Of(ctx), "publish")
 	if err != nil {
-		return outbox.Result{}, err
+		return nil, err
 	}
-	defer release()
+	defer func() {
+		if err != nil {
+			left()
+		}
+	}()
 	if req.Data, err = readBody(r, p.limit); err != nil {
-		return outbox.Result{}, err
+		return nil, err
 	}
 	if hold > 0 {
 		// Nothing is signed before the window ends: a client that leaves takes it all back.
 		select {
 		case <-time.After(hold):
 		case <-ctx.Done():
-			return outbox.Result{}, ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
+	// What was revoked during the body or the window signs nothing.
 	select {
 	case p.slots <- struct{}{}:
-		defer func() { <-p.slots }()
+		if err := access.Of(ctx).Still(); err != nil {
+			<-p.slots
+			return nil, err
+		}
+		return func() { <-p.slots; left() }, nil
 	case <-ctx.Done():
-		return outbox.Result{}, ctx.Err()
+		return nil, ctx.Err()
 	}
-	if err := access.Of(ctx).Still(); err != nil {
-		return outbox.Result{}, err // what was revoked during the body or the window signs nothing
+}
+
+// run publishes what the body holds.
+func (p *publishResource) run(r *http.Request, req outbox.Request, hold time.Duration, a *publishAnswer) (outbox.Result, error) {
+	ctx := r.Context()
+	release, err := p.begin(r, &req, hold)
+	if err != nil {
+		return outbox.Result{}, err
 	}
+	defer release()
 	event := publishEvent(req)
 	if _, err := p.audit.Append(ctx, event); err != nil {
 		return outbox.Result{}, audit.Undone(err)
@@ -222,8 +254,12 @@ func (in *publishIn) request() (req outbox.Request, hold time.Duration, err erro
 		return req, 0, err
 	}
 	hold, err = duration("hold", in.Hold)
-	if err == nil && hold > api.MaxHold {
+	switch {
+	case err != nil:
+	case hold > api.MaxHold:
 		err = reason.New(reason.UsageInvalid, fmt.Sprintf("publish: hold %v: at most %v", hold, api.MaxHold))
+	case hold > 0 && in.Preview:
+		err = reason.New(reason.UsageInvalid, "publish: a preview signs nothing, so that there is nothing to hold: leave out hold or preview")
 	}
 	return req, hold, err
 }

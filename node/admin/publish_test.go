@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"tocsin/node/admin/api"
 	"tocsin/protocol/reason"
@@ -30,6 +32,47 @@ func TestPublishTopic(t *testing.T) {
 	}
 	if c := b.deps.Store.Counts(); c.Records != 0 || len(b.mesh.announced) != 0 {
 		t.Errorf("something went out: %+v", c)
+	}
+}
+
+// A preview says what would go out and who would read it, and does nothing that could be seen afterwards.
+func TestPublishPreview(t *testing.T) {
+	b := newBench(t)
+	b.mesh.peers = []PeerInfo{
+		{ID: peerA, Org: b.other.Org, OrgKnown: true, Connected: true}, {ID: "12D3KooWA2", Org: b.other.Org, OrgKnown: true, Connected: true},
+		{ID: peerB, Org: b.deps.Self.Org, OrgKnown: true, Kept: true}, {ID: "12D3KooWC", Connected: true},
+	}
+	feed := feedIn(indicator(1, "a.example"), indicator(2, "b.example"), `{"type":"indicator"}`)
+	preview := func(p api.PublishParams) (*api.PublishResult, error) {
+		p.Topic, p.Confidence, p.Preview = "fraud", -1, true
+		return b.client.Publish(t.Context(), p, strings.NewReader(feed), -1, nil)
+	}
+	for range 2 {
+		res, err := preview(api.PublishParams{})
+		ok(t, err)
+		if res.Objects != 2 || res.Invalid != 1 || len(res.Records) != 0 || len(res.Skipped) != 1 {
+			t.Errorf("%+v", res)
+		}
+		want := &api.PublishPreview{
+			Types: map[string]int{"indicator": 2}, Markings: map[string]int{"TLP:GREEN": 2}, Values: 2,
+			Audience: api.Audience{Open: true, Peers: 3, Unnamed: 1, Orgs: []api.AudienceOrg{
+				{Org: b.other.Org.String(), Name: "Other CERT", Country: "FI", Level: "unknown", Peers: 2},
+			}},
+		}
+		if !reflect.DeepEqual(res.Preview, want) {
+			t.Errorf("%+v, want %+v", res.Preview, want)
+		}
+	}
+	if c := b.deps.Store.Counts(); c.Records != 0 || len(b.mesh.announced) != 0 || len(b.entries("")) != 0 {
+		t.Errorf("a preview left something behind: %+v, %v, %v", c, b.mesh.announced, b.entries(""))
+	}
+	_, err := preview(api.PublishParams{Hold: time.Second})
+	refused(t, err, reason.UsageInvalid)
+	_, err = preview(api.PublishParams{TLP: "pink"})
+	refused(t, err, reason.UsageInvalid)
+	res := b.publish(indicator(1, "a.example"))
+	if res.Preview != nil || res.Objects != 1 {
+		t.Errorf("published: %+v", res)
 	}
 }
 

@@ -144,6 +144,8 @@ type Actions struct {
 	Once *once.Book
 	// Publish is the way out.
 	Publish func(context.Context, outbox.Request) (outbox.Result, error)
+	// Preview says what Publish would send.
+	Preview func(outbox.Request) (outbox.Preview, error)
 }
 
 // Mesh is the mesh as plain functions, all of which may be called concurrently.
@@ -153,6 +155,8 @@ type Mesh struct {
 	// Peers and Topics are snapshots.
 	Peers  func() []PeerInfo
 	Topics func() []TopicInfo
+	// Readers are the ids of the connected peers that take part in a topic.
+	Readers func(protocol.Topic) []string
 	// Connect dials and keeps a peer; peer.dial when it cannot be reached now.
 	Connect func(ctx context.Context, addr string) (peerID string, err error)
 	// InviteAddrs chooses the addresses for an invitation, in binary form; AddrTexts shows such.
@@ -255,7 +259,7 @@ func routes(d Deps) *surface {
 	(&reviewResource{n, d.Review, d.Policy, d.Intake, d.Audit}).register(a)
 	(&remarkResource{n, find, d.Store, d.Audit, d.Publish}).register(a)
 	(&pledgeResource{names: n, find: find, store: d.Store, identity: d.Identity, audit: d.Audit, pledge: d.Pledge}).register(a)
-	(&publishResource{d.Publish, d.Mesh.Topics, make(chan struct{}, maxPublications), newShares(maxReading, maxReadingEach), api.MaxPublishBytes, d.Audit}).register(a)
+	newPublishResource(d, n).register(a)
 	(&checkResource{d.Desk}).register(a)
 	(&scoreResource{n, d.Desk.Scores, d.Commitment}).register(a)
 	(&simulateResource{d.Desk, d.Policy, make(chan struct{}, 1)}).register(a)

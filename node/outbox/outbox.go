@@ -5,7 +5,6 @@
 package outbox
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -99,12 +98,9 @@ func New(store *storage.Store, in *intake.Pipeline, id *identity.Book, own proto
 // says that this node must not sign any more, and why; store.full that there is no room, and nothing was signed.
 func (p *Publisher) Publish(ctx context.Context, req Request) (Result, error) {
 	var res Result
-	if err := cmp.Or(p.Stopped(), p.store.Room()); err != nil {
-		return res, fmt.Errorf("publish to %s: %w", req.Topic, err)
-	}
-	b, err := p.sort(req, &res)
+	b, err := p.prepare(req, &res)
 	if err != nil {
-		return res, fmt.Errorf("publish to %s: %w", req.Topic, err)
+		return res, err
 	}
 	total := b.count()
 	done := func() {

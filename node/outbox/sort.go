@@ -19,7 +19,8 @@ import (
 // piece is an object that may go out.
 type piece struct {
 	raw    []byte
-	values int // how many values it can be looked up by
+	kind   string // its STIX type
+	values int    // how many values it can be looked up by
 }
 
 // batch collects the objects of one request by TLP, which may not mix in a record.
@@ -40,7 +41,7 @@ func (b *batch) add(tlp stix.TLP, o *stix.Object, values int) {
 		g = &group{tlp: tlp, ratio: firstRatio}
 		b.byTLP[tlp] = g
 	}
-	g.pieces = append(g.pieces, piece{o.Raw, values})
+	g.pieces = append(g.pieces, piece{o.Raw, o.Type, values})
 }
 
 func (b *batch) count() int {

@@ -271,6 +271,9 @@ func TestPublishAtOnce(t *testing.T) {
 			if ti.Peers != 1 || ti.Mesh != 1 || ti.Received == 0 && ti.Topic == fraud {
 				t.Errorf("topic after Connect: %+v", ti)
 			}
+			if got := a.Readers(ti.Topic); len(got) != 1 || got[0] != b.PeerID() {
+				t.Errorf("readers of %s: %v", ti.Topic, got)
+			}
 		}
 	})
 }

@@ -189,6 +189,19 @@ func (h *Host) Topics() []TopicInfo {
 	return list
 }
 
+// Readers are the ids of the connected peers that take part in a topic; none of one that is not joined.
+func (h *Host) Readers(t protocol.Topic) []string {
+	j, ok := h.topics.get(t)
+	if !ok {
+		return nil
+	}
+	var ids []string
+	for _, p := range j.handle.ListPeers() {
+		ids = append(ids, p.String())
+	}
+	return ids
+}
+
 // runTopics owns one reader per joined topic and the workers that hand records on.
 func (h *Host) runTopics(ctx context.Context) error {
 	readers, ctx := errgroup.WithContext(ctx)

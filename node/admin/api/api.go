@@ -155,56 +155,6 @@ type TrustEntry struct {
 	Words []string `json:"words,omitempty"`
 }
 
-// PublishParams says how to publish; the body of the request is the STIX itself.
-type PublishParams struct {
-	Topic string
-	// TLP is "clear" or "green"; others are refused by the guard.
-	TLP string
-	// Confidence is 0..100, -1 for none.
-	Confidence int
-	// ValidFor is how long silent indicators hold, 0 for none.
-	ValidFor time.Duration
-	Hold     time.Duration
-	Producer string
-	Upstream string
-}
-
-// PublishResult names what went out and what did not.
-type PublishResult struct {
-	// Records are the ids of the records that were signed and are on their way.
-	Records []string `json:"records"`
-	// Objects counts the objects in them.
-	Objects int `json:"objects"`
-	// Skipped names objects that did not go out, and why; the first ones where there are many.
-	Skipped []Skipped `json:"skipped"`
-	// Invalid counts those that are broken: no valid STIX.
-	Invalid int `json:"invalid"`
-	// Denied counts those that the release guard kept back: their marking, or a warning list, forbids it. The answer is 200 all the same.
-	Denied int `json:"denied"`
-	// Waiting counts records that are too large for gossip; peers fetch them by catch-up.
-	Waiting int `json:"waiting"`
-	// Upgraded counts objects that came as STIX 2.0 and were made 2.1 before anything was signed.
-	Upgraded int `json:"upgraded"`
-}
-
-// Skipped names one object that did not go out.
-type Skipped struct {
-	// ID is the object's STIX id, or its place in the file where it has none.
-	ID string `json:"id"`
-	// Code is the reason code.
-	Code string `json:"code"`
-	// Reason says why, in a sentence.
-	Reason string `json:"reason"`
-}
-
-// Progress is a sign of life during long work.
-type Progress struct {
-	// Done counts the objects that are done.
-	Done int `json:"done"`
-	// Total is how many there are.
-	Total int `json:"total"`
-}
-
 // CheckItem is what the node believes about one value.
 type CheckItem struct {
 	// Value is the value as it was asked.

@@ -204,6 +204,9 @@ func (c *Client) Publish(ctx context.Context, p PublishParams, body io.Reader, s
 			q.Set(name, d.String())
 		}
 	}
+	if p.Preview {
+		q.Set("preview", "true")
+	}
 	if p.Confidence >= 0 {
 		q.Set("confidence", strconv.Itoa(p.Confidence))
 	}

@@ -142,17 +142,3 @@ type RecordItem struct {
 	// Reason is the reason code of the state; absent for accepted ones.
 	Reason string `json:"reason,omitempty"`
 }
-
-// PublishLine is one line of a publication's progress stream (NDJSON): progress
-// as often as there is some, then exactly one result or problem.
-type PublishLine struct {
-	// Progress says how far it is.
-	Progress *Progress `json:"progress,omitempty"`
-	// Result is what went out: the last line, where all went well.
-	Result *PublishResult `json:"result,omitempty"`
-	// Problem is why it ended: the last line, where not.
-	Problem *Problem `json:"problem,omitempty"`
-}
-
-// MediaNDJSON is the media type of a stream of JSON lines.
-const MediaNDJSON = "application/x-ndjson"

@@ -368,6 +368,42 @@ func (e PublishParamsTlp) Valid() bool {
 	}
 }
 
+// Audience Who reads a topic, as far as this node can see.
+type Audience struct {
+	// Open True where whoever takes part in the topic reads it, now or later: those named are the least.
+	Open bool `json:"open"`
+
+	// Orgs The organisations of the others.
+	Orgs []AudienceOrg `json:"orgs"`
+
+	// Peers Counts the connected peers that take part.
+	Peers int64 `json:"peers"`
+
+	// Unnamed Counts those of them whose organisation is not known yet.
+	Unnamed int64 `json:"unnamed"`
+}
+
+// AudienceOrg One organisation that would read a publication.
+type AudienceOrg struct {
+	// Country The country that it names, ISO 3166-1 alpha-2.
+	Country string `json:"country"`
+
+	// Level How far it is trusted here now, on this topic.
+	Level string `json:"level"`
+
+	// Name What it calls itself.
+	Name string `json:"name"`
+
+	// Org Its id: sha256: and 64 hex digits.
+	Org string `json:"org"`
+
+	// Peers Counts its connected peers that take part.
+	Peers int64 `json:"peers"`
+
+	// Petname What the trust list calls it, empty for a stranger.
+	Petname string `json:"petname"`
+}
+
 // Automation Says whether machines may act on a value.
 type Automation struct {
 	// Allow True when machines may act on the value.
@@ -598,6 +634,21 @@ type PublishLine struct {
 	Result *PublishResult `json:"result,omitempty"`
 }
 
+// PublishPreview What a publication would send.
+type PublishPreview struct {
+	// Audience Who would read them.
+	Audience Audience `json:"audience"`
+
+	// Markings Counts them by the marking that they would go out under, such as TLP:GREEN.
+	Markings map[string]int64 `json:"markings"`
+
+	// Types Counts the objects that would go out by their STIX type.
+	Types map[string]int64 `json:"types"`
+
+	// Values Counts the values that receivers could look them up by.
+	Values int64 `json:"values"`
+}
+
 // PublishResult Names what went out and what did not.
 type PublishResult struct {
 	// Denied Counts those that the release guard kept back: their marking, or a warning list, forbids it. The answer is 200 all the same.
@@ -608,6 +659,9 @@ type PublishResult struct {
 
 	// Objects Counts the objects in them.
 	Objects int64 `json:"objects"`
+
+	// Preview Says what would go out and who would read it: only of a preview, of which nothing was signed and objects counts what would be.
+	Preview *PublishPreview `json:"preview,omitempty"`
 
 	// Records The ids of the records that were signed and are on their way.
 	Records []string `json:"records"`
@@ -852,6 +906,9 @@ type PublishParams struct {
 	// Upstream From which source you have it: organisations with the same source count once
 	Upstream *string `form:"upstream,omitempty" json:"upstream,omitempty"`
 
+	// Preview Only says what would go out and who would read it: nothing is signed, and nothing leaves the node
+	Preview *bool `form:"preview,omitempty" json:"preview,omitempty"`
+
 	// IdempotencyKey Names this request for 24 hours: repeated unchanged with the same key it is answered as the first time, and done once. Where nothing went out or was changed the key is free again.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
@@ -980,7 +1037,7 @@ type ClientInterface interface {
 
 	// PublishWithBody Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -989,7 +1046,7 @@ type ClientInterface interface {
 
 	// Publish Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -998,7 +1055,7 @@ type ClientInterface interface {
 
 	// PublishWithApplicationStixPlusJSONVersion21Body Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
 	//
 	// Takes a body of the `application/stix+json;version=2.1` content type.
 	//
@@ -1101,7 +1158,7 @@ type ClientInterface interface {
 
 // PublishWithBody Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1120,7 +1177,7 @@ func (c *Client) PublishWithBody(ctx context.Context, params *PublishParams, con
 
 // Publish Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1139,7 +1196,7 @@ func (c *Client) Publish(ctx context.Context, params *PublishParams, body Publis
 
 // PublishWithApplicationStixPlusJSONVersion21Body Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
 //
 // Takes a body of the `application/stix+json;version=2.1` content type.
 //
@@ -1480,6 +1537,18 @@ func NewPublishRequestWithBody(server string, params *PublishParams, contentType
 		if params.Upstream != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "upstream", *params.Upstream, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Preview != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "preview", *params.Preview, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1912,7 +1981,7 @@ type ClientWithResponsesInterface interface {
 
 	// PublishWithBodyWithResponse Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1921,7 +1990,7 @@ type ClientWithResponsesInterface interface {
 
 	// PublishWithResponse Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1930,7 +1999,7 @@ type ClientWithResponsesInterface interface {
 
 	// PublishWithApplicationStixPlusJSONVersion21BodyWithResponse Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
 	//
 	// Takes a body of the `application/stix+json;version=2.1` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3300,7 +3369,7 @@ func (r TrustSetResponse) ContentType() string {
 
 // PublishWithBodyWithResponse Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -3315,7 +3384,7 @@ func (c *ClientWithResponses) PublishWithBodyWithResponse(ctx context.Context, p
 
 // PublishWithResponse Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -3330,7 +3399,7 @@ func (c *ClientWithResponses) PublishWithResponse(ctx context.Context, params *P
 
 // PublishWithApplicationStixPlusJSONVersion21BodyWithResponse Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
 //
 // Takes a body of the `application/stix+json;version=2.1` content type, and returns a wrapper object for the known response body format(s).
 //
