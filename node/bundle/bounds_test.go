@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,20 +81,34 @@ func TestPrunedTakeTurns(t *testing.T) {
 	for room, together := range map[int64]bool{1: false, 0: true} {
 		s := newHouse(t).sink()
 		s.room = room
-		meet, met := make(chan bool), make(chan bool, 3)
+		var in atomic.Int32
+		pair := make(chan struct{})
+		meet := sync.OnceFunc(func() { close(pair) })
+		patience := 20 * time.Millisecond
+		if together {
+			patience = 30 * time.Second // over at once when two are there
+		}
 		s.Receive = func(context.Context, *protocol.Record, string) (intake.Outcome, error) {
+			defer in.Add(-1)
+			if in.Add(1) > 1 {
+				meet()
+			}
 			select {
-			case meet <- true:
-				met <- true
-			case <-meet:
-			case <-time.After(20 * time.Millisecond):
+			case <-pair:
+			case <-time.After(patience):
 			}
 			return intake.Outcome{State: storage.Accepted}, nil
 		}
 		out, err := Import(t.Context(), s, bytes.NewReader(raw))
 		must(t, err)
-		if out.Taken != 3 || (len(met) > 0) != together {
-			t.Errorf("room %d: %d taken, %d pairs at a time", room, out.Taken, len(met))
+		met := false
+		select {
+		case <-pair:
+			met = true
+		default:
+		}
+		if out.Taken != 3 || met != together {
+			t.Errorf("room %d: %d taken, two at a time: %v", room, out.Taken, met)
 		}
 	}
 }
