@@ -94,13 +94,15 @@ func TestToken(t *testing.T) {
 	k := newKit(t)
 	made, secret := k.create("ci", Analyst)
 	k.reopen()
+	before := time.Now().UTC().Truncate(time.Hour)
 	p, err := k.Bearer(secret, "10.0.0.1")
 	ok(t, err)
+	after := time.Now().UTC().Truncate(time.Hour) // another hour if one has just ended
 	if p.Role != Analyst || p.ID != made.ID || p.Actor != (audit.Actor{UID: 1000, User: "ci", Via: ViaToken}) || !k.Valid(p) {
 		t.Errorf("principal %+v", p)
 	}
 	k.reopen()
-	if list := k.Tokens(); len(list) != 1 || !list[0].LastUsed.Equal(time.Now().UTC().Truncate(time.Hour)) || list[0].By.User != "alice" {
+	if list := k.Tokens(); len(list) != 1 || !list[0].LastUsed.Equal(before) && !list[0].LastUsed.Equal(after) || list[0].By.User != "alice" {
 		t.Errorf("tokens %+v", list)
 	}
 	for _, path := range []string{k.path, filepath.Join(filepath.Dir(k.path), "audit.log")} {
