@@ -119,10 +119,11 @@ func TestRejectingIsDeciding(t *testing.T) {
 // An entry is changed under its own name only.
 func TestEntryOfAnother(t *testing.T) {
 	b := newBench(t)
-	_, err := b.client.AddTrust(t.Context(), api.TrustEntry{Org: b.other.Org.String(), Petname: "other", Level: "observed", Expires: "2027-06-30", Reason: "met"})
+	day := time.Now().AddDate(0, 1, 0).Format(time.DateOnly)
+	_, err := b.client.AddTrust(t.Context(), api.TrustEntry{Org: b.other.Org.String(), Petname: "other", Level: "observed", Expires: day, Reason: "met"})
 	ok(t, err)
 	w := httptest.NewRecorder()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPut, api.Prefix+"/trust/"+b.other.Org.String(), strings.NewReader(`{"org":"sha256:1111111111111111111111111111111111111111111111111111111111111111","petname":"x","level":"partner","expires":"2027-06-30"}`))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPut, api.Prefix+"/trust/"+b.other.Org.String(), strings.NewReader(`{"org":"sha256:1111111111111111111111111111111111111111111111111111111111111111","petname":"x","level":"partner","expires":"`+day+`"}`))
 	r.Header.Set("Content-Type", "application/json")
 	asOwner(NewHandler(b.deps)).ServeHTTP(w, r)
 	if w.Code != http.StatusBadRequest {
