@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tocsin/node/admin/api"
@@ -14,7 +15,7 @@ func peerNamed(id, petname string) api.PeerCalled { return api.PeerCalled{ID: id
 
 // The sentences of sync status, in each state there is.
 func TestSyncSentences(t *testing.T) {
-	today := time.Date(time.Now().Year(), time.Now().Month(), time.Now().Day(), 12, 4, 40, 0, time.UTC)
+	today := time.Date(2000, 1, 1, 12, 4, 40, 0, time.UTC) // it is this day in each bubble
 	gap := &api.SyncGap{From: today.Add(-172 * time.Minute), Until: today.Add(-137 * time.Minute), Objects: 1240, Records: 63, Took: 40.2, Done: true, Off: true,
 		Sources: []api.PeerCalled{peerNamed("1", "cert-pt"), peerNamed("2", "ke-cirt")}}
 	open := *gap
@@ -38,33 +39,37 @@ func TestSyncSentences(t *testing.T) {
 			"Caught up to 12:04:40Z; the last comparison came to its end with 0 of 1 peer; no peer is connected now.  No gap since the start.  Open gaps: none."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var out bytes.Buffer
-			g := &globals{utc: true, quiet: true, format: "text", color: "never", streams: streams{out: &out, err: &bytes.Buffer{}}}
-			g.showSync(&out, &c.sync)
-			if got := strings.TrimSpace(out.String()); got != c.want {
-				t.Errorf("got  %s\nwant %s", got, c.want)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				var out bytes.Buffer
+				g := &globals{utc: true, quiet: true, format: "text", color: "never", streams: streams{out: &out, err: &bytes.Buffer{}}}
+				g.showSync(&out, &c.sync)
+				if got := strings.TrimSpace(out.String()); got != c.want {
+					t.Errorf("got  %s\nwant %s", got, c.want)
+				}
+			})
 		})
 	}
 }
 
 func TestSyncLine(t *testing.T) {
-	now := time.Now()
-	g := &globals{utc: true}
-	for want, s := range map[string]api.SyncBrief{
-		"to 1 min ago · the last comparison came to its end with 0 of 1 peer":        {CaughtUp: now.Add(-80 * time.Second), Asked: 1},
-		"not compared with any peer yet":                                             {},
-		"to 1 min ago · 3 of 3 peers equal":                                          {CaughtUp: now.Add(-80 * time.Second), Equal: 3, Asked: 3},
-		"no · behind about 1,240 objects, 2 min left, 3 of 3 peers equal":            {Behind: 63, BehindObjects: 1240, Remaining: 150, Equal: 3, Asked: 3},
-		"to now · 1 of 1 peer equal · last gap 2 d ago, filled from 3 peers in 40 s": {CaughtUp: now, Equal: 1, Asked: 1, Gap: now.Add(-49 * time.Hour), Sources: 3, Took: 40},
-	} {
-		if got := g.syncLine(&s, 1); got != want {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		g := &globals{utc: true}
+		for want, s := range map[string]api.SyncBrief{
+			"to 1 min ago · the last comparison came to its end with 0 of 1 peer":        {CaughtUp: now.Add(-80 * time.Second), Asked: 1},
+			"not compared with any peer yet":                                             {},
+			"to 1 min ago · 3 of 3 peers equal":                                          {CaughtUp: now.Add(-80 * time.Second), Equal: 3, Asked: 3},
+			"no · behind about 1,240 objects, 2 min left, 3 of 3 peers equal":            {Behind: 63, BehindObjects: 1240, Remaining: 150, Equal: 3, Asked: 3},
+			"to now · 1 of 1 peer equal · last gap 2 d ago, filled from 3 peers in 40 s": {CaughtUp: now, Equal: 1, Asked: 1, Gap: now.Add(-49 * time.Hour), Sources: 3, Took: 40},
+		} {
+			if got := g.syncLine(&s, 1); got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		}
+		if got, want := g.syncLine(&api.SyncBrief{CaughtUp: now.Add(-33 * time.Second), Asked: 1}, 0), "to 33 s ago · no peer is connected now"; got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
-	}
-	if got, want := g.syncLine(&api.SyncBrief{CaughtUp: now.Add(-33 * time.Second), Asked: 1}, 0), "to 33 s ago · no peer is connected now"; got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
-	}
+	})
 }
 
 // Each peer of a comparison is in one list: equal everywhere, different somewhere, or silent.
