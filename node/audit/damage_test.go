@@ -181,7 +181,7 @@ func TestTornTwice(t *testing.T) {
 func TestDamagedLogGoesOn(t *testing.T) {
 	path := filled(t, 5)
 	raw := read(t, path)
-	at := bytes.Index(raw, []byte("sha256:0002"))
+	at := bytes.Index(raw, []byte(`"sha256:0002"`)) + 1 // with its end, for a hash may begin like this
 	raw[at+10] ^= 1
 	rewrite(t, path, raw)
 	for start := range 3 {
