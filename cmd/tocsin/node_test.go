@@ -360,7 +360,7 @@ func TestCheckInParts(t *testing.T) {
 // Whoever asks a node that hangs is told so soon, and what to do, in the words of the doctor; a program gets them at the end.
 func TestHungNode(t *testing.T) {
 	dir := fakeNode(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	exit, _, errs := capture(t, strings.NewReader(""), "peers", "--data", dir, "--timeout", "1600ms")
+	exit, _, errs := capture(t, strings.NewReader(""), "peers", "--data", dir, "--timeout", "3s")
 	if exit != exitTimedOut || !strings.Contains(errs, "it hangs or was stopped, or has very much to do") || strings.Count(errs, api.Wake) != 2 {
 		t.Errorf("exit %d, %s", exit, errs)
 	}
