@@ -276,7 +276,7 @@ func TestDoctorOfAHungNode(t *testing.T) {
 		}
 		<-r.Context().Done()
 	})
-	exit, out, errs := capture(t, strings.NewReader(""), "doctor", "--timeout", "200ms", "--check", "node,config,mesh,admin-port", "--data", dir)
+	exit, out, errs := capture(t, strings.NewReader(""), "doctor", "--timeout", "2s", "--check", "node,config,mesh,admin-port", "--data", dir)
 	want := "FAIL  node        it says that it is running and does not examine itself in time"
 	if exit != exitFailed || !strings.HasPrefix(string(out), want) {
 		t.Errorf("exit %d, %s%s", exit, out, errs)
