@@ -107,21 +107,27 @@ func certificateOf(org *protocol.Org, chains *protocol.Chains, own protocol.OrgI
 const (
 	// behindClock is how far this clock may seem behind those of others.
 	behindClock = 5 * time.Second
-	// clockWord is how long what came says something of the clock: one that was put right since is not accused for ever.
+	// clockWord is how long what came says something of the clock.
 	clockWord = 24 * time.Hour
 )
 
-// checkClock holds the clock against the kernel and against others.
+// checkClock holds the clock against the kernel and against others. What came before the clock was set, or before the start,
+// when it may have been, says nothing of it: a clock that was put right is accused no more.
 func (n *Node) checkClock() doctor.Finding {
 	first, now := map[protocol.OrgID]time.Duration{}, time.Now()
+	since, by := n.clock.standing()
 	for _, l := range n.Store.Logs() {
 		came, _, err := n.Store.Source(l.HeadID)
-		if err != nil || l.Org == n.own || now.Sub(came) > clockWord {
+		if err != nil || l.Org == n.own || now.Sub(came) > clockWord || came.Before(since) {
 			continue
 		}
 		first[l.Org] = min(first[l.Org], came.Sub(l.HeadCreated))
 	}
-	return clockFinding(kernelClock(), first)
+	kernel := kernelClock()
+	if by != 0 {
+		kernel.Text += fmt.Sprintf("; set by %s, or this machine slept, %s ago", figures.Span(by.Abs()), ago(since))
+	}
+	return clockFinding(kernel, first)
 }
 
 // clockFinding adds to what the kernel says how long after it was made, at the least, a record of each organisation came: one that

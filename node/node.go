@@ -114,6 +114,7 @@ type watching struct {
 	feed    *feed.Hub
 	// examiner examines the node now and then, for the feed.
 	examiner *examiner
+	clock    *clockWatch
 	access   *access.Book // nil where its file is damaged
 }
 
@@ -121,7 +122,7 @@ type watching struct {
 // another process holds the lock, node.absent when there is no identity yet.
 // What it opened is closed again when it fails.
 func New(paths Paths, cfg Config, o Options) (n *Node, err error) {
-	n = &Node{parts: parts{started: time.Now(), seconds: make(chan *protocol.Record, maxSeconds)}}
+	n = &Node{parts: parts{started: time.Now(), duties: duties{watching: watching{clock: newClockWatch(time.Now())}}, seconds: make(chan *protocol.Record, maxSeconds)}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())
@@ -204,6 +205,7 @@ func (n *Node) Run(ctx context.Context, ready func()) (err error) {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.watchSpace(ctx) })
+	g.Go(func() error { return n.clock.run(ctx) })
 	g.Go(func() error { return n.Host.Run(ctx) })
 	n.takeLeft(ctx)
 	// The mesh runs first: before anything is signed, peers are asked what they hold of us.
