@@ -57,6 +57,8 @@ var layers = map[string]layer{
 	"storage":               {4, own("protocol", "protocol/pattern", "protocol/reason", "protocol/recon", "protocol/stix"), own("github.com/dgraph-io/badger/v4", "github.com/gaissmai/bart", logging)},
 	// how a count, a size or a duration reads, the same in every command, check and title
 	"node/figures": {0, nil, nil},
+	// the limits of tests and benchmarks that do not care who else is busy; no product code imports it
+	"node/cputime": {0, nil, nil},
 	// state files survive a power cut: the one place that knows how
 	"node/durable": {4, own("protocol/reason"), own(atomic)},
 	// commands change peers and topics; the admin port writes them, the composition reads them.
@@ -119,7 +121,7 @@ var layers = map[string]layer{
 	"node/admin":   {10, own("node/figures", "node/once", "node/access", "node/doctor", "node/feed", "node/logs", "node/metrics", "node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "node/tlog", "protocol", "protocol/pattern", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/outbox", "node/policy", "node/settings", "node/audit", "node/custody", "node/invite", "node/keystore", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/warn"), own("github.com/danielgtaylor/huma/v2", "golang.org/x/sys/unix", logging)},
 	// prometheus: the type of the registry
 	"node": {11, own("node/figures", "node/once", "node/access", "node/doctor", "node/feed", "node/logs", "node/metrics", "protocol", "protocol/reason", "protocol/trust", "storage", "node/admin", "node/admin/api", "node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "node/belief", "node/durable", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/settings", "node/upkeep", "node/audit", "node/breaker", "node/custody", "node/invite", "node/pledges", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/stix"), own(libp2p, "github.com/multiformats/go-multiaddr", logging, group, toml, "github.com/adrg/xdg", "github.com/gofrs/flock", "github.com/prometheus/client_golang")},
-	"node/nodetest": {12, own("node/access", "node/doctor", "node/feed", "node/logs", "node/metrics", "node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "protocol/recon", "protocol", "protocol/pattern", "protocol/protocoltest", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/custody", "node/identity", "node/intake", "node/outbox", "node/p2p", "node/policy", "node/keystore", "node/admin/api", "node/audit", "node/belief", "node/invite", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/warn"),
+	"node/nodetest": {12, own("node/access", "node/doctor", "node/feed", "node/logs", "node/metrics", "node/backup", "node/bundle", "node/catchup", "node/evidence", "node/scrub", "node/space", "protocol/recon", "protocol", "protocol/pattern", "protocol/protocoltest", "node/cputime", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/custody", "node/identity", "node/intake", "node/outbox", "node/p2p", "node/policy", "node/keystore", "node/admin/api", "node/audit", "node/belief", "node/invite", "node/review", "node/scores", "node/standing", "node/warnings", "protocol/warn"),
 		own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", "github.com/marcopolo/simnet", cbor)},
 	// a screen; it asks the node through functions that it is given
 	"cmd/tocsin/internal/top": {6, own("node/figures", "node/admin/api"), own("charm.land/bubbletea/v2", "charm.land/lipgloss/v2")},
@@ -130,7 +132,7 @@ var layers = map[string]layer{
 		own("github.com/spf13/cobra", "rsc.io/qr", "charm.land/bubbletea", "charm.land/lipgloss", "github.com/spf13/pflag", "github.com/knadh/koanf", toml, libp2p, "github.com/libp2p/go-libp2p-pubsub", logging, group, "github.com/schollz/progressbar/v3", "github.com/mattn/go-isatty", "github.com/adrg/xdg",
 			"golang.org/x/text/width", "filippo.io/age", "golang.org/x/term")},
 	// three contenders in one program: it measures the product's real code
-	"cmd/bench": {12, own("node/backup", "node/catchup", "protocol/recon", "protocol", "protocol/pattern", "protocol/protocoltest", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/audit", "node/breaker", "node/scores", "node/standing", "node/warnings", "protocol/warn"),
+	"cmd/bench": {12, own("node/backup", "node/catchup", "protocol/recon", "protocol", "protocol/pattern", "protocol/protocoltest", "node/cputime", "protocol/reason", "protocol/stix", "protocol/trust", "storage", "node", "node/admin/api", "node/belief", "node/identity", "node/intake", "node/keystore", "node/outbox", "node/p2p", "node/policy", "node/audit", "node/breaker", "node/scores", "node/standing", "node/warnings", "protocol/warn"),
 		own(libp2p, "github.com/libp2p/go-libp2p-pubsub", "github.com/dgraph-io/badger/v4", "filippo.io/age", logging, group)},
 	// alerts, dashboards and their tests: no code
 	"deploy/monitoring": {12, nil, nil},

@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"tocsin/node/cputime"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/stix"
 )
@@ -305,13 +306,13 @@ func BenchmarkVerify(b *testing.B) {
 			r := benchmarkRecord(b, org)
 			b.SetBytes(int64(len(r.Raw())))
 			b.ReportAllocs()
-			start := cpuTime()
+			start := cputime.Used()
 			for b.Loop() {
 				if _, err := Verify(r.Raw(), org.chains, testNow); err != nil {
 					b.Fatal(err)
 				}
 			}
-			b.ReportMetric(float64(cpuTime()-start)/float64(b.N), "cpu-ns/op")
+			b.ReportMetric(float64(cputime.Used()-start)/float64(b.N), "cpu-ns/op")
 		})
 	}
 }

@@ -10,12 +10,12 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
+	"tocsin/node/cputime"
 	"tocsin/protocol"
 	"tocsin/protocol/pattern"
 )
@@ -40,12 +40,6 @@ func benchEntries(b *testing.B, n int) []Entry {
 	return out
 }
 
-func cpuSeconds() float64 {
-	var u syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return float64(u.Utime.Sec+u.Stime.Sec) + float64(u.Utime.Usec+u.Stime.Usec)/1e6
-}
-
 // BenchmarkAccept stores records of 100 objects, durable, with some callers at once.
 func BenchmarkAccept(b *testing.B) {
 	for _, callers := range []int{1, 8, 64} {
@@ -54,7 +48,7 @@ func BenchmarkAccept(b *testing.B) {
 			s := openDisk(b, b.TempDir())
 			var next atomic.Int64
 			var wg sync.WaitGroup
-			cpu := cpuSeconds()
+			cpu := cputime.Used().Seconds()
 			b.ResetTimer()
 			for range callers {
 				wg.Go(func() {
@@ -70,7 +64,7 @@ func BenchmarkAccept(b *testing.B) {
 			b.StopTimer()
 			objects := float64(b.N * 100)
 			b.ReportMetric(objects/b.Elapsed().Seconds(), "objects/s")
-			b.ReportMetric((cpuSeconds()-cpu)*1e6/objects, "cpu-us/object")
+			b.ReportMetric((cputime.Used().Seconds()-cpu)*1e6/objects, "cpu-us/object")
 		})
 	}
 }
@@ -91,8 +85,8 @@ func BenchmarkLookup(b *testing.B) {
 	s := benchStore(b, 1000)
 	ask := func(b *testing.B, values []pattern.Observable, want int) {
 		b.ReportAllocs()
-		cpu := cpuSeconds()
-		defer func() { b.ReportMetric((cpuSeconds()-cpu)*1e9/float64(b.N), "cpu-ns/op") }()
+		cpu := cputime.Used().Seconds()
+		defer func() { b.ReportMetric((cputime.Used().Seconds()-cpu)*1e9/float64(b.N), "cpu-ns/op") }()
 		for i := 0; b.Loop(); i++ {
 			hits, _, err := s.Lookup(values[i%len(values)], nil)
 			if err != nil || len(hits) != want {
@@ -166,12 +160,12 @@ func BenchmarkOpen(b *testing.B) {
 
 // childOpen is the other side of BenchmarkOpen.
 func childOpen(dir string) error {
-	began, cpu := time.Now(), cpuSeconds()
+	began, cpu := time.Now(), cputime.Used().Seconds()
 	s, err := Open(dir, Options{})
 	if err != nil {
 		return err
 	}
-	fmt.Printf("open-ms %d\nopen-cpu-ms %.0f\n", time.Since(began).Milliseconds(), (cpuSeconds()-cpu)*1e3)
+	fmt.Printf("open-ms %d\nopen-cpu-ms %.0f\n", time.Since(began).Milliseconds(), (cputime.Used().Seconds()-cpu)*1e3)
 	peak, err := anonymousMB()
 	if err != nil {
 		return err

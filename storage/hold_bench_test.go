@@ -11,6 +11,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
+	"tocsin/node/cputime"
 	"tocsin/protocol"
 	"tocsin/protocol/pattern"
 	"tocsin/protocol/reason"
@@ -63,10 +64,10 @@ func BenchmarkHold(b *testing.B) {
 				s := openDisk(b, dir)
 				b.StartTimer()
 				took := func(name string, fn func()) {
-					began, cpu := time.Now(), cpuSeconds()
+					began, cpu := time.Now(), cputime.Used().Seconds()
 					fn()
 					b.ReportMetric(time.Since(began).Seconds(), name+"-s")
-					b.ReportMetric(cpuSeconds()-cpu, name+"-cpu-s")
+					b.ReportMetric(cputime.Used().Seconds()-cpu, name+"-cpu-s")
 				}
 				took("hold", func() {
 					moved, err := s.Hold(b.Context(), ids, reason.KeyRevoked)
@@ -115,7 +116,7 @@ func BenchmarkSurvey(b *testing.B) {
 			return float64(m.HeapAlloc) / (1 << 20)
 		}
 		runtime.GC()
-		before, n, peak, cpu := heap(), 0, 0.0, cpuSeconds()
+		before, n, peak, cpu := heap(), 0, 0.0, cputime.Used().Seconds()
 		must(b, s.Survey(b.Context(), time.Time{}, func(pattern.Observable) error {
 			if n++; n%20_000 == 0 {
 				peak = max(peak, heap())
@@ -125,7 +126,7 @@ func BenchmarkSurvey(b *testing.B) {
 		if n != 1_000_000 {
 			b.Fatal(n)
 		}
-		b.ReportMetric(cpuSeconds()-cpu, "cpu-s")
+		b.ReportMetric(cputime.Used().Seconds()-cpu, "cpu-s")
 		b.ReportMetric(peak-before, "peak-heap-MB")
 	}
 }

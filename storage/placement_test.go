@@ -17,6 +17,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
+	"tocsin/node/cputime"
 	"tocsin/protocol"
 )
 
@@ -93,11 +94,11 @@ func childFill(dir string) error {
 	if err != nil {
 		return err
 	}
-	cpu := cpuSeconds()
+	cpu := cputime.Used().Seconds()
 	for i := range fillRecords / 20 {
 		fillOne(i, topic)
 	}
-	making := (cpuSeconds() - cpu) * 20
+	making := (cputime.Used().Seconds() - cpu) * 20
 	change := placements()[os.Getenv("STORAGE_TEST_PLACEMENT")]
 	s, err := openWith(dir, Options{}, change(badgerOptions(dir, Options{})))
 	if err != nil {
@@ -116,7 +117,7 @@ func childFill(dir string) error {
 			}
 		}
 	}()
-	cpu, began := cpuSeconds(), time.Now()
+	cpu, began := cputime.Used().Seconds(), time.Now()
 	if err := fillAll(s, topic); err != nil {
 		return err
 	}
@@ -125,7 +126,7 @@ func childFill(dir string) error {
 	if err := s.Close(); err != nil {
 		return err
 	}
-	fmt.Printf("cpu-us/object %.2f\n", (cpuSeconds()-cpu-making)*1e6/fillObjects)
+	fmt.Printf("cpu-us/object %.2f\n", (cputime.Used().Seconds()-cpu-making)*1e6/fillObjects)
 	fmt.Printf("objects/s %.0f\n", fillObjects/took.Seconds())
 	fmt.Printf("peak-anon-MB %d\n", peak.Load())
 	fmt.Printf("written-B/object %.0f\n", float64(writtenBytes())/fillObjects)

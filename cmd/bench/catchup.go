@@ -18,6 +18,7 @@ import (
 
 	"tocsin/node/breaker"
 	"tocsin/node/catchup"
+	"tocsin/node/cputime"
 	"tocsin/node/identity"
 	"tocsin/node/intake"
 	"tocsin/node/p2p"
@@ -144,12 +145,12 @@ func compareCatchup(ctx context.Context, server *site, full string) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	serving := cpuTime()
+	serving := cputime.Used()
 	got, err := fetch(ctx, server, full, filepath.Join(dir, "whole"), want.Records, 0)
 	if err != nil {
 		return err
 	}
-	serving = cpuTime() - serving
+	serving = cputime.Used() - serving
 	fmt.Printf("  %-44s %6.1f s wall, %6.1f s CPU  %9.0f objects/s, %s; %.1f s CPU to serve it (aim 15 s)\n", "product: catch-up", got.wall.Seconds(), got.cpu.Seconds(), rate(got.sample), got.note, serving.Seconds())
 	fmt.Printf("  catch-up reaches %.0f %% of local ingest by wall time (aim 70), %.0f %% by CPU of the receiver\n", 100*rate(got.sample)/rate(local), 100*local.cpu.Seconds()/got.cpu.Seconds())
 	began := time.Now()

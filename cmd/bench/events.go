@@ -17,6 +17,7 @@ import (
 
 	"tocsin/node"
 	"tocsin/node/admin/api"
+	"tocsin/node/cputime"
 	"tocsin/node/outbox"
 	"tocsin/protocol"
 	"tocsin/protocol/stix"
@@ -95,7 +96,7 @@ func publishing(ctx context.Context, n *node.Node, f func(context.Context) error
 	}
 	ctx, cancel := context.WithTimeout(ctx, eventsFor)
 	defer cancel()
-	start := cpuTime()
+	start := cputime.Used()
 	var beside errgroup.Group
 	beside.Go(func() error { return f(ctx) })
 	tick := time.NewTicker(eventsEvery)
@@ -114,7 +115,7 @@ func publishing(ctx context.Context, n *node.Node, f func(context.Context) error
 		}
 	}
 	err = beside.Wait()
-	return cpuTime() - start, err
+	return cputime.Used() - start, err
 }
 
 // outsideFollowers runs the followers in a process of their own until ctx ends, and gives how many events they got and the CPU time

@@ -18,10 +18,11 @@ import (
 	"runtime/pprof"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	logging "github.com/ipfs/go-log/v2"
+
+	"tocsin/node/cputime"
 )
 
 func main() {
@@ -143,18 +144,9 @@ func (s sample) perUnit() time.Duration { return s.cpu / time.Duration(max(s.uni
 // measure runs f, which returns how many units it did.
 func measure(f func() (int, error)) (sample, error) {
 	runtime.GC()
-	cpu, wall := cpuTime(), time.Now()
+	cpu, wall := cputime.Used(), time.Now()
 	n, err := f()
-	return sample{cpuTime() - cpu, time.Since(wall), n}, err
-}
-
-// cpuTime is user and system time of this process so far.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return sample{cputime.Used() - cpu, time.Since(wall), n}, err
 }
 
 // spread is median, minimum and maximum.

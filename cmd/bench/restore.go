@@ -13,6 +13,7 @@ import (
 	"filippo.io/age"
 
 	"tocsin/node/backup"
+	"tocsin/node/cputime"
 	"tocsin/storage"
 )
 
@@ -32,7 +33,7 @@ func reportRestore(ctx context.Context, dir string) error {
 // backupOrRestore is one of the two.
 func backupOrRestore(ctx context.Context, dir string) error {
 	folder, identity := filepath.Join(dir, "backups"), filepath.Join(dir, "identity.txt")
-	began, cpu := time.Now(), cpuTime()
+	began, cpu := time.Now(), cputime.Used()
 	if raw, err := os.ReadFile(identity); err == nil {
 		data := filepath.Join(dir, "restored")
 		if err := os.Mkdir(data, 0o700); err != nil {
@@ -43,7 +44,7 @@ func backupOrRestore(ctx context.Context, dir string) error {
 			return err
 		}
 		fmt.Printf("  restore of %d objects (%d records), compared: %v wall, %v CPU (aim 2 min), peak %d MB resident\n",
-			r.Objects, r.Records, time.Since(began).Round(time.Millisecond), (cpuTime() - cpu).Round(time.Millisecond), peakMB())
+			r.Objects, r.Records, time.Since(began).Round(time.Millisecond), (cputime.Used() - cpu).Round(time.Millisecond), peakMB())
 		return nil
 	}
 	id, err := age.GenerateX25519Identity()
@@ -63,7 +64,7 @@ func backupOrRestore(ctx context.Context, dir string) error {
 		return err
 	}
 	fmt.Printf("  backup, opening the store included: %v wall, %v CPU, %d MB written, peak %d MB resident\n",
-		time.Since(began).Round(time.Millisecond), (cpuTime() - cpu).Round(time.Millisecond), m.Bytes>>20, peakMB())
+		time.Since(began).Round(time.Millisecond), (cputime.Used() - cpu).Round(time.Millisecond), m.Bytes>>20, peakMB())
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tocsin/node/belief"
+	"tocsin/node/cputime"
 	"tocsin/node/policy"
 	"tocsin/storage"
 )
@@ -53,12 +54,12 @@ func coldStarts(dir string) (*storage.Store, error) {
 			}
 		}
 		runtime.GC() // of the round before
-		began, used := time.Now(), cpuTime()
+		began, used := time.Now(), cputime.Used()
 		var err error
 		if store, err = storage.Open(filepath.Join(dir, "store"), storage.Options{}); err != nil {
 			return nil, err
 		}
-		wall[n], cpu[n] = time.Since(began).Round(time.Millisecond), (cpuTime() - used).Round(time.Millisecond)
+		wall[n], cpu[n] = time.Since(began).Round(time.Millisecond), (cputime.Used() - used).Round(time.Millisecond)
 	}
 	fmt.Printf("  open and rebuild indexes, %d times: %v wall, %v CPU (aim 500 ms)\n", rounds, wall, cpu)
 	return store, nil
@@ -156,7 +157,7 @@ func fillStore(ctx context.Context, dir string, objects int) error {
 		return err
 	}
 	var peak int
-	began, cpu := time.Now(), cpuTime()
+	began, cpu := time.Now(), cputime.Used()
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
 	for i := 0; i < objects; i += perRecord {
@@ -179,7 +180,7 @@ func fillStore(ctx context.Context, dir string, objects int) error {
 	if err := g.Wait(); err != nil {
 		return errors.Join(err, store.Close())
 	}
-	fmt.Printf("  fill, making the records included: %v wall, %v CPU\n", time.Since(began).Round(time.Millisecond), (cpuTime() - cpu).Round(time.Millisecond))
+	fmt.Printf("  fill, making the records included: %v wall, %v CPU\n", time.Since(began).Round(time.Millisecond), (cputime.Used() - cpu).Round(time.Millisecond))
 	fmt.Printf("  anonymous memory: %d MB at most, %d MB at the end (aim 160)\n", max(peak, anonymousKiB())>>10, anonymousKiB()>>10)
 	return store.Close()
 }

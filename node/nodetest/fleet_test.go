@@ -3,10 +3,10 @@ package nodetest
 //bubble: every test in this file runs inside Run, where time is virtual.
 
 import (
-	"syscall"
 	"testing"
 	"time"
 
+	"tocsin/node/cputime"
 	"tocsin/protocol/trust"
 	"tocsin/storage"
 )
@@ -21,7 +21,7 @@ const (
 // every store, the hostile one is graylisted by all its neighbours, and nobody honest
 // is punished (NET-07, NET-08).
 func TestFleet(t *testing.T) {
-	wall, cpu := time.Now(), cpuTime(t)
+	wall, cpu := time.Now(), cputime.Used()
 	Run(t, Options{Nodes: 20, Topics: []string{malware, fraud}}, func(t *testing.T, f *Fleet) {
 		f.Ring(1, 3, 7)
 		for i := range f.Members {
@@ -59,22 +59,11 @@ func TestFleet(t *testing.T) {
 		}
 		f.CheckFleet()
 	})
-	used := cpuTime(t) - cpu
+	used := cputime.Used() - cpu
 	t.Logf("wall time %v, CPU time %v", time.Since(wall).Round(time.Millisecond), used)
 	if limit := 40 * time.Second; used > limit {
 		t.Errorf("used %v of CPU, limit %v: twenty seconds of two cores", used, limit)
 	}
-}
-
-// cpuTime is what this process has used so far: unlike wall time it does not
-// depend on what else the machine does.
-func cpuTime(t *testing.T) time.Duration {
-	t.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // TestPartition cuts a fleet in two while both halves publish. What was published

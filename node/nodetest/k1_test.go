@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/node/cputime"
 	"tocsin/node/custody"
 	"tocsin/protocol"
 	"tocsin/protocol/reason"
@@ -49,7 +50,7 @@ func TestK1StolenNodeKey(t *testing.T) {
 // stolenNodeKey lets a thief publish in the name of node 0 until its organisation revokes
 // the key in the midst of a flood: within a minute nobody takes anything of it.
 func stolenNodeKey(t *testing.T, nodes int, length time.Duration) {
-	wall, cpu := time.Now(), cpuTime(t)
+	wall, cpu := time.Now(), cputime.Used()
 	Run(t, Options{Nodes: nodes}, func(t *testing.T, f *Fleet) {
 		f.Ring(1, 7)
 		f.ListEverywhere(0, trust.Partner)
@@ -59,9 +60,9 @@ func stolenNodeKey(t *testing.T, nodes int, length time.Duration) {
 		f.WaitFor(5*time.Second, "the honest records everywhere", f.Delivered)
 		thief := f.Steal(good[len(good)-1], nodes/3, nodes/2)
 		strangers := []*Hostile{f.Hostile("stranger", []string{malware}, 2)}
-		ready := cpuTime(t) - cpu
+		ready := cputime.Used() - cpu
 		flood := f.Arm(strangers, malware, floodRate*int(length/time.Second))
-		t.Logf("%d nodes are ready after %v of CPU time, the flood is signed after %v", nodes, ready, cpuTime(t)-cpu)
+		t.Logf("%d nodes are ready after %v of CPU time, the flood is signed after %v", nodes, ready, cputime.Used()-cpu)
 		flood.Start(length)
 		f.Settle(length / 5)
 		bad := []*protocol.Record{thief.Publish()}
@@ -102,7 +103,7 @@ func stolenNodeKey(t *testing.T, nodes int, length time.Duration) {
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("wall time %v, CPU time %v, largest memory %d MiB", time.Since(wall).Round(time.Millisecond), cpuTime(t)-cpu, usage.Maxrss>>10)
+	t.Logf("wall time %v, CPU time %v, largest memory %d MiB", time.Since(wall).Round(time.Millisecond), cputime.Used()-cpu, usage.Maxrss>>10)
 }
 
 // accepted reports whether the node has accepted a record.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"tocsin/node/cputime"
 )
 
 // frame is the limit of SYN-04, dense a set with an item each ms.
@@ -124,9 +126,9 @@ func checkCost(t *testing.T, name string, f func() ([]byte, error)) {
 	const limit = 10 * time.Millisecond
 	least := time.Hour
 	for run := 0; run < 10 && least > limit; run++ {
-		start := cpuTime()
+		start := cputime.Used()
 		out, err := f()
-		least = min(least, cpuTime()-start)
+		least = min(least, cputime.Used()-start)
 		if err != nil || len(out) > frame {
 			t.Fatalf("%s: %d bytes, %v", name, len(out), err)
 		}

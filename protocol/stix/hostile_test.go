@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"tocsin/node/cputime"
 )
 
 // What one object may cost whoever reads it, at the limits of the gate.
@@ -16,17 +17,6 @@ const (
 	mostTime  = 50 * time.Millisecond
 	mostBytes = 64 << 20
 )
-
-// spent is the processor time of this process so far. It does not grow while
-// others have the machine.
-func spent(t *testing.T) time.Duration {
-	t.Helper()
-	var r syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
-}
 
 // cost is the least that a few runs of f took: what is on top of it came from
 // elsewhere in the process.
@@ -37,9 +27,9 @@ func cost(t *testing.T, f func()) (least time.Duration, bytes uint64) {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		start := spent(t)
+		start := cputime.Used()
 		f()
-		took := spent(t) - start
+		took := cputime.Used() - start
 		runtime.ReadMemStats(&after)
 		if took < least {
 			least, bytes = took, after.TotalAlloc-before.TotalAlloc
