@@ -60,6 +60,7 @@ func TestCheckClock(t *testing.T) {
 	}
 	add := func(name string, came time.Time) protocol.OrgID { return made(name, now, came) }
 	n := &Node{Store: store, own: add("Own", now.Add(-time.Hour))}
+	n.clock = newClockWatch(now.Add(-30 * 24 * time.Hour))
 	long := now.Add(-20 * 24 * time.Hour)
 	for _, name := range []string{"Then", "Also then", "And then"} {
 		made(name, long, long.Add(-time.Minute))
