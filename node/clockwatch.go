@@ -43,13 +43,22 @@ func (w *clockWatch) run(ctx context.Context) error {
 
 // look takes the clock's time, and how far it went beyond the time that passed.
 func (w *clockWatch) look(now time.Time, ahead time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if step := ahead - w.ahead; step.Abs() >= clockStep {
-		w.since, w.by = now, step
+	if step := w.step(now, ahead); step != 0 {
 		log.Warnw("this machine's clock was set, or it slept", "by", step)
 	}
+}
+
+// step notes a look, and gives by how much the clock was set since the one before, 0 for not at all.
+func (w *clockWatch) step(now time.Time, ahead time.Duration) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	step := ahead - w.ahead
 	w.ahead = ahead
+	if step.Abs() < clockStep {
+		return 0
+	}
+	w.since, w.by = now, step
+	return step
 }
 
 // standing says since when the clock stands as it does, and by how much it was set then: 0 when it was not since the start.

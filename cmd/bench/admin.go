@@ -193,7 +193,9 @@ func reportPages(ctx context.Context, paths node.Paths) error {
 			if err != nil {
 				return err
 			}
-			query.Set("limit", strconv.Itoa(limit))
+			if list.path != "/bundles/heads" {
+				query.Set("limit", strconv.Itoa(limit))
+			}
 			if limit > 100 && pages == 1 && middle == nil {
 				break // it ends on its first page whatever the limit
 			}
@@ -207,6 +209,9 @@ func reportPages(ctx context.Context, paths node.Paths) error {
 
 // middle follows a list and gives what asks for the page halfway to where that ended; nil if there is one page only.
 func (d adminDoor) middle(ctx context.Context, path string, query url.Values) (url.Values, int, error) {
+	if path == "/bundles/heads" {
+		return nil, 1, nil // it has no pages
+	}
 	at := url.Values{}
 	maps.Copy(at, query)
 	at.Set("limit", strconv.Itoa(api.MaxPage))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -97,15 +98,18 @@ func (g *globals) passphrase(ctx context.Context, anew bool) (string, error) {
 	if !ok || !term.IsTerminal(int(in.Fd())) || !isTerminal(g.err) {
 		return "", usagef("--passphrase: there is no terminal to ask at; set %s", passphraseEnv)
 	}
-	first, err := g.ask(ctx, in, "Passphrase: ")
-	if err != nil || !anew {
-		return first, err
+	prompts := []string{"Passphrase: "}
+	if anew {
+		prompts = append(prompts, "Once more: ")
 	}
-	second, err := g.ask(ctx, in, "Once more: ")
-	if err == nil && first != second {
-		err = usagef("the two passphrases differ")
+	texts, err := g.ask(ctx, in, prompts...)
+	if err != nil {
+		return "", err
 	}
-	return first, err
+	if texts = slices.Compact(texts); len(texts) > 1 {
+		return "", usagef("the two passphrases differ")
+	}
+	return texts[0], nil
 }
 
 // locked gives a writer that encrypts into w, or w itself. Closing it does not close w.

@@ -21,7 +21,7 @@ func (g *globals) showPreview(w io.Writer, p api.PublishParams, res *api.Publish
 	}
 	fmt.Fprintf(w, "  %s\n  marked %s\n", counts(v.Types), counts(v.Markings))
 	if v.Values > 0 {
-		fmt.Fprintf(w, "  %s to look up\n", figures.Count(v.Values, "value"))
+		fmt.Fprintf(w, "  %s that receivers can look up\n", figures.Count(v.Values, "different value"))
 	}
 	a := v.Audience
 	open := ""
@@ -32,18 +32,26 @@ func (g *globals) showPreview(w io.Writer, p api.PublishParams, res *api.Publish
 		fmt.Fprintf(w, "%sNo peer that is connected takes part now; others get it by catch-up.\n", open)
 		return
 	}
-	unnamed := ""
-	if a.Unnamed > 0 {
-		unnamed = fmt.Sprintf(", and %s whose organisation is not known yet", figures.Count(a.Unnamed, "peer"))
+	var least []string
+	if len(a.Orgs) > 0 {
+		least = append(least, figures.Count(len(a.Orgs), "organisation"))
 	}
-	fmt.Fprintf(w, "%sAt least %s that are connected now%s:\n", open, figures.Count(len(a.Orgs), "organisation"), unnamed)
+	if a.Unnamed > 0 {
+		least = append(least, figures.Count(a.Unnamed, "peer")+" whose organisation is not known yet")
+	}
+	end := "."
+	if len(a.Orgs) > 0 {
+		end = ":"
+	}
+	fmt.Fprintf(w, "%sConnected now, and so at the least: %s%s\n", open, strings.Join(least, " and "), end)
+	if len(a.Orgs) == 0 {
+		return
+	}
 	var rows [][]cell
 	for _, o := range a.Orgs {
 		rows = append(rows, plain(cmp.Or(o.Petname, short(o.Org)), cmp.Or(o.Name, "-"), cmp.Or(o.Country, "-"), o.Level))
 	}
-	if len(rows) > 0 {
-		g.table(w, []string{"ORGANISATION", "CALLS ITSELF", "COUNTRY", "LEVEL"}, rows)
-	}
+	g.table(w, []string{"ORGANISATION", "CALLS ITSELF", "COUNTRY", "LEVEL"}, rows)
 }
 
 // counts says "2 indicator, 1 malware": what there is most of first.

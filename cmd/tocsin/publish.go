@@ -31,7 +31,7 @@ func newPublishCommand(g *globals) *cobra.Command {
 or from stdin (-). It never asks. What does not go out is named, with its reason.
 
 With --preview nothing is signed and nothing leaves the node: it says what would go out and who
-would read it. The exit code is the one that publishing would have.
+would read it. The exit code is the one that publishing would have as things are now.
 
 What was published before stays as it was: --confidence and the like cannot be added
 to it, a new version (a later "modified") can.
@@ -88,6 +88,9 @@ func (g *globals) publish(ctx context.Context, p api.PublishParams, file string)
 		done()
 		if err != nil {
 			return err
+		}
+		if p.Preview && res.Preview == nil {
+			return reason.New(reason.Internal, fmt.Sprintf("the running node is older than this program and knows no previews: it published %s", figures.Count(res.Objects, "object")))
 		}
 		if err := g.emit(res, func(w io.Writer) { g.showPublished(w, p, res) }); err != nil {
 			return err
@@ -188,7 +191,11 @@ func (g *globals) showPublished(w io.Writer, p api.PublishParams, res *api.Publi
 		if res.Upgraded == 1 {
 			were = "was"
 		}
-		fmt.Fprintf(w, "%s came as STIX 2.0 and %s upgraded to 2.1; what is signed is the 2.1 form.\n", figures.Count(res.Upgraded, "object"), were)
+		signed := "what is signed is the 2.1 form"
+		if res.Preview != nil {
+			signed = "what would be signed is the 2.1 form"
+		}
+		fmt.Fprintf(w, "%s came as STIX 2.0 and %s upgraded to 2.1; %s.\n", figures.Count(res.Upgraded, "object"), were, signed)
 	}
 	if res.Waiting > 0 {
 		fmt.Fprintf(w, "%s too large for gossip; others fetch them by catch-up.\n", figures.Count(res.Waiting, "record"))

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 
 	"golang.org/x/term"
@@ -40,37 +42,55 @@ type readerFunc func([]byte) (int, error)
 // Read calls the function.
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// ask asks for a secret at a terminal, which does not show it. Who interrupts it gets the terminal back as it was.
-func (g *globals) ask(ctx context.Context, in *os.File, what string) (string, error) {
-	fd := int(in.Fd())
-	before, err := term.GetState(fd)
-	if err != nil {
-		return "", fmt.Errorf("read the passphrase: %w", err)
+// ask asks for secrets at a terminal, one after the other, and shows none. Who interrupts it gets the terminal back as it was.
+func (g *globals) ask(ctx context.Context, in *os.File, prompts ...string) ([]string, error) {
+	if ctx.Err() != nil {
+		return nil, errNoPassphrase()
 	}
-	fmt.Fprint(g.err, what)
+	fd := int(in.Fd())
+	before, err := term.MakeRaw(fd) // Ctrl-C comes as a key then, and Terminal makes the end of the input of it
+	if err != nil {
+		return nil, fmt.Errorf("read the passphrase: %w", err)
+	}
 	type answer struct {
-		raw []byte
-		err error
+		texts []string
+		err   error
 	}
 	given := make(chan answer, 1)
+	// As in interruptible nothing ends the read: the program does. It changes nothing about the terminal.
 	go func() {
-		raw, err := term.ReadPassword(fd)
-		given <- answer{raw, err}
+		t := term.NewTerminal(struct {
+			io.Reader
+			io.Writer
+		}{in, g.err}, "")
+		var a answer
+		for _, prompt := range prompts {
+			text, err := t.ReadPassword(prompt)
+			if a.err = err; err != nil {
+				break
+			}
+			a.texts = append(a.texts, text)
+		}
+		given <- a
 	}()
 	var a answer
 	select {
 	case a = <-given:
 	case <-ctx.Done():
-		a.err = term.Restore(fd, before)
+		a.err = io.EOF
 	}
-	fmt.Fprintln(g.err)
-	switch {
-	case ctx.Err() != nil:
-		return "", reason.New(reason.Interrupted, "interrupted before there was a passphrase")
-	case a.err != nil:
-		return "", fmt.Errorf("read the passphrase: %w", a.err)
-	case len(a.raw) == 0:
-		return "", reason.New(reason.UsageInvalid, "an empty passphrase protects nothing")
+	switch err := term.Restore(fd, before); {
+	case errors.Is(a.err, io.EOF):
+		fmt.Fprintln(g.err)
+		return nil, errNoPassphrase()
+	case a.err != nil, err != nil:
+		return nil, fmt.Errorf("read the passphrase: %w", errors.Join(a.err, err))
+	case slices.Contains(a.texts, ""):
+		return nil, reason.New(reason.UsageInvalid, "an empty passphrase protects nothing")
 	}
-	return string(a.raw), nil
+	return a.texts, nil
+}
+
+func errNoPassphrase() error {
+	return reason.New(reason.Interrupted, "interrupted before there was a passphrase")
 }

@@ -117,8 +117,10 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, d *door, p *api.
 	}
 	closeAfter(w)
 	welcome(r, false)
-	if p.Code == string(reason.RequestRate) && p.RetryAfter == 0 && s.access != nil {
-		w.Header().Set("Retry-After", strconv.Itoa(int(s.access.Wait(d.place(r)).Seconds())+1))
+	if p.Code == string(reason.RequestRate) && s.access != nil {
+		said := *p
+		said.RetryAfter = max(p.RetryAfter, s.access.Wait(d.place(r))) // 0 but where too many logins failed
+		p = &said
 	}
 	if p.Code == string(reason.MethodUnknown) {
 		has := methodsOf(s.mux, r)

@@ -10,15 +10,9 @@ import (
 	"tocsin/protocol"
 )
 
-// show answers what a publication would send. It takes the places of one, since it holds its file in memory like one.
+// show answers what a publication would send.
 func (p *publishResource) show(r *http.Request, req outbox.Request, a *publishAnswer) {
-	release, err := p.begin(r, &req, 0)
-	if err != nil {
-		a.problem(problemOf("publish", err))
-		return
-	}
-	defer release()
-	would, err := p.preview(req)
+	would, err := p.look(r, req)
 	if err != nil {
 		a.problem(problemOf("publish", err))
 		return
@@ -31,6 +25,17 @@ func (p *publishResource) show(r *http.Request, req outbox.Request, a *publishAn
 	a.result(res)
 }
 
+// look takes the places of a publication, since it holds its file in memory like one; they are free again before the answer is
+// written, which its reader may take slowly.
+func (p *publishResource) look(r *http.Request, req outbox.Request) (outbox.Preview, error) {
+	release, err := p.begin(r, &req, 0)
+	if err != nil {
+		return outbox.Preview{}, err
+	}
+	defer release()
+	return p.preview(req)
+}
+
 // audience is who takes part in a topic now. Every topic that can be published on is open: whoever joins later reads it, too.
 func (p *publishResource) audience(t protocol.Topic) api.Audience {
 	out := api.Audience{Open: true, Orgs: []api.AudienceOrg{}}
@@ -38,7 +43,7 @@ func (p *publishResource) audience(t protocol.Topic) api.Audience {
 	by := map[protocol.OrgID]int{}
 	for _, peer := range p.mesh.Peers() {
 		switch {
-		case !slices.Contains(readers, peer.ID):
+		case !slices.Contains(readers, peer.ID), peer.OrgKnown && peer.Org == p.names.self.Org:
 			continue
 		case !peer.OrgKnown:
 			out.Unnamed++

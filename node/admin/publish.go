@@ -74,8 +74,8 @@ func (p *publishResource) register(a huma.API) {
 			"look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; " +
 			"a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: " +
 			"" + api.MediaNDJSON + " the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. " +
-			"Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. " +
-			"The audit log has publish, then publish.done or publish.failed.",
+			"Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed. " +
+			"With preview nothing of this is done, and nothing is in the audit log: the answer says what would go out, and who would read it.",
 	}, p.post)
 }
 
@@ -140,8 +140,9 @@ func (p *publishResource) begin(r *http.Request, req *outbox.Request, hold time.
 	if err != nil {
 		return nil, err
 	}
+	begun := false
 	defer func() {
-		if err != nil {
+		if !begun {
 			left()
 		}
 	}()
@@ -163,6 +164,7 @@ func (p *publishResource) begin(r *http.Request, req *outbox.Request, hold time.
 			<-p.slots
 			return nil, err
 		}
+		begun = true
 		return func() { <-p.slots; left() }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -249,6 +251,14 @@ func (in *publishIn) request() (req outbox.Request, hold time.Duration, err erro
 	}
 	if req.TLP, err = stix.ParseTLP(in.TLP); err != nil {
 		return req, 0, reason.Wrap(reason.UsageInvalid, "publish", err)
+	}
+	for name, label := range map[string]struct {
+		text string
+		most int
+	}{"producer": {in.Producer, protocol.MaxProducer}, "upstream": {in.Upstream, protocol.MaxUpstream}} {
+		if len(label.text) > label.most {
+			return req, 0, reason.New(reason.UsageInvalid, fmt.Sprintf("publish: %s has %d bytes, at most %d fit", name, len(label.text), label.most))
+		}
 	}
 	if req.ValidFor, err = duration("valid_for", in.ValidFor); err != nil {
 		return req, 0, err

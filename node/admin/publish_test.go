@@ -1,13 +1,21 @@
 package admin
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
+	"tocsin/node/access"
 	"tocsin/node/admin/api"
+	"tocsin/node/outbox"
+	"tocsin/protocol"
 	"tocsin/protocol/reason"
+	"tocsin/protocol/stix"
 )
 
 // A topic that the node has not joined, or that is not for publishing, is refused
@@ -74,6 +82,65 @@ func TestPublishPreview(t *testing.T) {
 	if res.Preview != nil || res.Objects != 1 {
 		t.Errorf("published: %+v", res)
 	}
+}
+
+// watchful is an answer that looks at something before each part of it is written.
+type watchful struct {
+	*httptest.ResponseRecorder
+	look func()
+}
+
+func (w watchful) Write(p []byte) (int, error) {
+	w.look()
+	return w.ResponseRecorder.Write(p)
+}
+
+// The places of a publication are free again before its answer is written, also of a preview, and after a fault: a slow reader
+// keeps nobody from publishing.
+func TestPublishFreesItsPlaces(t *testing.T) {
+	b := newBench(t)
+	p := newPublishResource(b.deps, names{policy: b.deps.Policy, identity: b.deps.Identity, self: b.deps.Self})
+	free := func() {
+		if len(p.slots) != 0 || p.reading.taken != 0 {
+			t.Errorf("%d slots and %d places are taken", len(p.slots), p.reading.taken)
+		}
+	}
+	request := func(body io.Reader) *http.Request {
+		return httptest.NewRequestWithContext(access.With(t.Context(), access.Principal{Role: access.Analyst}), http.MethodPost, "/", body)
+	}
+	fraud, err := protocol.ParseTopic("fraud")
+	ok(t, err)
+	req := outbox.Request{Topic: fraud, Confidence: -1, TLP: stix.Green}
+	for _, body := range []string{feedIn(indicator(1, "a.example")), "no STIX"} {
+		w := watchful{httptest.NewRecorder(), free}
+		p.show(request(strings.NewReader(body)), req, &publishAnswer{w: w})
+		if w.Body.Len() == 0 {
+			t.Errorf("%.20s: no answer", body)
+		}
+	}
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = p.run(request(iotest.OneByteReader(readPanic{})), req, 0, nil)
+		t.Error("a body that panics was read")
+	}()
+	free()
+}
+
+type readPanic struct{}
+
+func (readPanic) Read([]byte) (int, error) { panic("broken") }
+
+// Labels are bounded as records bound them, in bytes.
+func TestPublishLabels(t *testing.T) {
+	b := newBench(t)
+	long := strings.Repeat("é", 100)
+	for _, p := range []api.PublishParams{{Upstream: long[:102]}, {Producer: long + "x"}, {Upstream: long[:102], Preview: true}} {
+		p.Topic, p.Confidence = "fraud", -1
+		_, err := b.client.Publish(t.Context(), p, strings.NewReader(feedIn(indicator(1, "a.example"))), -1, nil)
+		refused(t, err, reason.UsageInvalid)
+	}
+	_, err := b.client.Publish(t.Context(), api.PublishParams{Topic: "fraud", Confidence: -1, Upstream: long[:100]}, strings.NewReader(feedIn(indicator(1, "a.example"))), -1, nil)
+	ok(t, err)
 }
 
 func TestNearest(t *testing.T) {

@@ -49,8 +49,8 @@ var log = logging.Logger("tocsin/admin")
 
 // The limits of the port. It serves people and scripts on one machine.
 const (
-	maxConnections  = 64 // of one listener
-	maxWorkingEach  = maxConnections / 2
+	maxConnections  = 64                 // of one listener
+	maxWorkingEach  = maxConnections / 2 // requests of one account or token: the others come in whatever it does
 	maxHeaderBytes  = 32 << 10
 	headerTimeout   = 5 * time.Second  // a header comes at once or not at all
 	bodyTimeout     = 10 * time.Second // for a body's first bytes; see paced

@@ -62,6 +62,8 @@ func strayQuery(parameters []*huma.Param, query url.Values) *api.Problem {
 			wrong = append(wrong, fmt.Sprintf("%s: not known; did you mean %s?", name, near))
 		case one == nil:
 			wrong = append(wrong, fmt.Sprintf("%.*s: not known; %s", maxEcho, name, those(names)))
+		case values[0] == "" && one.Schema.Type != huma.TypeArray && one.Schema.Type != huma.TypeString:
+			wrong = append(wrong, name+": it is empty; leave it out, or give it a value") // a program's unset variable, it may be
 		case len(values) > 1 && one.Schema.Type != huma.TypeArray:
 			wrong = append(wrong, name+": it stands there more than once, and takes one value")
 		case len(values) > 1 && (one.Explode == nil || !*one.Explode):

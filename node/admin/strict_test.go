@@ -62,6 +62,8 @@ func TestStrayParameters(t *testing.T) {
 		"/objects?limt=5":                  "limt: not known; did you mean limit?",
 		"/objects?Limit=5":                 "Limit: not known; did you mean limit?",
 		"/objects?zzz=5":                   "zzz: not known; it takes ",
+		"/objects?limit=":                  "limit: it is empty; leave it out, or give it a value",
+		"/audit?newest":                    "newest: it is empty; leave it out, or give it a value",
 		"/status?verbose":                  "verbose: not known; it takes no parameters",
 		"/events?kinds=object&kinds=audit": "kinds: it stands there more than once; separate its values by commas",
 		"/objects?" + url.QueryEscape(strings.Repeat("x", 9000)) + "=1": strings.Repeat("x", maxEcho) + ": not known",

@@ -236,6 +236,18 @@ func indexValues(leaf *storage.Leaf, o *stix.Object, h *protocol.Header) error {
 	return nil
 }
 
+// Values are what receivers can look an object up by. It must be valid; of one that is not there are none.
+func Values(o *stix.Object) (out []pattern.Observable) {
+	leaf := storage.Leaf{Object: o.ID}
+	if err := indexValues(&leaf, o, &protocol.Header{}); err != nil {
+		return nil
+	}
+	for _, v := range leaf.Values {
+		out = append(out, v.Observable)
+	}
+	return out
+}
+
 // Warned says (warn.hard) why every node would hold an object that somebody here is about
 // to publish, and count it against this organisation.
 func (p *Pipeline) Warned(o *stix.Object) error {

@@ -2,10 +2,15 @@ package outbox
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"maps"
 	"reflect"
 	"testing"
+	"time"
 
+	"tocsin/protocol/pattern"
+	"tocsin/protocol/protocoltest"
 	"tocsin/protocol/reason"
 	"tocsin/protocol/stix"
 )
@@ -40,9 +45,70 @@ func TestPreview(t *testing.T) {
 	if _, err := o.Preview(req); reason.Of(err) != reason.STIXFormat {
 		t.Errorf("no STIX: %v", err)
 	}
-	o.suspected(&Loss{Key: o.Key(), Why: "seen"})
-	_ = o.try(9) // by which the key stops
-	if _, err := o.Preview(req); reason.Of(err) != reason.KeyStopped {
-		t.Errorf("a preview of a node that signs no more: %v", err)
+}
+
+// TestPreviewOfWhoDoesNotSign: what keeps a node from signing keeps it from previews, as far as it shows by itself.
+func TestPreviewOfWhoDoesNotSign(t *testing.T) {
+	req := Request{Topic: topic(t, "malicious-code"), TLP: stix.Green, Confidence: -1, Data: bundle(indicator(1))}
+	for name, c := range map[string]struct {
+		code   reason.Code
+		office func() *office
+	}{
+		"seen elsewhere": {reason.KeyStopped, func() *office {
+			o := newOffice(t)
+			o.suspected(&Loss{Key: o.Key(), Why: "seen"})
+			return o
+		}},
+		"revoked": {reason.KeyStopped, func() *office {
+			o := newOffice(t)
+			s, err := o.author.Revoke(o.Key())
+			check(t, err)
+			_, errs := o.identity.Add(s)
+			check(t, errors.Join(errs...))
+			return o
+		}},
+		"expired": {reason.CertExpired, func() *office {
+			author, err := protocoltest.Found(testNetwork, "Author", time.Now().AddDate(-20, 0, 0).Truncate(time.Millisecond), rand.Reader)
+			check(t, err)
+			return newOfficeOf(t, author)
+		}},
+	} {
+		o := c.office()
+		for range 2 {
+			if _, err := o.Preview(req); reason.Of(err) != c.code {
+				t.Errorf("%s: a preview says %v, want %s", name, err, c.code)
+			}
+			if _, err := o.Publish(context.Background(), req); reason.Of(err) != c.code {
+				t.Errorf("%s: publishing says %v, want %s", name, err, c.code)
+			}
+		}
+	}
+}
+
+// TestPreviewValues: what a preview counts is what the store then finds, each value once.
+func TestPreviewValues(t *testing.T) {
+	for name, c := range map[string]struct {
+		objects []string
+		want    int
+	}{
+		"observable":    {[]string{`{"type":"ipv4-addr","spec_version":"2.1","id":"ipv4-addr--00000000-0000-4000-8000-000000000001","value":"203.0.113.7"}`}, 1},
+		"vulnerability": {[]string{`{"type":"vulnerability","spec_version":"2.1","id":"vulnerability--00000000-0000-4000-8000-000000000001","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z","name":"CVE-2026-1234"}`}, 1},
+		"too wide":      {[]string{indicator(5, "[domain-name:value = 'h5.example']", "[ipv4-addr:value ISSUBSET '10.0.0.0/4']")}, 0},
+		"twice":         {[]string{indicator(6), indicator(7, "h7.example", "h6.example"), indicator(8)}, 2},
+	} {
+		o := newOffice(t)
+		would, err := o.Preview(Request{Topic: topic(t, "malicious-code"), TLP: stix.Green, Confidence: -1, Data: bundle(c.objects...)})
+		check(t, err)
+		leaves, err := o.store.Leaves(o.publish(c.objects...).Records[0])
+		check(t, err)
+		found := map[pattern.Observable]bool{}
+		for _, l := range leaves {
+			for _, v := range l.Values {
+				found[v.Observable] = true
+			}
+		}
+		if would.Values != c.want || len(found) != c.want {
+			t.Errorf("%s: %d values, the store has %d, want %d", name, would.Values, len(found), c.want)
+		}
 	}
 }

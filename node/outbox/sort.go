@@ -19,8 +19,7 @@ import (
 // piece is an object that may go out.
 type piece struct {
 	raw    []byte
-	kind   string // its STIX type
-	values int    // how many values it can be looked up by
+	values int // how many its pattern names
 }
 
 // batch collects the objects of one request by TLP, which may not mix in a record.
@@ -41,7 +40,7 @@ func (b *batch) add(tlp stix.TLP, o *stix.Object, values int) {
 		g = &group{tlp: tlp, ratio: firstRatio}
 		b.byTLP[tlp] = g
 	}
-	g.pieces = append(g.pieces, piece{o.Raw, o.Type, values})
+	g.pieces = append(g.pieces, piece{o.Raw, values})
 }
 
 func (b *batch) count() int {

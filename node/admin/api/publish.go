@@ -22,17 +22,17 @@ type PublishParams struct {
 type PublishResult struct {
 	// Records are the ids of the records that were signed and are on their way.
 	Records []string `json:"records"`
-	// Objects counts the objects in them.
+	// Objects counts the objects in them; in a preview those that would be.
 	Objects int `json:"objects"`
-	// Skipped names objects that did not go out, and why; the first ones where there are many.
+	// Skipped names objects that did not go out, or in a preview would not, and why; the first ones where there are many.
 	Skipped []Skipped `json:"skipped"`
 	// Invalid counts those that are broken: no valid STIX.
 	Invalid int `json:"invalid"`
-	// Denied counts those that the release guard kept back: their marking, or a warning list, forbids it. The answer is 200 all the same.
+	// Denied counts those that the release guard kept back: their marking, or a warning list, forbids it; in a preview those that it would keep back. The answer is 200 all the same.
 	Denied int `json:"denied"`
 	// Waiting counts records that are too large for gossip; peers fetch them by catch-up.
 	Waiting int `json:"waiting"`
-	// Upgraded counts objects that came as STIX 2.0 and were made 2.1 before anything was signed.
+	// Upgraded counts objects that came as STIX 2.0 and were made 2.1, which is the form that is signed.
 	Upgraded int `json:"upgraded"`
 	// Preview says what would go out and who would read it: only of a preview, of which nothing was signed and objects counts what would be.
 	Preview *PublishPreview `json:"preview,omitempty"`
@@ -44,7 +44,7 @@ type PublishPreview struct {
 	Types map[string]int `json:"types"`
 	// Markings counts them by the marking that they would go out under, such as TLP:GREEN.
 	Markings map[string]int `json:"markings"`
-	// Values counts the values that receivers could look them up by.
+	// Values counts the different values that receivers could look them up by.
 	Values int `json:"values"`
 	// Audience is who would read them.
 	Audience Audience `json:"audience"`

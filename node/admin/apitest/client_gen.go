@@ -645,19 +645,19 @@ type PublishPreview struct {
 	// Types Counts the objects that would go out by their STIX type.
 	Types map[string]int64 `json:"types"`
 
-	// Values Counts the values that receivers could look them up by.
+	// Values Counts the different values that receivers could look them up by.
 	Values int64 `json:"values"`
 }
 
 // PublishResult Names what went out and what did not.
 type PublishResult struct {
-	// Denied Counts those that the release guard kept back: their marking, or a warning list, forbids it. The answer is 200 all the same.
+	// Denied Counts those that the release guard kept back: their marking, or a warning list, forbids it; in a preview those that it would keep back. The answer is 200 all the same.
 	Denied int64 `json:"denied"`
 
 	// Invalid Counts those that are broken: no valid STIX.
 	Invalid int64 `json:"invalid"`
 
-	// Objects Counts the objects in them.
+	// Objects Counts the objects in them; in a preview those that would be.
 	Objects int64 `json:"objects"`
 
 	// Preview Says what would go out and who would read it: only of a preview, of which nothing was signed and objects counts what would be.
@@ -666,10 +666,10 @@ type PublishResult struct {
 	// Records The ids of the records that were signed and are on their way.
 	Records []string `json:"records"`
 
-	// Skipped Names objects that did not go out, and why; the first ones where there are many.
+	// Skipped Names objects that did not go out, or in a preview would not, and why; the first ones where there are many.
 	Skipped []Skipped `json:"skipped"`
 
-	// Upgraded Counts objects that came as STIX 2.0 and were made 2.1 before anything was signed.
+	// Upgraded Counts objects that came as STIX 2.0 and were made 2.1, which is the form that is signed.
 	Upgraded int64 `json:"upgraded"`
 
 	// Waiting Counts records that are too large for gossip; peers fetch them by catch-up.
@@ -1037,7 +1037,7 @@ type ClientInterface interface {
 
 	// PublishWithBody Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed. With preview nothing of this is done, and nothing is in the audit log: the answer says what would go out, and who would read it.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1046,7 +1046,7 @@ type ClientInterface interface {
 
 	// Publish Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed. With preview nothing of this is done, and nothing is in the audit log: the answer says what would go out, and who would read it.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1055,7 +1055,7 @@ type ClientInterface interface {
 
 	// PublishWithApplicationStixPlusJSONVersion21Body Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed. With preview nothing of this is done, and nothing is in the audit log: the answer says what would go out, and who would read it.
 	//
 	// Takes a body of the `application/stix+json;version=2.1` content type.
 	//
@@ -1158,7 +1158,7 @@ type ClientInterface interface {
 
 // PublishWithBody Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed. With preview nothing of this is done, and nothing is in the audit log: the answer says what would go out, and who would read it.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1177,7 +1177,7 @@ func (c *Client) PublishWithBody(ctx context.Context, params *PublishParams, con
 
 // Publish Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed. With preview nothing of this is done, and nothing is in the audit log: the answer says what would go out, and who would read it.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1196,7 +1196,7 @@ func (c *Client) Publish(ctx context.Context, params *PublishParams, body Publis
 
 // PublishWithApplicationStixPlusJSONVersion21Body Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed. With preview nothing of this is done, and nothing is in the audit log: the answer says what would go out, and who would read it.
 //
 // Takes a body of the `application/stix+json;version=2.1` content type.
 //
@@ -1981,7 +1981,7 @@ type ClientWithResponsesInterface interface {
 
 	// PublishWithBodyWithResponse Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed. With preview nothing of this is done, and nothing is in the audit log: the answer says what would go out, and who would read it.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1990,7 +1990,7 @@ type ClientWithResponsesInterface interface {
 
 	// PublishWithResponse Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed. With preview nothing of this is done, and nothing is in the audit log: the answer says what would go out, and who would read it.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1999,7 +1999,7 @@ type ClientWithResponsesInterface interface {
 
 	// PublishWithApplicationStixPlusJSONVersion21BodyWithResponse Publish a STIX bundle or object
 	//
-	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
+	// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed. With preview nothing of this is done, and nothing is in the audit log: the answer says what would go out, and who would read it.
 	//
 	// Takes a body of the `application/stix+json;version=2.1` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3369,7 +3369,7 @@ func (r TrustSetResponse) ContentType() string {
 
 // PublishWithBodyWithResponse Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed. With preview nothing of this is done, and nothing is in the audit log: the answer says what would go out, and who would read it.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -3384,7 +3384,7 @@ func (c *ClientWithResponses) PublishWithBodyWithResponse(ctx context.Context, p
 
 // PublishWithResponse Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed. With preview nothing of this is done, and nothing is in the audit log: the answer says what would go out, and who would read it.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -3399,7 +3399,7 @@ func (c *ClientWithResponses) PublishWithResponse(ctx context.Context, params *P
 
 // PublishWithApplicationStixPlusJSONVersion21BodyWithResponse Publish a STIX bundle or object
 //
-// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. With preview nothing of this is done: the answer says what would go out, and who reads it. The audit log has publish, then publish.done or publish.failed.
+// The body is STIX 2.1 or 2.0: a bundle, an object or a list, of 512 MiB at most. What can go out is signed, stored and spread, and cannot be called back. The answer is 200 also when objects stayed: look at denied (the release guard kept them), invalid (no valid STIX) and skipped, which names them; a problem means that nothing goes on, and its detail says what went out before: published again, with a new Idempotency-Key, the rest goes out. With Accept: application/x-ndjson the answer is a stream of progress lines that ends with the result or a problem, with status 200 once it has begun. Repeat a lost request with the same Idempotency-Key. The audit log has publish, then publish.done or publish.failed. With preview nothing of this is done, and nothing is in the audit log: the answer says what would go out, and who would read it.
 //
 // Takes a body of the `application/stix+json;version=2.1` content type, and returns a wrapper object for the known response body format(s).
 //
