@@ -49,7 +49,7 @@ func lists() []asked {
 		{"/changes", ""}, {"/audit", ""}, {"/audit", "newest=true"}, {"/audit", "text=nobody+says+this"},
 		{"/pledges", ""}, {"/pledges", "kind=vouch"}, {"/scorecards", ""}, {"/sync/gaps", ""}, {"/sync/gaps", "all=true"},
 		{"/trust", ""}, {"/trust-log", ""}, {"/peers", ""}, {"/topics", ""}, {"/review", ""}, {"/invites", ""}, {"/tokens", ""},
-		{"/bundles", ""}, {"/bundles/heads", ""}, {"/bundles/series", ""}, {"/checkpoints", ""}, {"/checkpoints/witnessed", ""},
+		{"/bundles", ""}, {"/bundles/series", ""}, {"/checkpoints", ""}, {"/checkpoints/witnessed", ""},
 		{"/warnings", ""}, {"/mesh", ""}, {"/reasons", ""}, {"/config", ""},
 	}
 }
@@ -180,8 +180,10 @@ func reportPages(ctx context.Context, paths node.Paths) error {
 	if err := reportRow(ctx, doors, "/status", nil, nil, statusAim); err != nil {
 		return err
 	}
-	if err := reportRow(ctx, doors, "/sync", nil, nil, pageAim); err != nil {
-		return err
+	for _, whole := range []string{"/sync", "/bundles/heads"} { // they have no pages
+		if err := reportRow(ctx, doors, whole, nil, nil, pageAim); err != nil {
+			return err
+		}
 	}
 	for _, list := range lists() {
 		for _, limit := range []int{100, api.MaxPage} {
@@ -193,9 +195,7 @@ func reportPages(ctx context.Context, paths node.Paths) error {
 			if err != nil {
 				return err
 			}
-			if list.path != "/bundles/heads" {
-				query.Set("limit", strconv.Itoa(limit))
-			}
+			query.Set("limit", strconv.Itoa(limit))
 			if limit > 100 && pages == 1 && middle == nil {
 				break // it ends on its first page whatever the limit
 			}
@@ -209,9 +209,6 @@ func reportPages(ctx context.Context, paths node.Paths) error {
 
 // middle follows a list and gives what asks for the page halfway to where that ended; nil if there is one page only.
 func (d adminDoor) middle(ctx context.Context, path string, query url.Values) (url.Values, int, error) {
-	if path == "/bundles/heads" {
-		return nil, 1, nil // it has no pages
-	}
 	at := url.Values{}
 	maps.Copy(at, query)
 	at.Set("limit", strconv.Itoa(api.MaxPage))

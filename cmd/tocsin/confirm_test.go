@@ -13,7 +13,7 @@ import (
 func TestConfirm(t *testing.T) {
 	for answer, want := range map[string]bool{"y\n": true, "YES\n": true, " yes \n": true, "n\n": false, "\n": false, "": false, "y": false, "yess\n": false} {
 		var out strings.Builder
-		g := &globals{streams: streams{in: strings.NewReader(answer)}, format: "text"}
+		g := &globals{stdin: interruptible(t.Context(), strings.NewReader(answer)), format: "text"}
 		if got, err := g.confirm(t.Context(), &out, "? "); got != want || err != nil || out.String() != "? " {
 			t.Errorf("%q: %v, %v, asked %q", answer, got, err, out.String())
 		}
@@ -27,7 +27,7 @@ func TestConfirmInterrupted(t *testing.T) {
 	for _, in := range []io.Reader{silent, strings.NewReader("y\n")} {
 		ctx, cancel := context.WithCancel(t.Context())
 		asked := writerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil })
-		g := &globals{streams: streams{in: in}, format: "text"}
+		g := &globals{stdin: interruptible(ctx, in), format: "text"}
 		if said, err := g.confirm(ctx, asked, "? "); said || reason.Of(err) != reason.Interrupted {
 			t.Errorf("%v, %v", said, err)
 		}

@@ -152,15 +152,14 @@ func auditEntry(e *audit.Entry) api.AuditEntry {
 
 // wait returns when there is an entry behind a number, or nobody wrote one for a while.
 func (a *auditResource) wait(ctx context.Context, after uint64) error {
-	select {
-	case a.slots <- struct{}{}:
-		defer func() { <-a.slots }()
-	default:
-		return busy(fmt.Sprintf("%d wait for the audit log already", maxFollowers))
+	release, err := place(a.slots, fmt.Sprintf("%d wait for the audit log already", maxFollowers))
+	if err != nil {
+		return err
 	}
+	defer release()
 	patience, cancel := context.WithTimeout(ctx, maxAuditWait)
 	defer cancel()
-	err := a.book.Wait(patience, after)
+	err = a.book.Wait(patience, after)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return nil
 	}
@@ -174,12 +173,11 @@ func (a *auditResource) head(context.Context, *nothing) (*body[api.AuditHead], e
 
 // verify is told by the node about itself; who wants more than its word exports the log.
 func (a *auditResource) verify(ctx context.Context, _ *nothing) (*body[api.AuditVerification], error) {
-	select {
-	case a.checking <- struct{}{}:
-		defer func() { <-a.checking }()
-	default:
-		return nil, busy("verify the audit log: a check is under way already")
+	release, err := place(a.checking, "verify the audit log: a check is under way already")
+	if err != nil {
+		return nil, err
 	}
+	defer release()
 	patience, cancel := context.WithTimeout(ctx, maxAuditCheck)
 	defer cancel()
 	var checkpoints []tlog.Checkpoint

@@ -80,12 +80,7 @@ func (b *bundleResource) register(a huma.API) {
 
 // slot takes a place among those who carry, or says that there is none.
 func (b *bundleResource) slot() (release func(), err error) {
-	select {
-	case b.slots <- struct{}{}:
-		return func() { <-b.slots }, nil
-	default:
-		return nil, busy(fmt.Sprintf("%d bundles are being written or read already", maxCarriers))
-	}
+	return place(b.slots, fmt.Sprintf("%d bundles are being written or read already", maxCarriers))
 }
 
 // selection reads what an export shall hold.

@@ -23,17 +23,13 @@ func (s *surface) neverNull() {
 // description goes on reading them. What only requests have stays closed, as the node refuses what it does not know.
 func open(doc map[string]any) {
 	schemas := within(doc, "components", "schemas")
-	asked := map[string]bool{}
+	asked, answered := map[string]bool{}, map[string]bool{}
 	paths := within(doc, "paths")
 	for path := range paths {
 		for method := range within(paths, path) {
-			refers(schemas, within(paths, path, method)["requestBody"], asked)
-		}
-	}
-	answered := map[string]bool{}
-	for path := range paths {
-		for method := range within(paths, path) {
-			refers(schemas, within(paths, path, method)["responses"], answered)
+			op := within(paths, path, method)
+			refers(schemas, op["requestBody"], asked)
+			refers(schemas, op["responses"], answered)
 		}
 	}
 	for name := range schemas {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -74,11 +73,6 @@ func (in IfMatch) ofList(l *trust.List) error { return in.matches("the trust lis
 
 // headerMatch is the header of IfMatch.
 const headerMatch = "If-Match"
-
-// takesStates reports whether an operation knows the state that it is held against.
-func takesStates(op *huma.Operation) bool {
-	return slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.Name == headerMatch })
-}
 
 // unconditional refuses a change with a condition that nobody would look at: whoever sent it relies on it (ADM-30).
 func unconditional(ctx huma.Context, next func(huma.Context)) {

@@ -118,9 +118,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, d *door, p *api.
 	closeAfter(w)
 	welcome(r, false)
 	if p.Code == string(reason.RequestRate) && s.access != nil {
-		said := *p
-		said.RetryAfter = max(p.RetryAfter, s.access.Wait(d.place(r))) // 0 but where too many logins failed
-		p = &said
+		p = p.NotBefore(s.access.Wait(d.place(r))) // 0 but where too many logins failed
 	}
 	if p.Code == string(reason.MethodUnknown) {
 		has := methodsOf(s.mux, r)

@@ -48,9 +48,7 @@ func (l *loginResource) login(ctx context.Context, in *struct{ Body api.Login })
 	v := visitOf(ctx)
 	secret, who, until, err := l.access.Login(ctx, in.Body.Code, v.agent, v.place)
 	if err != nil {
-		p := api.ProblemOf(err)
-		p.RetryAfter = max(p.RetryAfter, l.access.Wait(v.place)) // 0 but where too many failed
-		return nil, p
+		return nil, api.ProblemOf(err).NotBefore(l.access.Wait(v.place)) // 0 but where too many failed
 	}
 	out := &loginOut{SetCookie: v.crumb(secret), Body: api.LoggedIn{Name: who.Actor.User, Role: who.Role.String(), Expires: until, Proof: v.prover.proof(secret)}}
 	out.SetCookie.MaxAge = int(time.Until(until).Seconds())

@@ -112,12 +112,11 @@ func (l *logResource) goroutines(context.Context, *nothing) (*rawOut, error) {
 func (l *logResource) trace(ctx context.Context, in *struct {
 	Seconds int `query:"seconds" default:"2" minimum:"1" maximum:"10" doc:"For how long"`
 }) (*rawOut, error) {
-	select {
-	case l.slot <- struct{}{}:
-		defer func() { <-l.slot }()
-	default:
-		return nil, busy("trace the node: another trace is being made")
+	release, err := place(l.slot, "trace the node: another trace is being made")
+	if err != nil {
+		return nil, err
 	}
+	defer release()
 	window := time.Duration(in.Seconds) * time.Second
 	recorder := trace.NewFlightRecorder(trace.FlightRecorderConfig{MinAge: window, MaxBytes: maxTrace})
 	if err := recorder.Start(); err != nil {

@@ -75,6 +75,16 @@ var errBusy = errors.New("wait until that has ended")
 // busy refuses, as a conflict that time undoes.
 func busy(detail string) error { return reason.Wrap(reason.Conflict, detail, errBusy) }
 
+// place takes one of the places of a channel, or refuses as busy does.
+func place(places chan struct{}, taken string) (release func(), err error) {
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	default:
+		return nil, busy(taken)
+	}
+}
+
 // toProblem turns the framework's own errors (validation, sizes) into problems.
 func toProblem(ctx huma.Context, _ string, v any) (any, error) {
 	e, ok := v.(*huma.ErrorModel)

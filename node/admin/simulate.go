@@ -34,12 +34,11 @@ func (s *simulateResource) register(a huma.API) {
 }
 
 func (s *simulateResource) simulate(ctx context.Context, in *struct{ Body api.SimulateRequest }) (*body[api.Simulation], error) {
-	select {
-	case s.one <- struct{}{}:
-		defer func() { <-s.one }()
-	default:
-		return nil, busy("simulate a trust list: another simulation runs")
+	release, err := place(s.one, "simulate a trust list: another simulation runs")
+	if err != nil {
+		return nil, err
 	}
+	defer release()
 	list, err := trust.Parse(cmp.Or(in.Body.Name, "the trust list"), []byte(in.Body.File))
 	if err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ func asDescribed(ctx huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
 	op := ctx.Operation()
 	p := strayQuery(op.Parameters, r.URL.Query())
-	if p == nil && takesStates(op) {
+	if p == nil && takes(op, headerMatch) {
 		p = strayCondition(r.Header.Values(headerMatch))
 	}
 	if p != nil {

@@ -55,7 +55,7 @@ func newSurface(d Deps) *surface {
 // DocumentOperation completes an operation before it is registered: the framework calls it first and then wraps the
 // handler in the operation's middlewares.
 func (s *surface) DocumentOperation(op *huma.Operation) {
-	if op.Method != http.MethodGet && !takesStates(op) {
+	if op.Method != http.MethodGet && !takes(op, headerMatch) {
 		op.Middlewares = append(op.Middlewares, unconditional)
 	}
 	op.Middlewares = append(op.Middlewares, asDescribed)
@@ -125,7 +125,7 @@ func codesOf(op *huma.Operation) []reason.Code {
 	if op.Method != http.MethodGet {
 		codes = append(codes, reason.Conflict, reason.StoreFull)
 	}
-	if takesStates(op) {
+	if takes(op, headerMatch) {
 		codes = append(codes, reason.StateChanged)
 	}
 	if repeatable(op.OperationID) {

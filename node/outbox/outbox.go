@@ -98,7 +98,7 @@ func New(store *storage.Store, in *intake.Pipeline, id *identity.Book, own proto
 // says that this node must not sign any more, and why; store.full that there is no room, and nothing was signed.
 func (p *Publisher) Publish(ctx context.Context, req Request) (Result, error) {
 	var res Result
-	b, err := p.prepare(req, &res)
+	b, err := p.prepare(req, &res, nil)
 	if err != nil {
 		return res, err
 	}

@@ -26,27 +26,20 @@ type Preview struct {
 // too large for gossip.
 func (p *Publisher) Preview(req Request) (Preview, error) {
 	out := Preview{Types: map[string]int{}, Markings: map[stix.TLP]int{}}
-	b, err := p.prepare(req, &out.Result)
+	values := map[pattern.Observable]bool{}
+	_, err := p.prepare(req, &out.Result, func(tlp stix.TLP, o *stix.Object) {
+		out.Objects++
+		out.Markings[tlp]++
+		out.Types[o.Type]++
+		for _, v := range intake.Values(o) {
+			values[v] = true
+		}
+	})
 	if err != nil {
 		return out, err
 	}
 	if err := p.signs(); err != nil {
 		return out, fmt.Errorf("publish to %s: %w", req.Topic, err)
-	}
-	values := map[pattern.Observable]bool{}
-	for _, g := range b.groups() {
-		out.Objects += len(g.pieces)
-		out.Markings[g.tlp] = len(g.pieces)
-		for _, one := range g.pieces {
-			o, err := stix.Parse(one.raw)
-			if err != nil {
-				return out, fmt.Errorf("publish to %s: read again what was read: %w", req.Topic, err)
-			}
-			out.Types[o.Type]++
-			for _, v := range intake.Values(o) {
-				values[v] = true
-			}
-		}
 	}
 	out.Values = len(values)
 	return out, nil
@@ -70,12 +63,13 @@ func (p *Publisher) signs() error {
 	return nil
 }
 
-// prepare is what a publication begins with: may this node sign, is there room, and what can go out.
-func (p *Publisher) prepare(req Request, res *Result) (*batch, error) {
+// prepare is what a publication begins with: may this node sign, is there room, and what can go out. goes is called for each object
+// that can; nil is not.
+func (p *Publisher) prepare(req Request, res *Result, goes func(stix.TLP, *stix.Object)) (*batch, error) {
 	if err := cmp.Or(p.Stopped(), p.store.Room()); err != nil {
 		return nil, fmt.Errorf("publish to %s: %w", req.Topic, err)
 	}
-	b, err := p.sort(req, res)
+	b, err := p.sort(req, res, goes)
 	if err != nil {
 		return nil, fmt.Errorf("publish to %s: %w", req.Topic, err)
 	}

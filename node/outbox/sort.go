@@ -67,8 +67,8 @@ type candidate struct {
 	values int
 }
 
-// sort reads the request's objects and puts each into a group or into skipped.
-func (p *Publisher) sort(req Request, res *Result) (*batch, error) {
+// sort reads the request's objects and puts each into a group or into skipped; see prepare.
+func (p *Publisher) sort(req Request, res *Result, goes func(stix.TLP, *stix.Object)) (*batch, error) {
 	bundle, err := stix.ReadBundle(req.Data)
 	if err != nil {
 		return nil, err
@@ -112,6 +112,9 @@ func (p *Publisher) sort(req Request, res *Result) (*batch, error) {
 			continue
 		}
 		b.add(tlp, c.object, c.values)
+		if goes != nil {
+			goes(tlp, c.object)
+		}
 	}
 	if res.unnamed > 0 {
 		res.Skipped = append(res.Skipped, Skipped{ID: "*", Code: reason.STIXFormat,

@@ -50,6 +50,13 @@ func NewProblem(code reason.Code, detail string) *Problem {
 // retryRate is how long whoever asks too much may wait where nobody knows better.
 const retryRate = 10 * time.Second
 
+// NotBefore gives the problem with so long to wait at least before the same request is sent again.
+func (p *Problem) NotBefore(wait time.Duration) *Problem {
+	said := *p
+	said.RetryAfter = max(p.RetryAfter, wait)
+	return &said
+}
+
 // GetHeaders are the headers of the answer that the problem brings with it. The framework asks for them by this name.
 func (p *Problem) GetHeaders() http.Header {
 	if p.RetryAfter <= 0 {
